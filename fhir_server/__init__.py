@@ -1,0 +1,1 @@
+"""Aquifer: a FHIR R4 server on MongoDB."""

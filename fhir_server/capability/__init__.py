@@ -1,0 +1,1 @@
+"""What the server offers: one table that router, CapabilityStatement and OpenAPI are derived from."""

@@ -1,0 +1,1 @@
+"""The synthetic country that `fhir-server demo` loads: pure, deterministic data."""

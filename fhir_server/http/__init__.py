@@ -1,0 +1,1 @@
+"""The ASGI edge: URLs, headers and media types to FhirRequest and back."""

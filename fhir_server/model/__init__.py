@@ -1,0 +1,1 @@
+"""The ground floor: plain values that every other floor shares."""

@@ -1,0 +1,17 @@
+"""Instants as the server writes them: UTC, whole milliseconds (R4 2.24.0.1)."""
+
+from datetime import UTC, datetime
+
+
+def text(moment: datetime) -> str:
+    """Return `2026-11-21T08:15:30.123Z`."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def http_date(moment: datetime) -> str:
+    """Return the form of the Last-Modified header (RFC 9110 5.6.7)."""
+    utc = moment.astimezone(UTC)
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[utc.weekday()]
+    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    return f"{day}, {utc.day:02d} {months[utc.month - 1]} {utc:%Y %H:%M:%S} GMT"

@@ -1,0 +1,105 @@
+"""JSON with exact decimals (R4 2.6.2): `1.00` stays `1.00`, and what JSON parsers let pass is refused.
+
+`decode` trusts its input (our own bytes); `parse` is for what clients send.
+"""
+
+import json as stdlib
+import re
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from fhir_server.model.errors import BadRequest
+
+MAX_DEPTH = 100
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_KEY = re.compile(rb'"\s*:')
+
+Raw = msgspec.Raw
+
+
+def decode(data: bytes) -> Any:
+    """Return the value of JSON that this server wrote itself."""
+    return _decoder.decode(data)
+
+
+def encode(value: Any) -> bytes:
+    """Return compact JSON; `Decimal` is written with the digits that it has, `Raw` as it is."""
+    return _encoder.encode(value)
+
+
+def pretty(data: bytes) -> bytes:
+    """Return the same JSON, indented by two spaces."""
+    return msgspec.json.format(data, indent=2)
+
+
+def parse(data: bytes, what: str = "body") -> dict[str, Any]:
+    """Return the JSON object that a client sent.
+
+    Raises:
+        BadRequest: Empty, not UTF-8 JSON, not an object, a duplicate property, or nested more than 100 deep.
+    """
+    if not data.strip():
+        raise BadRequest(f"The {what} is empty. Send a FHIR resource as JSON.")
+    try:
+        value = _decoder.decode(data)
+    except RecursionError:
+        raise _too_deep(what) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise BadRequest(f"The {what} is not valid JSON: {_reason(error)}.") from None
+    if not isinstance(value, dict):
+        raise BadRequest(f"The {what} must be a JSON object with a resourceType, not {_kind(value)}.")
+    members = _count_members(value, what)
+    if len(_KEY.findall(data)) != members:
+        _refuse_duplicates(data, what)
+    return value
+
+
+def _count_members(root: dict[str, Any], what: str) -> int:
+    """Return how many object members there are, level by level so that depth costs no recursion."""
+    members, depth = 0, 0
+    level: list[Any] = [root]
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _too_deep(what)
+        below: list[Any] = []
+        for node in level:
+            if type(node) is dict:
+                members += len(node)
+                below += [child for child in node.values() if type(child) is dict or type(child) is list]
+            else:
+                below += [child for child in node if type(child) is dict or type(child) is list]
+        level = below
+    return members
+
+
+def _refuse_duplicates(data: bytes, what: str) -> None:
+    """Raise for a property given twice. The key count may also differ because a string holds an escaped `":`."""
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in seen:
+                raise BadRequest(f"The {what} has the JSON property '{key[:60]}' twice in one object. Send it once.")
+            seen[key] = value
+        return seen
+
+    stdlib.loads(data, object_pairs_hook=members, parse_float=str, parse_int=str)
+
+
+def _too_deep(what: str) -> BadRequest:
+    return BadRequest(f"The {what} is nested more than {MAX_DEPTH} levels deep. Flatten it.")
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).removeprefix("JSON is malformed: ")
+    return text[:200].rstrip(".")
+
+
+def _kind(value: object) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

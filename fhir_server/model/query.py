@@ -1,0 +1,65 @@
+"""Compiled queries as plain data: what search makes and store runs. Neither knows the other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A compiled filter. `ANYTHING` and `NOTHING` are values of their own, never `None` or an empty dict.
+
+    Attributes:
+        kind: Which of the three.
+        clause: A MongoDB filter over the stored document, for kind `clause` only.
+    """
+
+    kind: Literal["anything", "nothing", "clause"]
+    clause: Mapping[str, Any] = field(default_factory=dict)
+
+    def __and__(self, other: "Where") -> "Where":
+        """Both must hold."""
+        if NOTHING in (self, other):
+            return NOTHING
+        if self == ANYTHING:
+            return other
+        if other == ANYTHING:
+            return self
+        return Where("clause", {"$and": [self.clause, other.clause]})
+
+
+ANYTHING = Where("anything")
+NOTHING = Where("nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One page of one collection of live resources.
+
+    Attributes:
+        resource_type: Collection.
+        where: Search and access filter, already joined.
+        sort: (field, 1 or -1) pairs; always total, the last one being `o` or `_id`.
+        limit: Most documents to return.
+        hint: Name of the index to use, or `None` to let the planner choose.
+        fields: Envelope fields that the caller needs in `Stored.envelope`.
+    """
+
+    resource_type: str
+    where: Where
+    sort: tuple[tuple[str, int], ...]
+    limit: int
+    hint: str | None = None
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """An index to create: name, (field, direction) pairs where direction is 1, -1, '2dsphere' or wildcard 1, options.
+
+    `options` are those of MongoDB's createIndexes (partialFilterExpression, wildcardProjection, …).
+    """
+
+    name: str
+    keys: tuple[tuple[str, int | str], ...]
+    options: Mapping[str, Any] = field(default_factory=dict)

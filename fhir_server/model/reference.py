@@ -1,0 +1,51 @@
+"""Literal references (R4 2.3.0.1): parse them, and find them in a resource."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A reference to an instance on this server, such as `Patient/1` or `Patient/1/_history/2`."""
+
+    resource_type: str
+    id: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.resource_type}/{self.id}"
+
+
+def local(text: str, base: str = "") -> Local | None:
+    """Return the local instance that a literal reference names, or `None` for any other kind of reference.
+
+    Args:
+        text: `Patient/1`, an absolute URL, `#contained`, `urn:uuid:…`, or a conditional `Patient?identifier=…`.
+        base: Our own service base; absolute URLs below it count as local.
+    """
+    if base and text.startswith(base + "/"):
+        text = text[len(base) + 1 :]
+    match = _LOCAL.fullmatch(text)
+    return Local(match[1], match[2], match[3] or "") if match else None
+
+
+def conditional(text: str) -> tuple[str, str] | None:
+    """Return (resource type, query string) of a conditional reference `Patient?identifier=…`, else `None`."""
+    resource_type, mark, query = text.partition("?")
+    return (resource_type, query) if mark and resource_type.isalpha() and resource_type[0].isupper() else None
+
+
+def walk(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (FHIRPath location, object) for each object in the value that has a string `reference` member."""
+    if isinstance(value, dict):
+        if isinstance(value.get("reference"), str):
+            yield path, value
+        for key, child in value.items():
+            yield from walk(child, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from walk(child, f"{path}[{index}]")

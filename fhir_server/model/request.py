@@ -1,0 +1,54 @@
+"""Requests and responses without transport: what dispatch takes and gives, for HTTP, bundle entries and jobs alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_server.model import json
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FhirRequest:
+    """One interaction asked for.
+
+    Attributes:
+        method: HTTP method in capitals.
+        path: Percent-decoded segments below the base, e.g. `("Patient", "1", "_history")`.
+        base: The service base URL without trailing slash, e.g. `http://127.0.0.1:8080/fhir`.
+        query: Decoded name-value pairs of the URL, in order.
+        headers: Header values by lower-case name.
+        body: Raw body, empty where there is none.
+        resource: The decoded body where somebody (a bundle) has it already; otherwise `None` and `body` is decoded.
+        id: Value of X-Request-Id.
+    """
+
+    method: str
+    path: tuple[str, ...]
+    base: str
+    query: Pairs = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    resource: dict[str, Any] | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FhirResponse:
+    """The answer to one interaction.
+
+    Attributes:
+        status: HTTP status.
+        headers: Response headers by their usual names (`ETag`, `Location`, `Last-Modified`, …).
+        body: JSON bytes exactly as they go out; empty where there is no body.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def resource(self) -> Any:
+        """The decoded body (costs a decode; for callers that must look inside)."""
+        return json.decode(self.body) if self.body else None

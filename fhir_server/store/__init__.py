@@ -1,0 +1,1 @@
+"""MongoDB, spoken only here."""

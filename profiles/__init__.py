@@ -1,0 +1,1 @@
+"""What a FHIR type is: definitions, validation. No web, no database."""

@@ -1,0 +1,1 @@
+"""Packages to compiled definitions, and the look-ups over them."""

@@ -1,0 +1,1 @@
+"""Base validation: what every resource passes before it is stored."""

@@ -1,0 +1,1 @@
+"""Code systems and value sets. No web, no database."""
