@@ -126,13 +126,14 @@ class Compartment:
 
 @dataclass(frozen=True, slots=True)
 class OperationParameter:
-    """One parameter of an operation."""
+    """One parameter of an operation; `parts` are its own members where it has them instead of a type."""
 
     name: str
     use: str
     min: int
     max: int | None
     type: str
+    parts: "tuple[OperationParameter, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +148,20 @@ class OperationDefinition:
     instance: bool
     affects_state: bool
     parameters: tuple[OperationParameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredSet:
+    """The members of a value set that some element of a base type binds as `required`.
+
+    Attributes:
+        url: Canonical URL of the value set, without version.
+        name: Its computer-friendly name, such as `ObservationStatus`.
+        codes: All codes, whatever their system: what an element of type `code` may hold.
+        pairs: The same members as (system, code): what a Coding may hold.
+    """
+
+    url: str
+    name: str
+    codes: frozenset[str]
+    pairs: frozenset[tuple[str, str]]

@@ -1,0 +1,150 @@
+"""The compiled definitions as files: a hot part that every process loads, and a lazy part with the terminology.
+
+Both are gzipped JSON; `MANIFEST.json` beside them names the source and the hashes. The hot part is the records of
+`model.py` as they are, so reading it back needs no mapping; its types stay undecoded until somebody asks for one.
+"""
+
+import gzip
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from profiles.definitions.model import Compartment, OperationDefinition, RequiredSet, SearchParameter, TypeDefinition
+
+FORMAT = 1
+CORE = "r4.core.json.gz"
+TERMINOLOGY = "r4.terminology.json.gz"
+MANIFEST = "MANIFEST.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The hot part. Lists are in order of their canonical URL or name.
+
+    Attributes:
+        format: Version of this file layout.
+        fhir_version: Such as `4.0.1`.
+        types: JSON of each `TypeDefinition` by type name.
+        resource_types: Names of the concrete resource types.
+        search_parameters: All, whatever their base.
+        compartments: By the compartment's type.
+        operations: All.
+        required_sets: The required value sets whose members can be listed.
+        not_enumerable: Canonical URLs of the required value sets whose members cannot.
+    """
+
+    format: int
+    fhir_version: str
+    types: dict[str, msgspec.Raw]
+    resource_types: tuple[str, ...]
+    search_parameters: tuple[SearchParameter, ...]
+    compartments: tuple[Compartment, ...]
+    operations: tuple[OperationDefinition, ...]
+    required_sets: tuple[RequiredSet, ...]
+    not_enumerable: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminology:
+    """The lazy part: CodeSystem and ValueSet resources by canonical URL, without narrative and definitions in prose."""
+
+    code_systems: dict[str, dict[str, Any]]
+    value_sets: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of the artifact: its size, its hash, and the hash of what it holds (which no zlib version changes)."""
+
+    bytes: int
+    sha256: str
+    content_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the artifact was made from and what it consists of.
+
+    Attributes:
+        format: Version of the file layout.
+        fhir_version: Such as `4.0.1`.
+        package: Name and version of the source, such as `hl7.fhir.r4.core#4.0.1`.
+        package_sha256: Hash of the source package.
+        parts: The files by name.
+        counts: How many definitions of each kind there are.
+    """
+
+    format: int
+    fhir_version: str
+    package: str
+    package_sha256: str
+    parts: dict[str, Part]
+    counts: dict[str, int]
+
+
+def write(folder: Path, name: str, content: Core | Terminology) -> Part:
+    """Write one part and return its row of the manifest. Equal content gives equal bytes."""
+    plain = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode(content)
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=packed, mode="wb", compresslevel=9, mtime=0) as file:
+        file.write(plain)
+    data = packed.getvalue()
+    (folder / name).write_bytes(data)
+    return Part(len(data), hashlib.sha256(data).hexdigest(), hashlib.sha256(plain).hexdigest())
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `MANIFEST.json`."""
+    plain = msgspec.json.encode(manifest, order="sorted")
+    (folder / MANIFEST).write_bytes(msgspec.json.format(plain, indent=2) + b"\n")
+
+
+def read_core(folder: Path) -> Core:
+    """Return the hot part.
+
+    Raises:
+        ValueError: The file was written by another version of this code, or is damaged.
+        OSError: The file is missing or cannot be read.
+    """
+    core = msgspec.json.decode(_unpack(folder / CORE), type=Core)
+    if core.format != FORMAT:
+        raise ValueError(
+            f"{folder / CORE} has format {core.format}, this version reads {FORMAT}. Run `fhir-server definitions build`."
+        )
+    return core
+
+
+def read_terminology(folder: Path) -> Terminology:
+    """Return the lazy part. Fails as `read_core` does."""
+    return msgspec.json.Decoder(Terminology, float_hook=Decimal).decode(_unpack(folder / TERMINOLOGY))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest. Fails as `read_core` does."""
+    return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+
+
+def encode_types(types: Mapping[str, TypeDefinition]) -> dict[str, msgspec.Raw]:
+    """Return each type as JSON. Elements keep their order: it is the order of the definition."""
+    encode = msgspec.json.Encoder().encode
+    return {name: msgspec.Raw(encode(types[name])) for name in sorted(types)}
+
+
+def decode_type(row: msgspec.Raw) -> TypeDefinition:
+    """Return one type."""
+    return msgspec.json.decode(row, type=TypeDefinition)
+
+
+def _unpack(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(
+            f"{path} is damaged: {error}. Install the package again or run `fhir-server definitions build`."
+        ) from error
