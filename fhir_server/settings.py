@@ -21,64 +21,89 @@ class Section(BaseModel):
 class Server(Section):
     """Where the server listens and what it takes in."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    workers: int = Field(1, ge=1, le=64, description="Server processes. One is best when the database shares the machine.")
-    base_url: str = Field("", description="Public service base such as https://example.org/fhir; empty: from the request.")
-    max_body: int = Field(64 * 2**20, ge=1024, description="Greatest size of a request body in bytes (after decompression).")
-    max_entries: int = Field(10_000, ge=1, description="Greatest number of entries in a batch or transaction bundle.")
-    cors_origins: tuple[str, ...] = Field(("*",), description="Origins that browsers may call from.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line written.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Server processes. One is best when the database shares the machine."
+    )
+    base_url: str = Field(
+        default="", description="Public service base such as https://example.org/fhir; empty: from the request."
+    )
+    max_body: int = Field(
+        default=64 * 2**20, ge=1024, description="Greatest size of a request body in bytes (after decompression)."
+    )
+    max_entries: int = Field(
+        default=10_000, ge=1, description="Greatest number of entries in a batch or transaction bundle."
+    )
+    cors_origins: tuple[str, ...] = Field(default=("*",), description="Origins that browsers may call from.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe log line written."
+    )
 
 
 class Mongo(Section):
     """Which MongoDB holds the record."""
 
     url: SecretStr | None = Field(
-        None, description="Connection string of a replica set or sharded cluster; unset: the embedded mongod."
+        default=None, description="Connection string of a replica set or sharded cluster; unset: the embedded mongod."
     )
-    database: str = Field("fhir", pattern=r"^[A-Za-z0-9_-]{1,38}$", description="Database of the record.")
-    binary: Path | None = Field(None, description="mongod to embed; unset: found on PATH, else the one of the `embedded` extra.")
-    cache_gb: float = Field(0.5, ge=0.25, description="Cache of the embedded mongod in GB.")
-    pool: int = Field(64, ge=4, description="Greatest number of connections of one process.")
+    database: str = Field(default="fhir", pattern=r"^[A-Za-z0-9_-]{1,38}$", description="Database of the record.")
+    binary: Path | None = Field(
+        default=None, description="mongod to embed; unset: found on PATH, else the one of the `embedded` extra."
+    )
+    cache_gb: float = Field(default=0.5, ge=0.25, description="Cache of the embedded mongod in GB.")
+    pool: int = Field(default=64, ge=4, description="Greatest number of connections of one process.")
 
 
 class Auth(Section):
     """How callers prove who they are."""
 
-    mode: Literal["open"] = Field("open", description="`open`: everybody may do everything; loopback addresses only.")
+    mode: Literal["open"] = Field(
+        default="open", description="`open`: everybody may do everything; loopback addresses only."
+    )
 
 
 class Record(Section):
     """Rules of the stored record."""
 
     references: Literal["enforce", "off"] = Field(
-        "enforce", description="Whether literal local references must exist, and referenced resources stay."
+        default="enforce", description="Whether literal local references must exist, and referenced resources stay."
     )
-    facility: str = Field("", description="Organization id of the custodian of new resources; empty: the root Organization.")
-    zone: str = Field("home", description="Residency zone stamped on new resources.")
+    facility: str = Field(
+        default="", description="Organization id of the custodian of new resources; empty: the root Organization."
+    )
+    zone: str = Field(default="home", description="Residency zone stamped on new resources.")
 
 
 class Search(Section):
     """Limits and defaults of search."""
 
-    handling: Literal["strict", "lenient"] = Field("strict", description="What unknown parameters do without a Prefer header.")
-    count: int = Field(50, ge=1, description="Entries of a page when the client does not say.")
-    max_count: int = Field(1000, ge=1, description="Most entries of a page; a greater _count is lowered to this.")
-    max_includes: int = Field(1000, ge=1, description="Most included resources of one page.")
-    time_limit_ms: int = Field(10_000, ge=10, description="Time after which the database gives up a query.")
-    time_zone: str = Field("UTC", description="IANA time zone of date values that have none.")
-    cursor_hours: int = Field(24, ge=1, description="How long a paging link stays usable.")
+    handling: Literal["strict", "lenient"] = Field(
+        default="strict", description="What unknown parameters do without a Prefer header."
+    )
+    count: int = Field(default=50, ge=1, description="Entries of a page when the client does not say.")
+    max_count: int = Field(
+        default=1000, ge=1, description="Most entries of a page; a greater _count is lowered to this."
+    )
+    max_includes: int = Field(default=1000, ge=1, description="Most included resources of one page.")
+    time_limit_ms: int = Field(default=10_000, ge=10, description="Time after which the database gives up a query.")
+    time_zone: str = Field(default="UTC", description="IANA time zone of date values that have none.")
+    cursor_hours: int = Field(default=24, ge=1, description="How long a paging link stays usable.")
 
 
 class Settings(BaseSettings):
     """All settings. `Settings.load()` also refuses misspelt top-level variables."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FHIR_", env_nested_delimiter="__", frozen=True, extra="forbid", toml_file="fhir.toml", secrets_dir=None
+        env_prefix="FHIR_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        toml_file="fhir.toml",
+        secrets_dir=None,
     )
 
-    data_dir: Path = Field(Path("data"), description="Folder of the embedded database, keys and sockets.")
+    data_dir: Path = Field(default=Path("data"), description="Folder of the embedded database, keys and sockets.")
     server: Server = Server()
     mongo: Mongo = Mongo()
     auth: Auth = Auth()
@@ -91,7 +116,7 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is that of pydantic-settings
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the sources in the order that the module's docstring states."""

@@ -1,0 +1,220 @@
+"""The users of the embedded mongod and the passwords they have: made once, kept in `<data_dir>/secrets`.
+
+| user | may |
+|---|---|
+| `admin` | everything; logs in only here, to set up, after a start and when a database is added |
+| `app` | read and write the record; in the audit database insert and find, nothing else; read server status |
+| `audit` | read the audit database |
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure, PyMongoError
+
+from fhir_server.store.client import Document, MongoUnavailable
+from fhir_server.store.mongod import SET, Mongod, url
+
+VERSION = 1
+"""Raised when the roles below change: existing directories are then brought up to date at the next start."""
+
+READY_SECONDS = 120
+AUTHENTICATION_FAILED, UNAUTHORIZED, NOT_YET_INITIALIZED = 18, 13, 94
+ROLE_EXISTS, USER_EXISTS = 51002, 51003
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Passwords, and how far the database knows them.
+
+    Attributes:
+        admin: Password of `admin`.
+        app: Password of `app`.
+        audit: Password of `audit`.
+        version: `VERSION` of the roles as they stand in the database; 0 before the first set-up.
+        databases: Record databases that `app` may use.
+    """
+
+    admin: str
+    app: str
+    audit: str
+    version: int = 0
+    databases: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Accounts(version={self.version}, databases={self.databases})"
+
+    @classmethod
+    def open(cls, root: Path, *, fresh: bool) -> Self:
+        """Return the accounts of a data directory; make passwords and the member key where there are none yet.
+
+        Args:
+            root: The data directory.
+            fresh: No database was ever started there, so new passwords are in order.
+
+        Raises:
+            MongoUnavailable: There is a database but no passwords for it.
+        """
+        folder = root / "secrets"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not (folder / "mongo.key").exists():
+            write_secret(folder / "mongo.key", secrets.token_urlsafe(72).replace("_", "+").replace("-", "/"))
+        file = folder / "mongo.json"
+        if file.exists():
+            return cls(**{**(stored := json.loads(file.read_text())), "databases": tuple(stored["databases"])})
+        if not fresh:
+            raise MongoUnavailable(
+                f"{root / 'mongo'} holds a database but {file} with its passwords is missing; restore that file from the backup"
+            )
+        made = cls(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        made.save(root)
+        return made
+
+    def save(self, root: Path) -> None:
+        """Write the accounts to `root`."""
+        fields = ("admin", "app", "audit", "version", "databases")
+        write_secret(root / "secrets" / "mongo.json", json.dumps({name: getattr(self, name) for name in fields}))
+
+    def covers(self, database: str) -> bool:
+        """Tell whether the users as they stand serve `database`."""
+        return self.version == VERSION and database in self.databases
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner reads; it is there whole or not at all, also after a power cut."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+async def ready(mongod: Mongod, accounts: Accounts, database: str, *, started: bool) -> Accounts:
+    """Bring a running mongod to where `app` can work, and return the accounts as they then stand.
+
+    Every step looks before it acts, so a set-up that was cut short is finished by the next process.
+
+    Args:
+        mongod: The one that runs.
+        accounts: The passwords.
+        database: Record database that `app` is to use.
+        started: It was just started, so a majority write has to prove it.
+
+    Raises:
+        MongoUnavailable: It does not become writable, or holds other users than ours.
+    """
+    async with _client(url(mongod.address, "", "", direct=True)) as anonymous:
+        hello = await anonymous.admin.command("hello")
+        if "setName" not in hello:
+            await _initiate(anonymous, mongod)
+            await _primary(anonymous, mongod)
+        elif mongod.address not in hello.get("hosts", ()):
+            await _rename(mongod, accounts)
+        await _primary(anonymous, mongod)
+        if not accounts.version:
+            await _found(anonymous, mongod, accounts)
+    if accounts.covers(database) and not started:
+        return accounts
+    async with _client(url(mongod.address, "admin", accounts.admin)) as admin:
+        if not accounts.covers(database):
+            accounts = replace(
+                accounts, version=VERSION, databases=tuple(dict.fromkeys((*accounts.databases, database)))
+            )
+            await _grant(admin, accounts)
+            accounts.save(mongod.root)
+        await admin.admin.command(
+            {"appendOplogNote": 1, "data": {"ready": SET}, "writeConcern": {"w": "majority", "j": True}}
+        )
+    return accounts
+
+
+def _client(where: str) -> AsyncMongoClient[Document]:
+    return AsyncMongoClient(where, serverSelectionTimeoutMS=10_000, maxPoolSize=2, appname="aquifer-setup")
+
+
+async def _initiate(anonymous: AsyncMongoClient[Document], mongod: Mongod) -> None:
+    """Make the mongod a replica set of one; nobody needs to log in while it has no users."""
+    members = [{"_id": 0, "host": mongod.address}]
+    await anonymous.admin.command("replSetInitiate", {"_id": SET, "members": members})
+
+
+async def _primary(anonymous: AsyncMongoClient[Document], mongod: Mongod) -> None:
+    """Wait until the member takes writes."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if (await anonymous.admin.command("hello")).get("isWritablePrimary"):
+                return
+        except (AutoReconnect, NotPrimaryError):
+            if not mongod.is_running():
+                raise MongoUnavailable(f"mongod ended while it started; see {mongod.log}") from None
+        await asyncio.sleep(0.01)
+    raise MongoUnavailable(f"mongod did not become writable within {READY_SECONDS} s; see {mongod.log}")
+
+
+async def _rename(mongod: Mongod, accounts: Accounts) -> None:
+    """Tell the member its new address: the data directory was moved, or its port is taken by another program."""
+    async with _client(url(mongod.address, "admin", accounts.admin, direct=True)) as admin:
+        config = (await admin.admin.command("replSetGetConfig"))["config"]
+        config["members"][0]["host"] = mongod.address
+        await admin.admin.command("replSetReconfig", config, force=True)
+
+
+async def _found(anonymous: AsyncMongoClient[Document], mongod: Mongod, accounts: Accounts) -> None:
+    """Create `admin` as the first user, the one thing MongoDB lets an anonymous local caller do."""
+    try:
+        await anonymous.admin.command("createUser", "admin", pwd=accounts.admin, roles=["root"])
+    except OperationFailure as error:
+        if error.code not in {UNAUTHORIZED, USER_EXISTS}:
+            raise
+        try:
+            async with _client(url(mongod.address, "admin", accounts.admin)) as admin:
+                await admin.admin.command("ping")
+        except PyMongoError:
+            raise MongoUnavailable(
+                f"the database in {mongod.data} already has users that the passwords in {mongod.root / 'secrets'} do not "
+                "fit; restore both from the same backup, or use an empty data directory"
+            ) from error
+
+
+async def _grant(admin: AsyncMongoClient[Document], accounts: Accounts) -> None:
+    """Write roles and users so that they serve all of `accounts.databases`."""
+    audits = [{"db": f"{name}_audit", "collection": ""} for name in accounts.databases]
+    roles: dict[str, Document] = {
+        "status": {
+            "privileges": [{"resource": {"cluster": True}, "actions": ["serverStatus", "replSetGetStatus"]}],
+            "roles": [],
+        },
+        "auditWriter": {
+            "privileges": [
+                {"resource": audit, "actions": ["find", "insert", "listCollections", "listIndexes"]} for audit in audits
+            ],
+            "roles": [],
+        },
+    }
+    for name, role in roles.items():
+        await _upsert(admin, "Role", name, ROLE_EXISTS, role)
+    records: list[Any] = [{"role": "readWrite", "db": name} for name in accounts.databases]
+    readers: list[Any] = [{"role": "read", "db": audit["db"]} for audit in audits]
+    await _upsert(
+        admin, "User", "app", USER_EXISTS, {"pwd": accounts.app, "roles": [*records, "auditWriter", "status"]}
+    )
+    await _upsert(admin, "User", "audit", USER_EXISTS, {"pwd": accounts.audit, "roles": readers})
+
+
+async def _upsert(admin: AsyncMongoClient[Document], kind: str, name: str, exists: int, body: Document) -> None:
+    """Create a role or user, or bring the existing one to the same state."""
+    try:
+        await admin.admin.command(f"create{kind}", name, **body)
+    except OperationFailure as error:
+        if error.code != exists:
+            raise
+        await admin.admin.command(f"update{kind}", name, **body)

