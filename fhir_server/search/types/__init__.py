@@ -1,1 +1,27 @@
-"""One module for each search parameter type (R4 3.1.1.4)."""
+"""One module for each search parameter type (R4 3.1.1.4); `TYPES` maps the code of a type to its module."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from fhir_server.search.params import Param
+from fhir_server.search.reading import PLAIN, Reading
+from fhir_server.search.types import date, number, quantity, reference, string, token, uri
+
+
+class SearchType(Protocol):
+    """What a module of this folder offers."""
+
+    def entries(self, values: Sequence[tuple[str, Any]], param: Param, reading: Reading = PLAIN) -> list[Any]:
+        """Return what is stored for the (FHIR type, JSON value) pairs that the parameter selects in a resource."""
+        ...
+
+
+TYPES: Mapping[str, SearchType] = {
+    "date": date,
+    "number": number,
+    "quantity": quantity,
+    "reference": reference,
+    "string": string,
+    "token": token,
+    "uri": uri,
+}

@@ -1,0 +1,122 @@
+"""Date parameters: every value is an interval by its precision (R4 3.1.1.4.7).
+
+A stored entry is `{lo, hi}`, the first and the last millisecond of the interval, UTC. The primary date of a type lives in
+the scalars `d` and `dh` instead, with `dl` where the interval is longer than a day.
+"""
+
+import re
+from calendar import monthrange
+from collections.abc import Iterator, Sequence
+from datetime import MAXYEAR, UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any, NamedTuple
+
+from fhir_server.search.params import Param
+from fhir_server.search.reading import PLAIN, Reading
+
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+LATEST = datetime(MAXYEAR, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+DAY = timedelta(days=1)
+
+_FORM = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
+)
+
+
+class Interval(NamedTuple):
+    """The first and the last millisecond, UTC."""
+
+    low: datetime
+    high: datetime
+
+
+def entries(values: Sequence[tuple[str, Any]], param: Param, reading: Reading = PLAIN) -> list[dict[str, datetime]]:
+    """Return the interval of each value that has one."""
+    return [{"lo": found.low, "hi": found.high} for found in intervals(values, reading.zone)]
+
+
+def intervals(values: Sequence[tuple[str, Any]], zone: tzinfo = UTC) -> Iterator[Interval]:
+    """Yield the interval of each date, dateTime, instant, Period and Timing; a bound that is not stated is open."""
+    for type_name, value in values:
+        match type_name:
+            case "Period":
+                found = _period(value, zone)
+            case "Timing":
+                found = _timing(value, zone)
+            case "instant":
+                exact = interval(value, zone)
+                found = Interval(exact.low, exact.low) if exact else None
+            case _:
+                found = interval(value, zone)
+        if found:
+            yield found
+
+
+def interval(text: str, zone: tzinfo = UTC) -> Interval | None:
+    """Return the interval that a date of any precision stands for, or `None` where it is not a date.
+
+    Args:
+        text: `2013`, `2013-01`, `2013-01-14`, `2013-01-14T10:00`, with seconds, fraction and offset as far as stated.
+        zone: Time zone where no offset is stated.
+    """
+    match = _FORM.fullmatch(text)
+    if not match:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    # Python knows no leap second; it counts as the one before.
+    seconds = 59 if second == "60" else int(second or 0)
+    milliseconds = int((fraction or "0")[:3].ljust(3, "0"))
+    stated = _zone(offset) if offset else zone
+    try:
+        low = datetime(int(year), int(month or 1), int(day or 1), tzinfo=stated).replace(
+            hour=int(hour or 0), minute=int(minute or 0), second=seconds, microsecond=milliseconds * 1000
+        )
+        return Interval(_utc(low), _utc(low if fraction else _last(low, (month, day, hour, second))))
+    except ValueError:
+        return None
+
+
+def _last(low: datetime, stated: tuple[str | None, ...]) -> datetime:
+    """Return the last millisecond, in local time, of the smallest unit among (month, day, hour, second) that is stated."""
+    month, day, hour, second = stated
+    if second:
+        return low.replace(microsecond=999000)
+    if hour:
+        return low.replace(second=59, microsecond=999000)
+    if month and not day:
+        low = low.replace(day=monthrange(low.year, low.month)[1])
+    elif not month:
+        low = low.replace(month=12, day=31)
+    return low.replace(hour=23, minute=59, second=59, microsecond=999000)
+
+
+def _zone(text: str) -> tzinfo:
+    if text == "Z":
+        return UTC
+    hours, minutes = int(text[1:3]), int(text[4:6])
+    return timezone((1 if text[0] == "+" else -1) * timedelta(hours=hours, minutes=minutes))
+
+
+def _utc(moment: datetime) -> datetime:
+    """Return the moment in UTC; one that falls off the calendar is the end of the calendar."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return EARLIEST if moment.year == 1 else LATEST
+
+
+def _period(value: dict[str, Any], zone: tzinfo) -> Interval | None:
+    start, end = (
+        interval(value[side], zone) if isinstance(value.get(side), str) else None for side in ("start", "end")
+    )
+    if not start and not end:
+        return None
+    return Interval(start.low if start else EARLIEST, end.high if end else LATEST)
+
+
+def _timing(value: dict[str, Any], zone: tzinfo) -> Interval | None:
+    """Return the outer limits of the events and the bounds, which is all that counts (R4)."""
+    found = [event for text in value.get("event", ()) if isinstance(text, str) and (event := interval(text, zone))]
+    bounds = _period(value.get("repeat", {}).get("boundsPeriod", {}), zone)
+    found += [bounds] if bounds else []
+    return Interval(min(one.low for one in found), max(one.high for one in found)) if found else None

@@ -1,0 +1,57 @@
+"""String parameters: starts-with without case and accents, `:exact`, `:contains` (R4 3.1.1.4.8).
+
+A stored entry is the folded text, followed by a line feed and the text as written where that differs. So one index key
+serves all three: a prefix of the entry, equality of the whole of it, a search before the line feed.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_server.search.params import Param
+from fhir_server.search.reading import PLAIN, Reading
+
+_PARTS = {
+    "HumanName": ("family", "given", "prefix", "suffix", "text"),
+    "Address": ("line", "city", "district", "state", "postalCode", "country", "text"),
+}
+
+_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "\u2019": "'"}
+# Combining marks of Latin, Greek and Cyrillic only: removing all of Unicode's category Mn would take away the vowel
+# signs of Indic scripts, and राम कुमार would find another name.
+_MARKS = ((0x300, 0x36F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))
+_TABLE: dict[int, str | None] = {
+    **{code: None for low, high in _MARKS for code in range(low, high + 1)},
+    **{ord(letter): plain for letter, plain in _LETTERS.items()},
+}
+
+
+def fold(text: str) -> str:
+    """Return the text without case, accents and repeated white space."""
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFKD", text).casefold().translate(_TABLE)
+    return " ".join(plain.split())
+
+
+def entries(values: Sequence[tuple[str, Any]], param: Param, reading: Reading = PLAIN) -> list[str]:
+    """Return one entry for each text of the values; the empty entry for an element that holds none."""
+    found: dict[str, None] = {}
+    for type_name, value in values:
+        texts = [text for text in _texts(type_name, value) if isinstance(text, str)]
+        found.update(dict.fromkeys(map(entry, texts) if texts else [""]))
+    return list(found)
+
+
+def entry(text: str) -> str:
+    """Return the stored form of one text."""
+    folded = fold(text)
+    return folded if folded == text else f"{folded}\n{text}"
+
+
+def _texts(type_name: str, value: Any) -> list[Any]:
+    if type_name not in _PARTS:
+        return [value]
+    texts: list[Any] = []
+    for name in _PARTS[type_name]:
+        part = value.get(name, ())
+        texts += part if isinstance(part, list | tuple) else [part]
+    return texts
