@@ -32,6 +32,8 @@ CONCEPT_FACTS = ("code", "display", "designation", "property")
 VALUE_SET_FACTS = (
     "resourceType", "url", "identifier", "version", "name", "title", "status", "experimental", "immutable", "copyright", "compose",
 )  # fmt: skip
+LICENSED = frozenset({"http://snomed.info/sct", "http://loinc.org", "http://unitsofmeasure.org"})
+"""Systems whose wording belongs to others: a value set names their codes, the display comes with the loaded system."""
 PROSE = frozenset({"extension", "description", "_description", "documentation"})
 
 
@@ -146,7 +148,11 @@ def _concepts(row: Json) -> Json:
 
 
 def _value_set(row: Json) -> Json:
-    return {key: _without_prose(row[key]) for key in VALUE_SET_FACTS if key in row}
+    facts = {key: _without_prose(row[key]) for key in VALUE_SET_FACTS if key in row}
+    for part in (*facts["compose"].get("include", ()), *facts["compose"].get("exclude", ())):
+        if part.get("system") in LICENSED and "concept" in part:
+            part["concept"] = [{"code": concept["code"]} for concept in part["concept"]]
+    return facts
 
 
 def _without_prose(value: Any) -> Any:
