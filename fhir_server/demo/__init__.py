@@ -1,1 +1,1 @@
-"""The synthetic country that `fhir-server demo` loads: pure, deterministic data."""
+"""A small synthetic country: organizations, places, staff and patients, the same at every run. Nobody in it is real."""
