@@ -1,0 +1,63 @@
+# The two commands are `make run` and `make test`. Both make .venv themselves and install again only when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= data
+URL := http://127.0.0.1:8080
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types floors unit format bench load clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run  ## Start the server with demo data on 127.0.0.1:8080
+	$(BIN)/fhir-server demo --data-dir $(DATA)
+	$(BIN)/fhir-server serve --host 127.0.0.1 --port 8080 --data-dir $(DATA)
+
+test: lint types floors unit  ## Run everything that CI runs
+
+lint: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+floors: $(VENV)/.test
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2
+
+format: $(VENV)/.test  ## Format the code and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.test  ## Measure rates and latencies beside a raw baseline (about four minutes)
+	$(BIN)/python -m loadtests.bench
+
+load: $(VENV)/.load  ## Load test a running server with Locust: make load URL=http://127.0.0.1:8080
+	$(BIN)/locust --headless --locustfile loadtests/mix.py --host $(URL) --users 64 --spawn-rate 16 --run-time 60s
+
+clean:  ## Remove the virtual environment and all caches (never the data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, '$(PYTHON)' is not. Name another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo; echo "The venv module of Python is missing. On Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,test]'
+	@touch $(VENV)/.run $@
+
+$(VENV)/.load: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,load]'
+	@touch $(VENV)/.run $@
