@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pymongo import AsyncMongoClient
-from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from fhir_server.store.client import Document, MongoUnavailable
 from fhir_server.store.mongod import SET, Mongod, url
@@ -26,8 +26,11 @@ VERSION = 1
 """Raised when the roles below change: existing directories are then brought up to date at the next start."""
 
 READY_SECONDS = 120
-AUTHENTICATION_FAILED, UNAUTHORIZED, NOT_YET_INITIALIZED = 18, 13, 94
-ROLE_EXISTS, USER_EXISTS = 51002, 51003
+LOST_SECONDS = 0.5
+"""How long a member may be without its configuration before we ask whether it knows itself."""
+
+UNAUTHORIZED, ALREADY_INITIALIZED, NOT_A_MEMBER, ROLE_EXISTS, USER_EXISTS = 13, 23, 93, 51002, 51003
+"""Codes of MongoDB's errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +115,9 @@ async def ready(mongod: Mongod, accounts: Accounts, database: str, *, started: b
         MongoUnavailable: It does not become writable, or holds other users than ours.
     """
     async with _client(url(mongod.address, "", "", direct=True)) as anonymous:
-        hello = await anonymous.admin.command("hello")
-        if "setName" not in hello:
+        if not accounts.version:
             await _initiate(anonymous, mongod)
-            await _primary(anonymous, mongod)
-        elif mongod.address not in hello.get("hosts", ()):
-            await _rename(mongod, accounts)
-        await _primary(anonymous, mongod)
+        await _primary(anonymous, mongod, accounts)
         if not accounts.version:
             await _found(anonymous, mongod, accounts)
     if accounts.covers(database) and not started:
@@ -142,30 +141,49 @@ def _client(where: str) -> AsyncMongoClient[Document]:
 
 async def _initiate(anonymous: AsyncMongoClient[Document], mongod: Mongod) -> None:
     """Make the mongod a replica set of one; nobody needs to log in while it has no users."""
-    members = [{"_id": 0, "host": mongod.address}]
-    await anonymous.admin.command("replSetInitiate", {"_id": SET, "members": members})
+    try:
+        members = [{"_id": 0, "host": mongod.address}]
+        await anonymous.admin.command("replSetInitiate", {"_id": SET, "members": members})
+    except OperationFailure as error:
+        if error.code not in {ALREADY_INITIALIZED, UNAUTHORIZED}:
+            raise
 
 
-async def _primary(anonymous: AsyncMongoClient[Document], mongod: Mongod) -> None:
-    """Wait until the member takes writes."""
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
+async def _primary(anonymous: AsyncMongoClient[Document], mongod: Mongod, accounts: Accounts) -> None:
+    """Wait until the member takes writes; tell it its address where that has changed."""
+    began = time.monotonic()
+    lost = began + LOST_SECONDS
+    while (now := time.monotonic()) < began + READY_SECONDS:
         try:
-            if (await anonymous.admin.command("hello")).get("isWritablePrimary"):
-                return
-        except (AutoReconnect, NotPrimaryError):
+            hello = await anonymous.admin.command("hello")
+        except AutoReconnect:
             if not mongod.is_running():
                 raise MongoUnavailable(f"mongod ended while it started; see {mongod.log}") from None
+            hello = {}
+        if hello.get("isWritablePrimary"):
+            if mongod.address in hello["hosts"]:
+                return
+            raise MongoUnavailable(
+                f"{mongod.root} was moved while its mongod ran; stop every process that uses it, then start again"
+            )
+        if now > lost and "setName" not in hello and accounts.version:
+            lost = now + LOST_SECONDS
+            await _readdress(mongod, accounts)
         await asyncio.sleep(0.01)
     raise MongoUnavailable(f"mongod did not become writable within {READY_SECONDS} s; see {mongod.log}")
 
 
-async def _rename(mongod: Mongod, accounts: Accounts) -> None:
-    """Tell the member its new address: the data directory was moved, or its port is taken by another program."""
+async def _readdress(mongod: Mongod, accounts: Accounts) -> None:
+    """Give the member its new address: the data directory was moved, or another program took its port."""
     async with _client(url(mongod.address, "admin", accounts.admin, direct=True)) as admin:
-        config = (await admin.admin.command("replSetGetConfig"))["config"]
-        config["members"][0]["host"] = mongod.address
-        await admin.admin.command("replSetReconfig", config, force=True)
+        try:
+            await admin.admin.command("replSetGetStatus")
+        except OperationFailure as error:
+            if error.code != NOT_A_MEMBER:  # merely not ready yet
+                return
+            config = (await admin.admin.command("replSetGetConfig"))["config"]
+            config["members"][0]["host"] = mongod.address
+            await admin.admin.command("replSetReconfig", config, force=True)
 
 
 async def _found(anonymous: AsyncMongoClient[Document], mongod: Mongod, accounts: Accounts) -> None:

@@ -77,8 +77,12 @@ def connect(url: SecretStr, settings: Settings) -> AsyncMongoClient[Document]:
         ) from error
 
 
-async def check(client: AsyncMongoClient[Document]) -> None:
+async def check(client: AsyncMongoClient[Document], database: str = "fhir") -> None:
     """Return when the deployment behind `client` can hold the record.
+
+    Args:
+        client: Where the record is to be.
+        database: Its database; the login has to be allowed to list it.
 
     Raises:
         MongoUnavailable: It cannot be reached, is a standalone, is older than 6.0, takes no writes, or refuses the login.
@@ -86,13 +90,15 @@ async def check(client: AsyncMongoClient[Document]) -> None:
     try:
         hello = await client.admin.command("hello")
         build = await client.admin.command("buildInfo")
-        await client.admin.command("connectionStatus")
+        if hello.get("isWritablePrimary") and ("setName" in hello or hello.get("msg") == "isdbgrid"):
+            await client[database].command("listCollections", nameOnly=True)
     except ServerSelectionTimeoutError as error:
         raise MongoUnavailable(_unreachable(client, error)) from error
     except OperationFailure as error:
         reason = (error.details or {}).get("errmsg", str(error))
         raise MongoUnavailable(
-            f"MongoDB refused the login ({reason}); correct user, password and authSource in FHIR_MONGO__URL"
+            f"MongoDB refused the login ({reason}); correct user, password and authSource in FHIR_MONGO__URL, and give "
+            f"the user the role readWrite on the database {database}"
         ) from error
     except PyMongoError as error:
         raise MongoUnavailable(f"MongoDB does not answer ({error}); check that it runs and can be reached") from error

