@@ -1,0 +1,188 @@
+"""The search part of a stored document: what of a resource can be found, sorted by and followed (R4 3.1.1).
+
+`s` holds the entries of each parameter, `p` and `ps` the patients whose record the resource belongs to
+(CompartmentDefinition Patient), `d`, `dh` and `dl` the primary date, `k` the sort keys, `rf` the local references.
+`params` tells what is stored where; the modules of `types` tell what an entry looks like.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, timedelta, tzinfo
+from typing import Any
+
+from fhir_server.model.reference import local
+from fhir_server.search.params import LAST, PRIMARY_DATES, SORT_KEYS, Param, params, patient_code, routes
+from fhir_server.search.paths import COMPUTED, Extractor, Pair
+from fhir_server.search.reading import Reading
+from fhir_server.search.types import TYPES
+from profiles.definitions.registry import Definitions
+
+SV = 1
+"""Version of the extraction. Raise it whenever the same resource would be indexed differently; documents with another
+`sv` are then indexed anew."""
+
+DAY = timedelta(days=1)
+RANGES = frozenset({"date", "number", "quantity"})
+PATIENT = "Patient/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How resources of one type are indexed.
+
+    Attributes:
+        extractor: All values in one walk.
+        readers: What makes entries, by parameter code.
+        patient_codes: Reference parameters of the Patient compartment, the one that `p` prefers first.
+        answered: Parameters answered from `p`.
+        indirect: Reference parameters that read more than Reference elements.
+        date: Code of the primary date.
+        sort_keys: Codes of the parameters with sort keys.
+    """
+
+    extractor: Extractor
+    readers: Mapping[str, tuple[Param, Callable[[Sequence[Pair], Param, Reading], list[Any]]]]
+    patient_codes: tuple[str, ...]
+    answered: tuple[str, ...]
+    indirect: tuple[str, ...]
+    date: str
+    sort_keys: tuple[str, ...]
+
+
+class Indexer:
+    """Makes the search part of stored documents.
+
+    Args:
+        definitions: The FHIR definitions.
+        base_url: Our own service base; absolute references below it count as local.
+        zone: Time zone of dates and times that state none; must be the one that queries use.
+    """
+
+    def __init__(self, definitions: Definitions, base_url: str = "", zone: tzinfo = UTC) -> None:
+        self._definitions = definitions
+        self._reading = Reading(base_url.rstrip("/"), zone, definitions)
+        self._plans: dict[str, _Plan] = {}
+
+    def entries(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the members `s` and `rf`, and where they apply `p`, `ps`, `d`, `dh`, `dl` and `k`.
+
+        Args:
+            resource: Structurally valid; for a Patient, with its id.
+        """
+        resource_type = resource["resourceType"]
+        plan = self._plans.get(resource_type)
+        if plan is None:
+            plan = self._plans[resource_type] = _plan(resource_type, self._definitions)
+        stored: dict[str, list[Any]] = {}
+        for code, pairs in plan.extractor.values(resource).items():
+            param, entries = plan.readers[code]
+            found = entries(pairs, param, self._reading)
+            if found:
+                stored[code] = found
+        document: dict[str, Any] = {}
+        if plan.date:
+            document |= _primary_date(stored.pop(plan.date, ()))
+        patients = _patients(resource, plan.patient_codes, stored)
+        s = {code: _compact(plan.readers[code][0], found) for code, found in stored.items()}
+        if patients:
+            document["p"] = patients[0]
+            if len(patients) > 1:
+                document["ps"] = patients
+            for code in plan.answered:
+                if code not in stored:
+                    s[code] = False
+                elif stored[code] == [PATIENT + patients[0]]:
+                    del s[code]
+        if plan.sort_keys:
+            document["k"] = {code: _sort_key(stored.get(code, ())) for code in plan.sort_keys}
+        document["s"] = s
+        also = [text for code in plan.indirect for text in stored.get(code, ())]
+        document["rf"] = references(resource, self._reading.base, also)
+        return document
+
+
+def references(resource: Mapping[str, Any], base: str = "", also: Iterable[str] = ()) -> list[str]:
+    """Return the distinct local literal references of a resource, sorted, without versions.
+
+    Contained resources and extensions are included. The entries of a Bundle are not: their references are resolved in
+    the Bundle.
+
+    Args:
+        resource: Any resource.
+        base: Our own service base.
+        also: Further texts that count where they are local references.
+    """
+    texts = set(also)
+    waiting: list[Any] = [value for key, value in resource.items() if key != "entry" or resource["resourceType"] != "Bundle"]
+    while waiting:
+        value = waiting.pop()
+        kind = type(value)
+        if kind is dict:
+            text = value.get("reference")
+            if type(text) is str:
+                texts.add(text)
+            waiting += value.values()
+        elif kind is list:
+            waiting += value
+    return sorted({str(found) for text in texts if (found := local(text, base))})
+
+
+def _primary_date(intervals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    if not intervals:
+        return {}
+    low, high = intervals[0]["lo"], intervals[0]["hi"]
+    return {"d": low, "dh": high, "dl": True} if high - low > DAY else {"d": low, "dh": high}
+
+
+def _patients(resource: Mapping[str, Any], codes: tuple[str, ...], stored: Mapping[str, list[Any]]) -> list[str]:
+    """Return the ids of the patients whose compartment the resource is in, the one for `p` first."""
+    own = [PATIENT + resource["id"]] if resource["resourceType"] == "Patient" and "id" in resource else []
+    linked = [text for code in codes for text in stored.get(code, ()) if text.startswith(PATIENT)]
+    return [text.removeprefix(PATIENT) for text in dict.fromkeys(own + linked)]
+
+
+def _compact(param: Param, entries: list[Any]) -> Any:
+    """Return the only entry of a parameter that is not an array, else the array."""
+    return entries[0] if len(entries) == 1 and not param.array and param.type not in RANGES else entries
+
+
+def _sort_key(entries: Sequence[str]) -> dict[str, str]:
+    texts = [entry.partition("\n")[0] for entry in entries if entry]
+    return {"a": min(texts, default=LAST), "z": max(texts, default="")}
+
+
+def _plan(resource_type: str, definitions: Definitions) -> _Plan:
+    known = definitions.search_parameters(resource_type)
+    rows = {
+        code: param
+        for code, param in params(resource_type, definitions).items()
+        if param.type in TYPES and (param.stored or param.primary_date)
+    }
+    readers = {code: (param, _as_references if _indirect(param) else TYPES[param.type].entries) for code, param in rows.items()}
+    members = definitions.compartments["Patient"].members.get(resource_type, ())
+    first = patient_code(resource_type, definitions)
+    return _Plan(
+        extractor=Extractor(
+            {code: routes(resource_type, known[code], definitions) for code in rows},
+            {code: COMPUTED[known[code].expression] for code in rows if known[code].expression in COMPUTED},
+        ),
+        readers=readers,
+        patient_codes=tuple(code for code in dict.fromkeys((first, *members)) if code in rows),
+        answered=tuple(code for code, param in rows.items() if param.patient),
+        indirect=tuple(code for code, param in rows.items() if _indirect(param)),
+        date=PRIMARY_DATES.get(resource_type, ""),
+        sort_keys=SORT_KEYS.get(resource_type, ()),
+    )
+
+
+def _indirect(param: Param) -> bool:
+    return param.type == "reference" and not param.value_types <= {"Reference"}
+
+
+def _as_references(values: Sequence[Pair], param: Param, reading: Reading) -> list[Any]:
+    """Read a resource inside a Bundle as a reference to it; canonicals and references as they are."""
+    plain = [
+        ("Reference", {"reference": f"{kind}/{value.get('id', '')}"}) if type(value) is dict and kind != "Reference" else (kind, value)
+        for kind, value in values
+    ]
+    return TYPES["reference"].entries(plain, param, reading)
