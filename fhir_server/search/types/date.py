@@ -10,13 +10,25 @@ from collections.abc import Iterator, Sequence
 from datetime import MAXYEAR, UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 
+from fhir_server.search.escapes import plain
+from fhir_server.search.expression import Criterion, Expression
 from fhir_server.search.params import Param
 from fhir_server.search.reading import PLAIN, Reading
+from fhir_server.search.types import ranges
+from fhir_server.search.types.ranges import Within
+from fhir_server.search.types.refusal import refusal
+
+MODIFIERS: frozenset[str] = frozenset()
+EXAMPLE = (
+    "a date such as 2013, 2013-01, 2013-01-14 or ge2013-01-14T10:00:00%2B01:00 (a plus sign is written %2B in a URL); "
+    f"prefixes are {', '.join(ranges.PREFIXES)}"
+)
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(MAXYEAR, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 DAY = timedelta(days=1)
+UPDATED = "lu"
 
 _FORM = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
@@ -66,8 +78,8 @@ def interval(text: str, zone: tzinfo = UTC) -> Interval | None:
     # Python knows no leap second; it counts as the one before.
     seconds = 59 if second == "60" else int(second or 0)
     milliseconds = int((fraction or "0")[:3].ljust(3, "0"))
-    stated = _zone(offset) if offset else zone
     try:
+        stated = _zone(offset) if offset else zone
         low = datetime(int(year), int(month or 1), int(day or 1), tzinfo=stated).replace(
             hour=int(hour or 0), minute=int(minute or 0), second=seconds, microsecond=milliseconds * 1000
         )
@@ -120,3 +132,80 @@ def _timing(value: dict[str, Any], zone: tzinfo) -> Interval | None:
     bounds = _period(value.get("repeat", {}).get("boundsPeriod", {}), zone)
     found += [bounds] if bounds else []
     return Interval(min(one.low for one in found), max(one.high for one in found)) if found else None
+
+
+def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = PLAIN) -> Expression:
+    """Return the criterion "an interval of the parameter stands to one of these as its prefix says".
+
+    Raises:
+        InvalidParameter: A text is not a date.
+    """
+    return Criterion(param, tuple(_value(param, plain(text), reading) for text in texts))
+
+
+def predicate(criterion: Criterion) -> dict[str, Any]:
+    """Return the filter over stored documents."""
+    param = criterion.param
+    if param.primary_date:
+        clauses = [clause for value in criterion.values for clause in _primary(value)]
+        return clauses[0] if len(clauses) == 1 else {"$or": clauses}
+    found = [one for value in criterion.values for one in ranges.alternatives(value)]
+    if param.field == UPDATED:
+        clauses = [{UPDATED: {key: bound for side in one.values() for key, bound in side.items()}} for one in found]
+        return clauses[0] if len(clauses) == 1 else {"$or": clauses}
+    return {param.field: {"$elemMatch": found[0] if len(found) == 1 else {"$or": found}}}
+
+
+def matches(criterion: Criterion, entries: Sequence[dict[str, datetime]]) -> bool:
+    """Return whether an entry fulfils the criterion."""
+    return any(ranges.holds(value, entry) for value in criterion.values for entry in entries)
+
+
+def _value(param: Param, text: str, reading: Reading) -> Within:
+    prefix, rest = ranges.split(text)
+    found = interval(rest, reading.zone)
+    if not found:
+        raise refusal(param, text, EXAMPLE)
+    if prefix != "ap":
+        return Within(prefix, found.low, found.high)
+    now = reading.now or datetime.now(UTC)
+    slack = max(found.low - now, now - found.high, timedelta(0)) / 10
+    return Within(prefix, _moved(found.low, -slack), _moved(found.high, slack))
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """Return the moment moved by whole milliseconds, inside of the calendar."""
+    whole = timedelta(milliseconds=by // MILLISECOND)
+    try:
+        return moment + whole
+    except OverflowError:
+        return EARLIEST if by < timedelta(0) else LATEST
+
+
+def _primary(value: Within) -> list[dict[str, Any]]:
+    """Return the filters over `d`, `dh` and `dl`, with bounds on `d` wherever they follow, as only `d` is in the indexes.
+
+    `dh` lies at most a day after `d` unless `dl` says otherwise; those few have an index of their own.
+    """
+    low, high = value.low, value.high
+    match value.prefix:
+        case "eq":
+            return [{"d": {"$gte": low, "$lte": high}, "dh": {"$lte": high}}]
+        case "ne":
+            return [{"d": {"$lt": low}}, {"dh": {"$gt": high}}]
+        case "lt":
+            return [{"d": {"$lt": low}}]
+        case "le":
+            return [{"d": {"$lte": high}, "$or": [{"d": {"$lt": low}}, {"dh": {"$lte": high}}]}]
+        case "sa":
+            return [{"d": {"$gt": high}}]
+        case "eb":
+            return [{"d": {"$lt": low}, "dh": {"$lt": low}}]
+        case "gt":
+            return [{"d": {"$gt": _moved(high, -DAY)}, "dh": {"$gt": high}}, {"dl": True, "dh": {"$gt": high}}]
+        case "ge":
+            near = {"d": {"$gte": min(low, _moved(high, -DAY))}, "$or": [{"d": {"$gte": low}}, {"dh": {"$gt": high}}]}
+            return [near, {"dl": True, "dh": {"$gt": high}}]
+        case _:
+            near = {"d": {"$gte": _moved(low, -DAY), "$lte": high}, "dh": {"$gte": low}}
+            return [near, {"dl": True, "d": {"$lte": high}, "dh": {"$gte": low}}]

@@ -1,11 +1,24 @@
 """Number parameters: implicit precision and prefixes (R4 3.1.1.4.6). A stored entry is the range `{lo, hi}`, as doubles."""
 
+import re
 from collections.abc import Iterator, Sequence
-from math import inf
+from decimal import Context, Decimal
+from math import inf, nextafter
 from typing import Any
 
+from fhir_server.search.escapes import plain
+from fhir_server.search.expression import Criterion, Expression
 from fhir_server.search.params import Param
 from fhir_server.search.reading import PLAIN, Reading
+from fhir_server.search.types import ranges
+from fhir_server.search.types.ranges import Within
+from fhir_server.search.types.refusal import refusal
+
+MODIFIERS: frozenset[str] = frozenset()
+EXAMPLE = f"a number such as 100, 5.40 or ge1e2; prefixes are {', '.join(ranges.PREFIXES)}"
+
+_NUMBER = re.compile(r"[+-]?\d{1,34}(?:\.\d{1,34})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_EXACT = Context(prec=1100)
 
 
 def entries(values: Sequence[tuple[str, Any]], param: Param, reading: Reading = PLAIN) -> list[dict[str, float]]:
@@ -21,3 +34,57 @@ def _ranges(values: Sequence[tuple[str, Any]]) -> Iterator[dict[str, float]]:
                 yield {"lo": -inf if low is None else float(low), "hi": inf if high is None else float(high)}
         else:
             yield {"lo": float(value), "hi": float(value)}
+
+
+def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = PLAIN) -> Expression:
+    """Return the criterion "a number of the parameter stands to one of these as its prefix says".
+
+    Raises:
+        InvalidParameter: A text is not a number.
+    """
+    return Criterion(param, tuple(_value(param, plain(text)) for text in texts))
+
+
+def predicate(criterion: Criterion) -> dict[str, Any]:
+    """Return the filter over stored documents."""
+    found = [one for value in criterion.values for one in ranges.alternatives(value)]
+    return {criterion.param.field: {"$elemMatch": found[0] if len(found) == 1 else {"$or": found}}}
+
+
+def matches(criterion: Criterion, entries: Sequence[dict[str, float]]) -> bool:
+    """Return whether an entry fulfils the criterion."""
+    return any(ranges.holds(value, entry) for value in criterion.values for entry in entries)
+
+
+def within(text: str) -> Within | None:
+    """Return prefix and range of a query text, or `None` where it is not a number.
+
+    With `eq` and `ne` the number has the implicit range of half a unit of its last digit, upper bound excluded; with `ap`
+    ten per cent to both sides; with the other prefixes it is exact (R4 3.1.1.4.6).
+    """
+    prefix, digits = ranges.split(text)
+    if not _NUMBER.fullmatch(digits):
+        return None
+    point = Decimal(digits)
+    if prefix in {"eq", "ne"}:
+        unit = point.as_tuple().exponent
+        half = Decimal(5).scaleb(int(unit) - 1, _EXACT)
+        return Within(prefix, _double(_EXACT.subtract(point, half)), nextafter(_double(_EXACT.add(point, half)), -inf))
+    if prefix == "ap":
+        tenth = abs(point).scaleb(-1, _EXACT)
+        return Within(prefix, _double(_EXACT.subtract(point, tenth)), _double(_EXACT.add(point, tenth)))
+    return Within(prefix, _double(point), _double(point))
+
+
+def _value(param: Param, text: str) -> Within:
+    found = within(text)
+    if not found:
+        raise refusal(param, text, EXAMPLE)
+    return found
+
+
+def _double(value: Decimal) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf

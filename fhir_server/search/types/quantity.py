@@ -5,14 +5,41 @@ as doubles. A comparator opens the range (`<5` reaches from minus infinity to ju
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from math import inf, nextafter
 from typing import Any
 
+from fhir_server.search.escapes import plain, split
+from fhir_server.search.expression import Criterion, Expression
 from fhir_server.search.params import Param
 from fhir_server.search.reading import PLAIN, Reading
+from fhir_server.search.types import number, ranges
+from fhir_server.search.types.ranges import Within
+from fhir_server.search.types.refusal import refusal
+
+MODIFIERS: frozenset[str] = frozenset()
+EXAMPLE = (
+    "number, number|system|code or number||unit, such as 5.4|http://unitsofmeasure.org|mg; "
+    f"prefixes are {', '.join(ranges.PREFIXES)}"
+)
 
 CURRENCIES = "urn:iso:std:iso:4217"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A range with what the unit must be.
+
+    Attributes:
+        within: Prefix and range.
+        system: System of the unit code; empty for any, `unit` is then the code or the human unit.
+        unit: Unit; empty for any.
+    """
+
+    within: Within
+    system: str = ""
+    unit: str = ""
 
 
 def entries(values: Sequence[tuple[str, Any]], param: Param, reading: Reading = PLAIN) -> list[dict[str, Any]]:
@@ -74,3 +101,49 @@ def _sampled(value: dict[str, Any]) -> tuple[float, float] | None:
         if sample is not None:
             samples.append(float(origin + Decimal(str(sample)) * factor))
     return (min(samples), max(samples)) if samples else None
+
+
+def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = PLAIN) -> Expression:
+    """Return the criterion "a quantity of the parameter stands to one of these as its prefix says".
+
+    Raises:
+        InvalidParameter: A text has not one or three parts, or the first is not a number.
+    """
+    return Criterion(param, tuple(_amount(param, text) for text in texts))
+
+
+def predicate(criterion: Criterion) -> dict[str, Any]:
+    """Return the filter over stored documents."""
+    found = [
+        {**_of_unit(amount), **bounds} for amount in criterion.values for bounds in ranges.alternatives(amount.within)
+    ]
+    return {criterion.param.field: {"$elemMatch": found[0] if len(found) == 1 else {"$or": found}}}
+
+
+def matches(criterion: Criterion, entries: Sequence[dict[str, Any]]) -> bool:
+    """Return whether an entry fulfils the criterion."""
+    return any(
+        _has_unit(amount, entry) and ranges.holds(amount.within, entry)
+        for amount in criterion.values
+        for entry in entries
+    )
+
+
+def _amount(param: Param, text: str) -> Amount:
+    parts = [plain(part) for part in split(text, "|")]
+    within = number.within(parts[0])
+    if within is None or len(parts) not in {1, 3}:
+        raise refusal(param, text, EXAMPLE)
+    return Amount(within, *parts[1:])
+
+
+def _of_unit(amount: Amount) -> dict[str, Any]:
+    if amount.system:
+        return {"s": amount.system, **({"u": amount.unit} if amount.unit else {})}
+    return {"$or": [{"u": amount.unit}, {"n": amount.unit}]} if amount.unit else {}
+
+
+def _has_unit(amount: Amount, entry: dict[str, Any]) -> bool:
+    if amount.system:
+        return entry.get("s") == amount.system and amount.unit in {"", entry.get("u")}
+    return amount.unit in {"", entry.get("u"), entry.get("n")}

@@ -4,12 +4,21 @@ A stored entry is the folded text, followed by a line feed and the text as writt
 serves all three: a prefix of the entry, equality of the whole of it, a search before the line feed.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_server.search.escapes import plain
+from fhir_server.search.expression import Criterion, Expression
 from fhir_server.search.params import Param
 from fhir_server.search.reading import PLAIN, Reading
+from fhir_server.search.types import conditions
+from fhir_server.search.types.conditions import Condition, Is, Like, Starts
+from fhir_server.search.types.refusal import refusal
+
+MODIFIERS = frozenset({"exact", "contains"})
+EXAMPLE = "a text such as eve"
 
 _PARTS = {
     "HumanName": ("family", "given", "prefix", "suffix", "text"),
@@ -55,3 +64,31 @@ def _texts(type_name: str, value: Any) -> list[Any]:
         part = value.get(name, ())
         texts += part if isinstance(part, list | tuple) else [part]
     return texts
+
+
+def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = PLAIN) -> Expression:
+    """Return the criterion "a text of the parameter starts with, equals or contains one of the texts".
+
+    Raises:
+        InvalidParameter: A text has nothing but white space or combining marks.
+    """
+    return Criterion(param, tuple(_condition(param, modifier, plain(text)) for text in texts))
+
+
+def predicate(criterion: Criterion) -> dict[str, Any]:
+    """Return the filter over stored documents."""
+    return conditions.predicate(criterion.param.field, criterion.values, array=criterion.param.array)
+
+
+def matches(criterion: Criterion, entries: Sequence[str]) -> bool:
+    """Return whether an entry fulfils the criterion."""
+    return conditions.matches(criterion.values, entries)
+
+
+def _condition(param: Param, modifier: str, text: str) -> Condition:
+    if modifier == "exact":
+        return Is(entry(text))
+    folded = fold(text)
+    if not folded:
+        raise refusal(param, text, EXAMPLE)
+    return Like(f"^[^\\n]*{re.escape(folded)}") if modifier == "contains" else Starts(folded)

@@ -1,0 +1,100 @@
+"""What a search or a grant selects, as an immutable tree.
+
+The same tree is compiled to a MongoDB filter (`compile`) and evaluated on one stored document in memory (`match`).
+`Anything` and `Nothing` are values of their own: an empty conjunction never means "no restriction" by accident.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.search.params import Param
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Every resource of the type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of them hold."""
+
+    items: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one of them holds."""
+
+    items: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """It does not hold; true of resources that have no value at all."""
+
+    item: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The resource has no value for the parameter."""
+
+    param: Param
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """At least one entry of the parameter matches at least one of the values.
+
+    Attributes:
+        param: The parameter.
+        values: What to look for, in the form that the module of its type makes (`types.TYPES[param.type]`).
+    """
+
+    param: Param
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InCompartment:
+    """The resource belongs to a compartment, such as that of `Patient` `23` (R4 CompartmentDefinition)."""
+
+    code: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedBy:
+    """Its custodian is one of these facilities (Organization ids)."""
+
+    facilities: frozenset[str]
+
+
+Expression = Anything | Nothing | And | Or | Not | Missing | Criterion | InCompartment | OwnedBy
+
+
+def all_of(items: Iterable[Expression]) -> Expression:
+    """Return the conjunction in its simplest form; of no items: `Anything`."""
+    kept: list[Expression] = []
+    for item in items:
+        if isinstance(item, Nothing):
+            return item
+        kept += item.items if isinstance(item, And) else [] if isinstance(item, Anything) else [item]
+    return And(tuple(kept)) if len(kept) > 1 else kept[0] if kept else Anything()
+
+
+def any_of(items: Iterable[Expression]) -> Expression:
+    """Return the disjunction in its simplest form; of no items: `Nothing`."""
+    kept: list[Expression] = []
+    for item in items:
+        if isinstance(item, Anything):
+            return item
+        kept += item.items if isinstance(item, Or) else [] if isinstance(item, Nothing) else [item]
+    return Or(tuple(kept)) if len(kept) > 1 else kept[0] if kept else Nothing()
