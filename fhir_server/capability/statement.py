@@ -1,0 +1,154 @@
+"""What this server does, as a CapabilityStatement (R4 3.1.0.9, CapabilityStatement).
+
+Everything is derived: interactions from the table that the router uses, types and search parameters from the definitions
+and the search types that exist, policies from the settings. What is stated cannot drift from what is served.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fhir_server.capability.table import Interaction
+from fhir_server.model import instant
+from fhir_server.search.params import Param, params
+from fhir_server.search.types import TYPES
+from fhir_server.settings import Settings
+from profiles.definitions.registry import Definitions
+
+Json = dict[str, Any]
+
+PROFILE = "http://hl7.org/fhir/StructureDefinition/"
+FORMATS = ("application/fhir+json", "json")
+PATCH_FORMATS = ("application/json-patch+json",)
+TYPE_INTERACTIONS = (
+    "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
+)  # fmt: skip
+SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
+POLICIES: Mapping[str, tuple[str, ...]] = {"enforce": ("literal", "logical", "enforced"), "off": ("literal", "logical")}
+"""Reference handling by the setting `record.references` (R4 ReferenceHandlingPolicy)."""
+SECURITY: Mapping[str, str] = {"open": "Open: every caller may do everything. The server listens on this machine only."}
+"""What protects the service, by the setting `auth.mode`."""
+
+_TYPE_LINE = re.compile(r"^\* \[(\w+)\]\([^)]*\): *(.*?)\s*$", re.MULTILINE)
+
+
+def statement(
+    rows: Iterable[Interaction], definitions: Definitions, settings: Settings, base: str, date: datetime
+) -> Json:
+    """Return the CapabilityStatement of this running server (kind `instance`).
+
+    Args:
+        rows: The interactions that are routed.
+        definitions: FHIR definitions.
+        settings: Effective settings.
+        base: Service base URL without trailing slash.
+        date: When what is stated took effect: the start of the server.
+    """
+    table = tuple(rows)
+    release = _release()
+    return {
+        "resourceType": "CapabilityStatement",
+        "url": f"{base}/metadata",
+        "version": release,
+        "name": "Aquifer",
+        "title": "Aquifer FHIR R4 server",
+        "status": "active",
+        "experimental": False,
+        "date": instant.text(date),
+        "publisher": "Aquifer",
+        "description": "What this Aquifer server offers: a FHIR R4 record on MongoDB.",
+        "kind": "instance",
+        "software": {"name": "Aquifer", "version": release},
+        "implementation": {"description": "Aquifer FHIR R4 server", "url": base},
+        "fhirVersion": definitions.version,
+        "format": list(FORMATS),
+        "patchFormat": list(PATCH_FORMATS),
+        "rest": [_rest(table, definitions, settings)],
+    }
+
+
+def searchable(resource_type: str, definitions: Definitions) -> list[Param]:
+    """Return the parameters of a type that can be searched by, in code order: those whose type has a module."""
+    return [param for param in params(resource_type, definitions).values() if param.type in TYPES]
+
+
+def documentation(param: Param) -> str:
+    """Return the specification's sentence on a parameter, for its own type where the definition serves several."""
+    lines = dict(_TYPE_LINE.findall(param.description))
+    return str(lines.get(param.resource_type) or param.description).strip()
+
+
+def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Settings) -> Json:
+    types = sorted(definitions.resource_types)
+    known = {resource_type: searchable(resource_type, definitions) for resource_type in types}
+    referring = _referring(known)
+    shared = _shared(table, settings)
+    offered = {row.code for row in table if row.level == "system"}
+    return {
+        "mode": "server",
+        "security": {"cors": bool(settings.server.cors_origins), "description": SECURITY[settings.auth.mode]},
+        "resource": [
+            {
+                "type": resource_type,
+                "profile": PROFILE + resource_type,
+                **shared,
+                **_search(known[resource_type], referring.get(resource_type, []) + referring.get("", [])),
+            }
+            for resource_type in types
+        ],
+        "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS if code in offered],
+    }
+
+
+def _shared(table: tuple[Interaction, ...], settings: Settings) -> Json:
+    """What is the same for every type. Conditional create and read are headers of create and read, not rows."""
+    offered = {row.code for row in table if row.level != "system"}
+    conditional = {row.code for row in table if row.conditional}
+    return {
+        "interaction": [{"code": code} for code in TYPE_INTERACTIONS if code in offered],
+        "versioning": "versioned-update" if "vread" in offered else "no-version",
+        "readHistory": "vread" in offered,
+        "updateCreate": "update" in offered,
+        "conditionalCreate": "create" in offered,
+        "conditionalRead": "full-support" if "read" in offered else "not-supported",
+        "conditionalUpdate": "update" in conditional,
+        "conditionalDelete": "single" if "delete" in conditional else "not-supported",
+        "referencePolicy": list(POLICIES[settings.record.references]),
+    }
+
+
+def _search(known: list[Param], referring: list[str]) -> Json:
+    """Search parameters and includes of one type; a member that would be empty is left out."""
+    members = {
+        "searchInclude": [f"{param.resource_type}:{param.code}" for param in known if param.type == "reference"],
+        "searchRevInclude": sorted(referring),
+        "searchParam": [_parameter(param) for param in known],
+    }
+    return {name: rows for name, rows in members.items() if rows}
+
+
+def _parameter(param: Param) -> Json:
+    row = {"name": param.code, "definition": param.url, "type": param.type}
+    text = documentation(param)
+    return {**row, "documentation": text} if text else row
+
+
+def _referring(known: Mapping[str, list[Param]]) -> dict[str, list[str]]:
+    """Return `Type:code` of the reference parameters by the type they may point to; `` for those that point anywhere."""
+    found: dict[str, list[str]] = {}
+    for rows in known.values():
+        for param in rows:
+            if param.type == "reference":
+                for target in param.targets or ("",):
+                    found.setdefault(target, []).append(f"{param.resource_type}:{param.code}")
+    return found
+
+
+def _release() -> str:
+    """The installed version; a source tree that was never installed has none."""
+    try:
+        return version("aquifer")
+    except PackageNotFoundError:
+        return "0"
