@@ -42,7 +42,12 @@ class Query:
         sort: (field, 1 or -1) pairs; always total, the last one being `o` or `_id`.
         limit: Most documents to return.
         hint: Name of the index to use, or `None` to let the planner choose.
-        fields: Envelope fields that the caller needs in `Stored.envelope`.
+        fields: Envelope fields that the caller needs in `Stored.envelope`; computed ones among them.
+        computed: Where not empty, this is an aggregation: match `where`, set these fields to these expressions, match
+            `after`, then sort (by computed fields, too) and limit.
+        after: Filter over computed fields: where the page starts. Only with `computed`.
+        then: What sorts after everything that this query matches. To run with the rest of the limit where this query
+            finds fewer than its limit.
     """
 
     resource_type: str
@@ -51,6 +56,9 @@ class Query:
     limit: int
     hint: str | None = None
     fields: tuple[str, ...] = ()
+    computed: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    then: "Query | None" = None
 
 
 @dataclass(frozen=True, slots=True)
