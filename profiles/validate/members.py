@@ -1,0 +1,273 @@
+"""The rule of one member of an object: array or not, primitive or not, and the `_x` siblings of primitives (R4 2.6.2.3)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from profiles.definitions.model import Element
+from profiles.primitives import ALLOWED, SHAPES, fault, json_kind, kind
+from profiles.validate import binding, invariant, narrative, reference, resource
+from profiles.validate.messages import shown
+from profiles.validate.walk import Json, Place, Walk
+
+if TYPE_CHECKING:
+    from profiles.validate.structure import Check, Checks
+
+Rule = Callable[[Any, Json, Place, Walk], None]
+
+_LINKS = frozenset({"uri", "url", "canonical"})
+_BASE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+def rule(element: Element, checks: "Checks") -> Rule:
+    """Return the rule of an element's own key."""
+    if element.type == "Resource":
+        one = _nested(element, checks)
+    elif element.type == "xhtml":
+        one = _narrative(element)
+    elif element.type in SHAPES:
+        return _primitives(element, checks) if element.array else _primitive(element, checks)
+    else:
+        one = _complex(element, checks)
+    return _many(element, one) if element.array else _single(element, one)
+
+
+def sibling(element: Element, checks: "Checks") -> Rule:
+    """Return the rule of a primitive element's `_x`: an Element, or an array of Element and null."""
+    return _siblings(element, checks) if element.array else _sibling(element, checks)
+
+
+def segment(element: Element) -> str:
+    """Return the element's name as FHIRPath has it: `birthDate`, `value.ofType(Quantity)`."""
+    return f"{element.choice}.ofType({element.type})" if element.choice else element.name
+
+
+def _single(element: Element, check: "Check") -> Rule:
+    step = segment(element)
+
+    def single(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        if type(value) is dict:
+            check(value, (where, step, None), walk)
+        else:
+            _not_an_object(value, element, (where, step, None), walk)
+
+    def single_text(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        check(value, (where, step, None), walk)
+
+    return single_text if element.type == "xhtml" else single
+
+
+def _many(element: Element, check: "Check") -> Rule:
+    step, name, most = segment(element), element.name, element.max
+
+    def many(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        if type(value) is not list:
+            walk.report("array-expected", (where, step, None), name=name, found=_article(value))
+            return
+        for index, item in enumerate(value):
+            if type(item) is dict:
+                check(item, (where, step, index), walk)
+            else:
+                _not_an_object(item, element, (where, step, index), walk)
+        if not value or most is not None:
+            _count(len(value), element, (where, step, None), walk)
+
+    return many
+
+
+def _complex(element: Element, checks: "Checks") -> "Check":
+    """Return the check of one object: its type's, then what only this element says about it."""
+    name = element.type
+    more = [
+        check
+        for check in (
+            reference.compile(element, checks.definitions) if name == "Reference" else None,
+            binding.compile(element, checks.definitions),
+            invariant.compile(element.invariants, _BASE + element.path.partition(".")[0]),
+        )
+        if check is not None
+    ]
+
+    def plain(node: Json, where: Place, walk: Walk) -> None:
+        checks[name](node, where, walk)
+
+    def stricter(node: Json, where: Place, walk: Walk) -> None:
+        checks[name](node, where, walk)
+        for check in more:
+            check(node, where, walk)
+
+    return stricter if more else plain
+
+
+def _nested(element: Element, checks: "Checks") -> "Check":
+    """Return the check of a resource inside a resource. Only those in `contained` share their container's root."""
+    if element.name == "contained":
+        return lambda node, where, walk: resource.contained(node, where, walk, checks)
+    return lambda node, where, walk: resource.entry(node, where, walk, checks)
+
+
+def _narrative(element: Element) -> "Check":
+    def check(value: Any, where: Place, walk: Walk) -> None:
+        if _is_text(value, element, where, walk):
+            narrative.check(value, where, walk)
+
+    return check
+
+
+def _primitive(element: Element, checks: "Checks") -> Rule:
+    accepts, codes = SHAPES[element.type], binding.codes(element, checks.definitions)
+    step, links = segment(element), element.type in _LINKS
+
+    def primitive(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        if not accepts(value):
+            _refuse(value, element, (where, step, None), walk)
+
+    def link(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        if not accepts(value):
+            _refuse(value, element, (where, step, None), walk)
+        elif value[0] == "#":
+            walk.point(value)
+
+    def coded(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        # A member of the set has the shape of a code, so most values need one look-up only.
+        if type(value) is str and codes is not None and value in codes.codes:
+            return
+        if not accepts(value):
+            _refuse(value, element, (where, step, None), walk)
+        else:
+            binding.refuse(value, codes, (where, step, None), walk)
+
+    return coded if codes is not None else link if links else primitive
+
+
+def _primitives(element: Element, checks: "Checks") -> Rule:
+    accepts, codes = SHAPES[element.type], binding.codes(element, checks.definitions)
+    step, name, most, links = segment(element), element.name, element.max, element.type in _LINKS
+
+    def primitives(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        if type(value) is not list:
+            walk.report("array-expected", (where, step, None), name=name, found=_article(value))
+            return
+        for index, item in enumerate(value):
+            if accepts(item):
+                if codes is not None and item not in codes.codes:
+                    binding.refuse(item, codes, (where, step, index), walk)
+                elif links and item[0] == "#":
+                    walk.point(item)
+            elif item is not None:
+                _refuse(item, element, (where, step, index), walk)
+            elif not _extended(node.get(f"_{name}"), index):
+                walk.report("null-in-array", (where, step, index), name=name, sibling=f"_{name}")
+        if not value or most is not None:
+            _count(len(value), element, (where, step, None), walk)
+
+    return primitives
+
+
+def _sibling(element: Element, checks: "Checks") -> Rule:
+    step, name = segment(element), element.name
+
+    def one(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        _extension_of(value, name, (where, step, None), walk, checks, valued=name in node)
+
+    return one
+
+
+def _siblings(element: Element, checks: "Checks") -> Rule:
+    step, name = segment(element), element.name
+    own = f"_{name}"
+
+    def each(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        here = (where, step, None)
+        if type(value) is not list:
+            walk.report("array-expected", here, name=own, found=_article(value))
+            return
+        if not value or all(item is None for item in value):
+            walk.report("array-empty", here, name=own)
+            return
+        values = node.get(name)
+        there = values if type(values) is list else []
+        for index, item in enumerate(value):
+            valued = index < len(there) and there[index] is not None
+            if item is not None:
+                _extension_of(item, name, (where, step, index), walk, checks, valued=valued)
+            elif name not in node:
+                walk.report("null-in-array", (where, step, index), name=own, sibling=name)
+        if name in node and len(value) != len(there):
+            walk.report("sibling-length", here, name=name, sibling=own, found=len(value), expected=len(there))
+
+    return each
+
+
+def _extension_of(value: Any, name: str, where: Place, walk: Walk, checks: "Checks", *, valued: bool) -> None:
+    """Check one `_x`. Beside no value, it must itself have content: an extension (ele-1)."""
+    own = f"_{name}"
+    if type(value) is not dict:
+        walk.report("object-expected", where, name=own, found=_article(value), type="Element")
+    elif not value:
+        walk.report("object-empty", where, name=own)
+    else:
+        checks.sibling(value, where, walk)
+        if not valued and "extension" not in value:
+            walk.report("content-missing", where, name=own)
+
+
+def _extended(siblings: Any, index: int) -> bool:
+    return type(siblings) is list and index < len(siblings) and type(siblings[index]) is dict
+
+
+def _refuse(value: Any, element: Element, where: Place, walk: Walk) -> None:
+    """Report why a value is not of its primitive type."""
+    if not _is_kind(value, element, where, walk):
+        return
+    reason, allowed = fault(element.type, value), ALLOWED[element.type]
+    if value == "":
+        walk.report("empty-string", where, name=element.name)
+    elif element.path.count(".") == 1 and element.name == "id" and element.type == "id":
+        walk.report("resource-id", where, reason=reason, value=shown(value), allowed=allowed)
+    else:
+        walk.report("primitive", where, type=element.type, value=shown(value), reason=reason, allowed=allowed)
+
+
+def _is_text(value: Any, element: Element, where: Place, walk: Walk) -> bool:
+    if SHAPES[element.type](value):
+        return True
+    _refuse(value, element, where, walk)
+    return False
+
+
+def _is_kind(value: Any, element: Element, where: Place, walk: Walk) -> bool:
+    """Return whether the JSON kind of a primitive is right, reporting where it is not."""
+    found, expected = json_kind(value), kind(element.type)
+    if found == expected:
+        return True
+    if value is None:
+        walk.report("null", where, name=element.name)
+    elif found == "array":
+        walk.report("array-not-expected", where, name=element.name, expected=f"a {expected}")
+    else:
+        article = _article(value)
+        walk.report("primitive-kind", where, name=element.name, expected=expected, found=article, type=element.type)
+    return False
+
+
+def _not_an_object(value: Any, element: Element, where: Place, walk: Walk) -> None:
+    if type(value) is list and not element.array:
+        walk.report("array-not-expected", where, name=element.name, expected="an Object")
+    elif value is None and not element.array:
+        walk.report("null", where, name=element.name)
+    else:
+        walk.report("object-expected", where, name=element.name, found=_article(value), type=element.type)
+
+
+def _count(found: int, element: Element, where: Place, walk: Walk) -> None:
+    """Report an array that is empty or too long."""
+    if not found:
+        walk.report("array-empty", where, name=element.name)
+    elif element.max is not None and found > element.max:
+        url = _BASE + element.path.partition(".")[0]
+        walk.report("maximum", where, path=element.path, max=element.max, found=found, url=url)
+
+
+def _article(value: Any) -> str:
+    found = json_kind(value)
+    return found if value is None else f"an {found}" if found[0] in "ao" else f"a {found}"

@@ -1,0 +1,1 @@
+"""Base invariants in Python: key → whether an object meets it."""

@@ -1,0 +1,44 @@
+"""`Validator`: the check that every write passes (R4 3.2), without profiles, terminology service or database."""
+
+from typing import Any
+
+from profiles.definitions.registry import Definitions
+from profiles.issue import Issue
+from profiles.primitives import json_kind
+from profiles.validate import resource as resources
+from profiles.validate.messages import issue, shown
+from profiles.validate.structure import Checks
+from profiles.validate.walk import Walk
+
+
+class Validator:
+    """Structure, cardinality, primitives, required bindings, references, narrative and base invariants.
+
+    One instance serves a process: types are compiled when they are first met and kept.
+    """
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._checks = Checks(definitions)
+
+    def check(self, resource: dict[str, Any], resource_type: str | None = None) -> list[Issue]:
+        """Return all that is wrong with a resource: errors in document order, then warnings.
+
+        Args:
+            resource: Decoded JSON, its numbers `int` or `Decimal`.
+            resource_type: The type that the request asks for; another one is an error.
+
+        Returns:
+            Findings; the resource may be stored when none of them `fails`.
+        """
+        if not isinstance(resource, dict):
+            return [issue("not-an-object", found=json_kind(resource))]
+        issues: list[Issue] = []
+        walk = Walk(resource, issues, [])
+        found = resource.get("resourceType")
+        if resource_type is not None and type(found) is str and found != resource_type:
+            walk.report("type-mismatch", None, found=shown(found), expected=resource_type)
+        try:
+            resources.root(resource, None, walk, self._checks)
+        except RecursionError:
+            return [issue("too-deep")]
+        return issues + walk.warnings
