@@ -37,11 +37,17 @@ class Shipment:
 
 
 def shipments(scale: int = 1) -> Iterator[Shipment]:
-    """Yield the country's transactions in the order in which they can be loaded; those of patients last.
+    """Yield all transactions in an order in which they can be loaded.
 
     Args:
         scale: How many times five hundred patients: 1, 10 or 100.
     """
+    yield from ground()
+    yield from patients(scale)
+
+
+def ground() -> Iterator[Shipment]:
+    """Yield organizations, places and staff; each may refer to earlier ones."""
     yield _shipment("organizations", SOVEREIGN, organizations())
     for facility in FACILITIES:
         yield _shipment(f"places of {facility.name}", facility.id, locations(facility))
@@ -49,7 +55,6 @@ def shipments(scale: int = 1) -> Iterator[Shipment]:
     for facility in FACILITIES:
         here = [role_resource(role) for role in roles() if role.facility is facility]
         yield _shipment(f"roles at {facility.name}", facility.id, here)
-    yield from patients(scale)
 
 
 def patients(scale: int = 1) -> Iterator[Shipment]:

@@ -1,0 +1,99 @@
+"""`fhir-server demo`: the synthetic country into the record."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fhir_server.cli.load import bar, show
+from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, settings_of
+from fhir_server.cli.posting import Poster, Refusal, Tally, count
+from fhir_server.demo import country
+from fhir_server.demo.country import Shipment
+from fhir_server.settings import Settings
+
+AT_ONCE = 4
+TRY = (
+    "metadata",
+    "Patient?name=smith",
+    "Patient/p0004",
+    "Observation?patient=p0004&code=http://loinc.org|85354-9&_sort=-date",
+    "Encounter?status=in-progress&_include=Encounter:subject",
+    "Organization?partof=northreach",
+)
+
+Scale = Annotated[int, typer.Option("--scale", help="1, 10 or 100 times five hundred patients.")]
+
+
+def demo(*, data_dir: DataDir = None, scale: Scale = 1, as_json: AsJson = False) -> None:
+    """Load a synthetic country: 8 facilities, 60 practitioners and 500 patients with two years of encounters.
+
+    It is the same at every run, nobody in it is real, and loading it twice changes nothing.
+    """
+    if scale not in country.SCALES:
+        errors.print(f"[red]error[/]: --scale is one of {', '.join(map(str, country.SCALES))}.")
+        raise typer.Exit(2)
+    settings = settings_of(data_dir)
+    with expected_failures():
+        tally = asyncio.run(_demo(settings, scale))
+    if as_json:
+        print_json(tally.as_json())
+    else:
+        _say(tally, f"http://{settings.server.host}:{settings.server.port}")
+    if tally.refused:
+        raise typer.Exit(1)
+
+
+async def _demo(settings: Settings, scale: int) -> Tally:
+    from fhir_server.main import running
+
+    tally = Tally()
+    async with running(settings) as service:
+        poster = Poster(service)
+        with bar() as progress:
+            task = progress.add_task("demo data", total=country.size(scale))
+            gate = asyncio.Semaphore(AT_ONCE)
+
+            async def send(shipment: Shipment) -> None:
+                async with gate:
+                    await _ship(poster, shipment, tally)
+                    progress.advance(task)
+
+            for shipment in country.ground():
+                await send(shipment)
+            if not tally.refused:
+                await _side_by_side(country.patients(scale), send)
+    return tally
+
+
+async def _side_by_side(shipments: Iterator[Shipment], send: Callable[[Shipment], Coroutine[Any, Any, None]]) -> None:
+    """Send shipments as they are made, a few at a time, so that a country of any size fits into memory."""
+    under_way: set[asyncio.Task[None]] = set()
+    for shipment in shipments:
+        under_way.add(asyncio.create_task(send(shipment)))
+        if len(under_way) >= AT_ONCE:
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    await asyncio.gather(*under_way)
+
+
+async def _ship(poster: Poster, shipment: Shipment, tally: Tally) -> None:
+    if await poster.exists(shipment.marker):
+        return
+    for _, status, reason in count(tally, shipment.bundle, await poster.post(shipment.bundle, shipment.facility)):
+        tally.refused.append(Refusal("demo", shipment.title, status, reason, len(shipment.bundle["entry"])))
+
+
+def _say(tally: Tally, address: str) -> None:
+    console = Console()
+    if tally.stored or tally.refused:
+        show(tally)
+    else:
+        console.print("The demo data is there already.")
+    console.print("\nStart the server with `fhir-server serve`, then try")
+    for path in TRY:
+        console.print(f"  {address}/fhir/{path}", soft_wrap=True, markup=False)
+    console.print(f"  {address}/docs")
