@@ -53,7 +53,7 @@ PRESENTATION = ("_format", "_pretty")
 READING = ("_summary", "_elements", *PRESENTATION, "If-None-Match", "If-Modified-Since")
 SEARCHING = (
     "criteria", "_id", "_lastUpdated", "_tag", "_profile", "_security", "_count", "_sort", "_total", "_include",
-    "_revinclude", "_summary", "_elements", *PRESENTATION, "Prefer",
+    "_revinclude", "_summary.search", "_elements", *PRESENTATION, "Prefer",
 )  # fmt: skip
 HISTORY = ("_since", "_at", "_count", *PRESENTATION)
 WRITING = (*PRESENTATION, "Prefer")

@@ -27,6 +27,8 @@ HEADERS: Mapping[str, Json] = {
     },
 }
 
+SUMMARY, SUMMARIES = "A subset of the elements.", ("true", "text", "data", "false")
+
 QUERY: Mapping[str, tuple[str, Json]] = {
     "_id": ("Logical id.", TEXT),
     "_lastUpdated": ("When the resource last changed, such as ge2026-01-01.", TEXT),
@@ -37,7 +39,7 @@ QUERY: Mapping[str, tuple[str, Json]] = {
     "_total": ("Whether to count all matches.", {"enum": ["none", "estimate", "accurate"]}),
     "_include": ("Resources that matches refer to, as Type:parameter.", TEXT),
     "_revinclude": ("Resources that refer to matches, as Type:parameter.", TEXT),
-    "_summary": ("A subset of the elements.", {"enum": ["true", "text", "data", "false"]}),
+    "_summary": (SUMMARY, {"enum": list(SUMMARIES)}),
     "_elements": ("Top-level elements to return, separated by commas.", TEXT),
     "_format": ("Format of the answer.", {"enum": ["json", PLAIN_JSON, JSON]}),
     "_pretty": ("Whether to indent the answer.", {"enum": ["true", "false"]}),
@@ -85,6 +87,7 @@ def parameters(resource_types: Sequence[str], search: Search) -> Json:
             f"Entries of a page; more than {search.max_count} are lowered to that.",
             {"type": "integer", "minimum": 0},
         ),
+        "_summary.search": _query("_summary", SUMMARY, {"enum": [*SUMMARIES, "count"]}),
         **{name: _query(name, text, schema) for name, (text, schema) in QUERY.items()},
         **{
             name: {"name": name, "in": "header", "description": text, "schema": schema}

@@ -7,6 +7,7 @@ and the search types that exist, policies from the settings. What is stated cann
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -45,6 +46,9 @@ def statement(
         settings: Effective settings.
         base: Service base URL without trailing slash.
         date: When what is stated took effect: the start of the server.
+
+    Returns:
+        A resource to be sent. Its parts are shared between calls, so it is not to be changed.
     """
     table = tuple(rows)
     release = _release()
@@ -80,7 +84,9 @@ def documentation(param: Param) -> str:
     return str(lines.get(param.resource_type) or param.description).strip()
 
 
+@lru_cache(maxsize=4)
 def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Settings) -> Json:
+    """What does not depend on the service base: built once, shared by all statements, changed by nobody."""
     types = sorted(definitions.resource_types)
     known = {resource_type: searchable(resource_type, definitions) for resource_type in types}
     referring = _referring(known)

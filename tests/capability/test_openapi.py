@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no stubs
 
 from fhir_server.capability.openapi import FORMS, SAME_DOOR, openapi
 from fhir_server.capability.table import TABLE
