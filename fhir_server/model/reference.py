@@ -33,6 +33,14 @@ def local(text: str, base: str = "") -> Local | None:
     return Local(match[1], match[2], match[3] or "") if match else None
 
 
+def plain(text: str, base: str = "") -> str:
+    """Return `Type/id` of a local literal reference, without its version; empty for any other kind of reference."""
+    if base and text.startswith(base + "/"):
+        text = text[len(base) + 1 :]
+    match = _LOCAL.fullmatch(text)
+    return f"{match[1]}/{match[2]}" if match else ""
+
+
 def conditional(text: str) -> tuple[str, str] | None:
     """Return (resource type, query string) of a conditional reference `Patient?identifier=…`, else `None`."""
     resource_type, mark, query = text.partition("?")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 
-class Uncompilable(ValueError):
+class Uncompilable(ValueError):  # noqa: N818 - a finding about an expression, which callers table
     """An expression outside the subset, or one that names an element which does not exist."""
 
 
@@ -36,7 +36,7 @@ class Item:
     name: str
     index: int
 
-    def __call__(self, value: Any, resource: Mapping[str, Any]) -> Iterable[Any]:
+    def __call__(self, value: Any, _: Mapping[str, Any]) -> Iterable[Any]:
         """Return the item as the only value, or nothing."""
         items = value.get(self.name)
         return items[self.index : self.index + 1] if isinstance(items, list) else ()
@@ -60,7 +60,7 @@ class Equals:
     name: str
     text: str
 
-    def __call__(self, value: Any, resource: Mapping[str, Any]) -> Iterable[Any]:
+    def __call__(self, value: Any, _: Mapping[str, Any]) -> Iterable[Any]:
         """Return the value if its member has the text."""
         return (value,) if isinstance(value, dict) and value.get(self.name) == self.text else ()
 
@@ -71,7 +71,7 @@ class Extended:
 
     url: str
 
-    def __call__(self, value: Any, resource: Mapping[str, Any]) -> Iterable[Any]:
+    def __call__(self, value: Any, _: Mapping[str, Any]) -> Iterable[Any]:
         """Return the value if it has the extension."""
         found = isinstance(value, dict) and any(one.get("url") == self.url for one in value.get("extension", ()))
         return (value,) if found else ()
@@ -92,8 +92,8 @@ def referenced_type(reference: Mapping[str, Any], resource: Mapping[str, Any]) -
         if match:
             return match[1]
         if text.startswith("#"):
-            inner = (one for one in resource.get("contained", ()) if one.get("id") == text[1:])
-            return str(next(inner, {}).get("resourceType", ""))
+            inside = [one for one in resource.get("contained", ()) if one.get("id") == text[1:]]
+            return str(inside[0].get("resourceType", "")) if inside else ""
     return str(reference.get("type", ""))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
 from typing import Any
 
-from fhir_server.model.reference import local
+from fhir_server.model.reference import plain
 from fhir_server.search.params import LAST, PRIMARY_DATES, SORT_KEYS, Param, params, patient_code, routes
 from fhir_server.search.paths import COMPUTED, Extractor, Pair
 from fhir_server.search.reading import Reading
@@ -79,23 +79,17 @@ class Indexer:
             found = entries(pairs, param, self._reading)
             if found:
                 stored[code] = found
-        document: dict[str, Any] = {}
-        if plan.date:
-            document |= _primary_date(stored.pop(plan.date, ()))
+        date = _primary_date(stored.pop(plan.date, ()))
         patients = _patients(resource, plan.patient_codes, stored)
         s = {code: _compact(plan.readers[code][0], found) for code, found in stored.items()}
+        document: dict[str, Any] = {"s": s, **date}
         if patients:
             document["p"] = patients[0]
-            if len(patients) > 1:
-                document["ps"] = patients
-            for code in plan.answered:
-                if code not in stored:
-                    s[code] = False
-                elif stored[code] == [PATIENT + patients[0]]:
-                    del s[code]
+            _leave_to_p(plan.answered, patients[0], stored, s)
+        if len(patients) > 1:
+            document["ps"] = patients
         if plan.sort_keys:
             document["k"] = {code: _sort_key(stored.get(code, ())) for code in plan.sort_keys}
-        document["s"] = s
         also = [text for code in plan.indirect for text in stored.get(code, ())]
         document["rf"] = references(resource, self._reading.base, also)
         return document
@@ -113,18 +107,19 @@ def references(resource: Mapping[str, Any], base: str = "", also: Iterable[str] 
         also: Further texts that count where they are local references.
     """
     texts = set(also)
-    waiting: list[Any] = [value for key, value in resource.items() if key != "entry" or resource["resourceType"] != "Bundle"]
-    while waiting:
-        value = waiting.pop()
-        kind = type(value)
-        if kind is dict:
-            text = value.get("reference")
-            if type(text) is str:
-                texts.add(text)
-            waiting += value.values()
-        elif kind is list:
-            waiting += value
-    return sorted({str(found) for text in texts if (found := local(text, base))})
+    bundle = resource["resourceType"] == "Bundle"
+    waiting: list[Any] = [{key: value for key, value in resource.items() if key != "entry"} if bundle else resource]
+    for value in waiting:  # grows while it is read: children come after their parents
+        if type(value) is dict:
+            for key, child in value.items():
+                kind = type(child)
+                if kind is dict or kind is list:
+                    waiting.append(child)
+                elif key == "reference" and kind is str:
+                    texts.add(child)
+        else:
+            waiting += [child for child in value if type(child) is dict or type(child) is list]
+    return sorted({found for text in texts if (found := plain(text, base))})
 
 
 def _primary_date(intervals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -139,6 +134,17 @@ def _patients(resource: Mapping[str, Any], codes: tuple[str, ...], stored: Mappi
     own = [PATIENT + resource["id"]] if resource["resourceType"] == "Patient" and "id" in resource else []
     linked = [text for code in codes for text in stored.get(code, ()) if text.startswith(PATIENT)]
     return [text.removeprefix(PATIENT) for text in dict.fromkeys(own + linked)]
+
+
+def _leave_to_p(codes: tuple[str, ...], patient: str, stored: Mapping[str, list[Any]], s: dict[str, Any]) -> None:
+    """Take out of `s` what `p` says, and mark the parameters of which `p` says nothing (see `params`)."""
+    said = [PATIENT + patient]
+    for code in codes:
+        found = stored.get(code)
+        if found is None:
+            s[code] = False
+        elif found == said:
+            del s[code]
 
 
 def _compact(param: Param, entries: list[Any]) -> Any:
@@ -158,7 +164,9 @@ def _plan(resource_type: str, definitions: Definitions) -> _Plan:
         for code, param in params(resource_type, definitions).items()
         if param.type in TYPES and (param.stored or param.primary_date)
     }
-    readers = {code: (param, _as_references if _indirect(param) else TYPES[param.type].entries) for code, param in rows.items()}
+    readers = {
+        code: (param, _as_references if _indirect(param) else TYPES[param.type].entries) for code, param in rows.items()
+    }
     members = definitions.compartments["Patient"].members.get(resource_type, ())
     first = patient_code(resource_type, definitions)
     return _Plan(
@@ -181,8 +189,10 @@ def _indirect(param: Param) -> bool:
 
 def _as_references(values: Sequence[Pair], param: Param, reading: Reading) -> list[Any]:
     """Read a resource inside a Bundle as a reference to it; canonicals and references as they are."""
-    plain = [
-        ("Reference", {"reference": f"{kind}/{value.get('id', '')}"}) if type(value) is dict and kind != "Reference" else (kind, value)
+    as_references = [
+        ("Reference", {"reference": f"{kind}/{value.get('id', '')}"})
+        if type(value) is dict and kind != "Reference"
+        else (kind, value)
         for kind, value in values
     ]
-    return TYPES["reference"].entries(plain, param, reading)
+    return TYPES["reference"].entries(as_references, param, reading)

@@ -32,7 +32,18 @@ VALUE_TYPES: Mapping[str, frozenset[str]] = {
     "date": frozenset({"date", "dateTime", "instant", "Period", "Timing"}),
     "string": frozenset({"string", "markdown", "HumanName", "Address"}),
     "token": frozenset(
-        {"Coding", "CodeableConcept", "Identifier", "ContactPoint", "code", "id", "boolean", "string", "uri", "canonical"}
+        {
+            "Coding",
+            "CodeableConcept",
+            "Identifier",
+            "ContactPoint",
+            "code",
+            "id",
+            "boolean",
+            "string",
+            "uri",
+            "canonical",
+        }
     ),
     "reference": frozenset({"Reference", "canonical", "uri", "Composition", "MessageHeader"}),
     "quantity": frozenset({"Quantity", "Age", "Duration", "Count", "Distance", "Money", "Range", "SampledData"}),
@@ -120,8 +131,11 @@ PARTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "Observation": {
         f"combo-{name}": (name, f"component-{name}")
         for name in ("code", "data-absent-reason", "value-concept", "value-quantity")
-    }
+    },
+    # The phonetic algorithm is left to the server (R4); folded text is ours, as for `name`.
+    **{name: {"phonetic": ("name",)} for name in ("Patient", "Person", "Practitioner", "RelatedPerson")},
 }
+"""Parameters that select exactly what others do together."""
 
 SORT_KEYS: Mapping[str, tuple[str, ...]] = {
     "Patient": ("family", "given"),
@@ -152,6 +166,7 @@ class Param:
         sort_key: Whether `k.<code>` holds its sort keys.
         parts: Codes whose union it is; then it is not stored.
         value_types: FHIR types of the values that it selects, such as `CodeableConcept`.
+        bindings: Required value sets of the `code` elements among them, by canonical URL.
         targets: Resource types that a reference parameter may point to; empty for any.
         url: Canonical URL of its definition.
         description: The specification's sentence.
@@ -168,6 +183,7 @@ class Param:
     sort_key: bool
     parts: tuple[str, ...]
     value_types: frozenset[str]
+    bindings: tuple[str, ...]
     targets: tuple[str, ...]
     url: str
     description: str
@@ -238,6 +254,7 @@ def _param(resource_type: str, parameter: SearchParameter, patient: str, definit
         sort_key=code in SORT_KEYS.get(resource_type, ()),
         parts=PARTS.get(resource_type, {}).get(code, ()),
         value_types=value_types,
+        bindings=tuple(dict.fromkeys(one.binding for one in found if one.type == "code" and one.binding)),
         targets=parameter.targets,
         url=parameter.url,
         description=_sentence(parameter.description, resource_type),

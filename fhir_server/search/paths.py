@@ -37,12 +37,14 @@ class Selection:
         element: The element reached; `Observation.value` for every member of the choice.
         type: FHIR type of the values.
         repeats: Whether there may be several values.
+        binding: Canonical URL of the required value set of the element reached, else empty.
     """
 
     route: tuple[str | Test, ...]
     element: str
     type: str
-    repeats: bool
+    repeats: bool = False
+    binding: str = ""
 
 
 def selections(resource_type: str, parameter: SearchParameter, definitions: Definitions) -> tuple[Selection, ...]:
@@ -52,7 +54,7 @@ def selections(resource_type: str, parameter: SearchParameter, definitions: Defi
         Uncompilable: The expression is outside the subset, or names an element that does not exist.
     """
     lineage = _lineage(resource_type, definitions)
-    start = Selection((), resource_type, resource_type, repeats=False)
+    start = Selection((), resource_type, resource_type)
     found: list[Selection] = []
     for first, *rest in parse(parameter.expression):
         if isinstance(first, (Member, Item)) and not first.name[:1].isupper():
@@ -104,7 +106,7 @@ def _members(at: Selection, name: str, definitions: Definitions) -> list[Selecti
     definition = definitions.type(at.type)
     elements = definition.elements.values() if definition else ()
     found = [
-        Selection((*at.route, one.name), f"{at.element}.{name}", one.type, repeats=at.repeats or one.array)
+        Selection((*at.route, one.name), f"{at.element}.{name}", one.type, at.repeats or one.array, one.binding)
         for one in elements
         if name in {one.name, one.choice}
     ]
@@ -165,7 +167,10 @@ def _grow(routes: list[tuple[str, str, tuple[str | Test, ...]]]) -> _Node:
     )
 
 
-def _walk(node: _Node, value: Any, resource: Mapping[str, Any], found: dict[str, list[Pair]]) -> None:
+def _walk(  # noqa: C901 - the hot loop of every write; a call for each member costs a third more
+    node: _Node, value: Any, resource: Mapping[str, Any], found: dict[str, list[Pair]]
+) -> None:
+    """Add what the leaves of the node take of the value, and go on."""
     leaves, children, branches = node
     for code, kind in leaves:
         if code in found:
@@ -173,16 +178,16 @@ def _walk(node: _Node, value: Any, resource: Mapping[str, Any], found: dict[str,
         else:
             found[code] = [(kind, value)]
     if children:
-        for name in value:
+        for name, member in value.items():
             child = children.get(name)
-            if child is not None:
-                member = value[name]
-                if type(member) is list:
-                    for one in member:
-                        if one is not None:
-                            _walk(child, one, resource, found)
-                else:
-                    _walk(child, member, resource, found)
+            if child is None:
+                continue
+            if type(member) is list:
+                for one in member:
+                    if one is not None:
+                        _walk(child, one, resource, found)
+            else:
+                _walk(child, member, resource, found)
     for test, child in branches:
         for one in test(value, resource):
             _walk(child, one, resource, found)

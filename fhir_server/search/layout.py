@@ -1,0 +1,109 @@
+"""The indexes of each resource type's collection. Cost is linear in keys per document, so few indexes do much.
+
+One recipe for all types; the index is left out where the type has nothing for it:
+
+| name | keys | serves |
+|---|---|---|
+| `patient_code_date` | p, primary code, d, o | a patient's things of a kind, latest first |
+| `patient_date` | p, d, o | a patient's things |
+| `patients_date` | ps, d, o where there are several patients | the same for things that several patients share |
+| `code_date` | primary code, d, o, f | a kind of thing, everywhere or in some facilities |
+| `facility_date` | f, d, o | what a facility holds |
+| `date` | d, o, f | the latest of the type; ranges of the primary date |
+| `long` | d, o, dh where dh - d is longer than a day | ranges of the primary date, the other half |
+| `reference_date` | rf, d, o | every reference parameter, `_revinclude`, what points to an instance |
+| `updated` | lu, o | `_lastUpdated`, history, export |
+| `sort_<code>`, `sort_<code>_down` | sort key, o | `_sort` by name |
+| `rest` | wildcard over the other parameters that select few | identifiers, tags, names, … |
+
+For types without a primary date `lu` takes the place of `d` and the word `updated` that of `date` in a name
+(`patient_updated`, `facility_updated`, `reference_updated`). `o` ends every key, so that a page continues inside the index.
+"""
+
+from collections.abc import Mapping
+
+from fhir_server.model.query import IndexSpec
+from fhir_server.search.params import SORT_KEYS, Param, params
+from profiles.definitions.registry import Definitions
+
+SELECTIVE: Mapping[str, tuple[str, ...]] = {
+    # Besides COMMON. Chosen because a value of them selects few documents; status and category are filtered in what
+    # patient, date or code give, which is cheaper than a key in every document.
+    "Observation": ("component-code",),
+    "Condition": (),
+    "Procedure": (),
+    "MedicationRequest": (),
+    "MedicationAdministration": (),
+    "MedicationDispense": (),
+    "MedicationStatement": (),
+    "DiagnosticReport": (),
+    "DocumentReference": ("location",),
+    "Immunization": ("lot-number",),
+    "ServiceRequest": ("requisition",),
+    "AllergyIntolerance": (),
+    "CarePlan": (),
+    "Encounter": (),
+    "Claim": (),
+    "ExplanationOfBenefit": (),
+    "Appointment": (),
+    "AuditEvent": ("address", "entity-name"),
+    "Patient": (
+        "name", "family", "given", "telecom", "phone", "email", "address", "address-city", "address-postalcode",
+        "mothersMaidenName",
+    ),
+    "Provenance": (),
+    "Task": ("group-identifier", "status"),
+}  # fmt: skip
+"""Types that a record has in great numbers, with what their `rest` index holds besides the common ones."""
+
+COMMON = ("identifier", "_tag", "_security")
+UNSELECTIVE = frozenset({"boolean"})
+
+
+def indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSpec, ...]:
+    """Return the indexes of a type's collection of live resources, besides that of `_id`."""
+    known = params(resource_type, definitions)
+    dated = next((param for param in known.values() if param.primary_date), None)
+    when, order = ("date", (("d", -1), ("o", -1))) if dated else ("updated", (("lu", -1), ("o", -1)))
+    code = next((param.field for param in known.values() if param.primary_code), "")
+    members = definitions.compartments["Patient"].members.get(resource_type, ())
+    found: list[IndexSpec] = []
+    if members:
+        if code:
+            found.append(IndexSpec(f"patient_code_{when}", (("p", 1), (code, 1), *order)))
+        found.append(IndexSpec(f"patient_{when}", (("p", 1), *order)))
+        if len(members) > 1 or not any(param.patient for param in known.values()):
+            found.append(IndexSpec(f"patients_{when}", (("ps", 1), *order), _only_where({"ps": {"$exists": True}})))
+    if code:
+        found.append(IndexSpec(f"code_{when}", ((code, 1), *order, ("f", 1))))
+    found.append(IndexSpec(f"facility_{when}", (("f", 1), *order)))
+    found.append(IndexSpec(f"reference_{when}", (("rf", 1), *order)))
+    if dated:
+        found.append(IndexSpec("date", (*order, ("f", 1))))
+        if dated.value_types != {"instant"}:
+            found.append(IndexSpec("long", (*order, ("dh", 1)), _only_where({"dl": True})))
+    found.append(IndexSpec("updated", (("lu", -1), ("o", -1))))
+    for first in SORT_KEYS.get(resource_type, ())[:1]:
+        found.append(IndexSpec(f"sort_{first}", ((f"k.{first}.a", 1), ("o", 1))))
+        found.append(IndexSpec(f"sort_{first}_down", ((f"k.{first}.z", -1), ("o", -1))))
+    projection = {param.field: 1 for param in known.values() if _in_rest(param)}
+    found.append(IndexSpec("rest", (("$**", 1),), {"wildcardProjection": projection}))
+    return tuple(found)
+
+
+def _only_where(clause: Mapping[str, object]) -> Mapping[str, object]:
+    return {"partialFilterExpression": clause}
+
+
+def _in_rest(param: Param) -> bool:
+    """Whether the wildcard index holds a parameter that no other index serves.
+
+    Of references only those with canonicals, which `rf` does not hold. Of types in great numbers only what selects few.
+    """
+    if not param.stored or param.primary_code or param.type in {"composite", "special"}:
+        return False
+    if param.resource_type in SELECTIVE:
+        return param.code in COMMON or param.code in SELECTIVE[param.resource_type]
+    if param.type == "reference":
+        return not param.value_types <= {"Reference"}
+    return not param.value_types <= UNSELECTIVE
