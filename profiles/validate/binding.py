@@ -22,11 +22,10 @@ def codes(element: Element, definitions: Definitions) -> RequiredSet | None:
     return definitions.required_codes(element.binding) if bound else None
 
 
-def refuse(value: str, members: RequiredSet | None, where: Place, walk: Walk) -> None:
+def refuse(value: str, members: RequiredSet, where: Place, walk: Walk) -> None:
     """Report a code that is not in its set."""
-    if members is not None:
-        hint = walk.hint(value, members.codes) or _few(members)
-        walk.report("binding-code", where, value=shown(value), set=members.name, url=members.url, hint=hint)
+    hint = walk.hint(value, members.codes) or _few(members)
+    walk.report("binding-code", where, value=shown(value), set=members.name, url=members.url, hint=hint)
 
 
 def compile(element: Element, definitions: Definitions) -> Callable[[Json, Place, Walk], None] | None:  # noqa: A001 - the word for it

@@ -7,7 +7,7 @@ itself (`IN_THE_WALK`); those of no table wait for the engine and are listed in 
 from collections.abc import Callable, Iterable, Mapping
 
 from profiles.definitions.model import Invariant
-from profiles.validate.messages import constraint
+from profiles.validate.messages import constraint, home
 from profiles.validate.rules import bundles, clinical, conformance, datatypes, structures
 from profiles.validate.rules.shape import ContextRule, Rule
 from profiles.validate.walk import Json, Place, Walk, render
@@ -22,6 +22,9 @@ NATIVE: Mapping[str, Rule] = {
 
 IN_CONTEXT: Mapping[str, ContextRule] = {**datatypes.IN_CONTEXT, **clinical.IN_CONTEXT, **structures.IN_CONTEXT}
 
+REUSED: Mapping[tuple[str, str], Rule] = {**clinical.REUSED, **conformance.REUSED}
+"""Keys that R4 gave to several invariants, by the path that states them."""
+
 IN_THE_WALK: Mapping[str, str] = {
     "ele-1": "members: every object and every array has content",
     "dom-3": "resource: something refers to each contained resource",
@@ -33,23 +36,23 @@ IN_THE_WALK: Mapping[str, str] = {
 _MALFORMED = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
 
 
-def compile(invariants: Iterable[Invariant], url: str) -> Callable[[Json, Place, Walk], None] | None:  # noqa: A001 - the word for it
-    """Return the check of those invariants that have a rule, `None` where none has.
+def native(key: str, path: str) -> bool:
+    """Return whether an invariant that a type or element of this path states is checked."""
+    return (path, key) in REUSED or any(key in table for table in (NATIVE, IN_CONTEXT, IN_THE_WALK))
 
-    Args:
-        invariants: Of one type or element.
-        url: The StructureDefinition that states them.
-    """
+
+def compile(invariants: Iterable[Invariant], path: str) -> Callable[[Json, Place, Walk], None] | None:  # noqa: A001 - the word for it
+    """Return the check of those invariants of a type or element that have a rule, `None` where none has."""
     rows = [
-        (invariant, NATIVE.get(invariant.key), IN_CONTEXT.get(invariant.key))
-        for invariant in invariants
-        if invariant.key in NATIVE or invariant.key in IN_CONTEXT
+        (REUSED.get((path, one.key)) or NATIVE.get(one.key), IN_CONTEXT.get(one.key), constraint(one, home(path)))
+        for one in invariants
     ]
-    if not rows:
+    rules = [row for row in rows if row[0] or row[1]]
+    if not rules:
         return None
 
     def check(node: Json, where: Place, walk: Walk) -> None:
-        for invariant, rule, in_context in rows:
+        for rule, in_context, finding in rules:
             try:
                 met = rule(node) if rule is not None else in_context is None or in_context(node, walk)
             except _MALFORMED:
@@ -58,6 +61,6 @@ def compile(invariants: Iterable[Invariant], url: str) -> Callable[[Json, Place,
                     raise
                 continue
             if not met:
-                walk.add(constraint(invariant, url, render(where)))
+                walk.add(finding(render(where)))
 
     return check

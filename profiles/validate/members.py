@@ -3,32 +3,32 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from profiles.definitions.model import Element
+from profiles.definitions.model import Element, RequiredSet
 from profiles.primitives import ALLOWED, SHAPES, fault, json_kind, kind
 from profiles.validate import binding, invariant, narrative, reference, resource
-from profiles.validate.messages import shown
+from profiles.validate.messages import home, shown
 from profiles.validate.walk import Json, Place, Walk
 
 if TYPE_CHECKING:
     from profiles.validate.structure import Check, Checks
 
 Rule = Callable[[Any, Json, Place, Walk], None]
+Nested = Callable[[Json, Place, Walk, "Checks"], None]
 
 _LINKS = frozenset({"uri", "url", "canonical"})
-_BASE = "http://hl7.org/fhir/StructureDefinition/"
+_TEXTS = frozenset({"string", "markdown"})
 
 
 def rule(element: Element, checks: "Checks") -> Rule:
     """Return the rule of an element's own key."""
-    if element.type == "Resource":
-        one = _nested(element, checks)
-    elif element.type == "xhtml":
-        one = _narrative(element)
-    elif element.type in SHAPES:
+    if element.type == "xhtml":
+        return _narrative(element)
+    if element.type in SHAPES:
         return _primitives(element, checks) if element.array else _primitive(element, checks)
-    else:
-        one = _complex(element, checks)
-    return _many(element, one) if element.array else _single(element, one)
+    if element.type == "Resource":
+        nested = resource.contained if element.name == "contained" else resource.entry
+        return _resources(element, checks, nested) if element.array else _resource(element, checks, nested)
+    return _objects(element, checks) if element.array else _object(element, checks)
 
 
 def sibling(element: Element, checks: "Checks") -> Rule:
@@ -41,111 +41,143 @@ def segment(element: Element) -> str:
     return f"{element.choice}.ofType({element.type})" if element.choice else element.name
 
 
-def _single(element: Element, check: "Check") -> Rule:
-    step = segment(element)
+def _object(element: Element, checks: "Checks") -> Rule:
+    step, name, more = segment(element), element.type, _more(element, checks)
 
-    def single(value: Any, node: Json, where: Place, walk: Walk) -> None:
+    def one(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        here = (where, step, None)
         if type(value) is dict:
-            check(value, (where, step, None), walk)
+            checks[name](value, here, walk)
+            for check in more:
+                check(value, here, walk)
         else:
-            _not_an_object(value, element, (where, step, None), walk)
+            _not_an_object(value, element, here, walk)
 
-    def single_text(value: Any, node: Json, where: Place, walk: Walk) -> None:
-        check(value, (where, step, None), walk)
-
-    return single_text if element.type == "xhtml" else single
+    return one
 
 
-def _many(element: Element, check: "Check") -> Rule:
-    step, name, most = segment(element), element.name, element.max
+def _objects(element: Element, checks: "Checks") -> Rule:
+    step, name, limited, more = segment(element), element.type, element.max is not None, _more(element, checks)
 
-    def many(value: Any, node: Json, where: Place, walk: Walk) -> None:
+    def each(value: Any, node: Json, where: Place, walk: Walk) -> None:
         if type(value) is not list:
-            walk.report("array-expected", (where, step, None), name=name, found=_article(value))
+            _not_an_array(value, element, (where, step, None), walk)
             return
         for index, item in enumerate(value):
+            here = (where, step, index)
             if type(item) is dict:
-                check(item, (where, step, index), walk)
+                checks[name](item, here, walk)
+                for check in more:
+                    check(item, here, walk)
             else:
-                _not_an_object(item, element, (where, step, index), walk)
-        if not value or most is not None:
+                _not_an_object(item, element, here, walk)
+        if not value or limited:
             _count(len(value), element, (where, step, None), walk)
 
-    return many
+    return each
 
 
-def _complex(element: Element, checks: "Checks") -> "Check":
-    """Return the check of one object: its type's, then what only this element says about it."""
-    name = element.type
-    more = [
-        check
-        for check in (
-            reference.compile(element, checks.definitions) if name == "Reference" else None,
-            binding.compile(element, checks.definitions),
-            invariant.compile(element.invariants, _BASE + element.path.partition(".")[0]),
-        )
-        if check is not None
-    ]
-
-    def plain(node: Json, where: Place, walk: Walk) -> None:
-        checks[name](node, where, walk)
-
-    def stricter(node: Json, where: Place, walk: Walk) -> None:
-        checks[name](node, where, walk)
-        for check in more:
-            check(node, where, walk)
-
-    return stricter if more else plain
+def _more(element: Element, checks: "Checks") -> tuple["Check", ...]:
+    """Return the checks of what only this element says about its values, beyond what their type does."""
+    found = (
+        reference.compile(element, checks.definitions) if element.type == "Reference" else None,
+        binding.compile(element, checks.definitions),
+        invariant.compile(element.invariants, element.path),
+    )
+    return tuple(check for check in found if check is not None)
 
 
-def _nested(element: Element, checks: "Checks") -> "Check":
-    """Return the check of a resource inside a resource. Only those in `contained` share their container's root."""
-    if element.name == "contained":
-        return lambda node, where, walk: resource.contained(node, where, walk, checks)
-    return lambda node, where, walk: resource.entry(node, where, walk, checks)
+def _resource(element: Element, checks: "Checks", nested: Nested) -> Rule:
+    def one(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        here = (where, element.name, None)
+        if type(value) is dict:
+            nested(value, here, walk, checks)
+        else:
+            _not_an_object(value, element, here, walk)
+
+    return one
 
 
-def _narrative(element: Element) -> "Check":
-    def check(value: Any, where: Place, walk: Walk) -> None:
-        if _is_text(value, element, where, walk):
-            narrative.check(value, where, walk)
+def _resources(element: Element, checks: "Checks", nested: Nested) -> Rule:
+    def each(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        if type(value) is not list:
+            _not_an_array(value, element, (where, element.name, None), walk)
+            return
+        for index, item in enumerate(value):
+            here = (where, element.name, index)
+            if type(item) is dict:
+                nested(item, here, walk, checks)
+            else:
+                _not_an_object(item, element, here, walk)
+        if not value:
+            _count(0, element, (where, element.name, None), walk)
 
-    return check
+    return each
+
+
+def _narrative(element: Element) -> Rule:
+    def one(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        here = (where, element.name, None)
+        if SHAPES["xhtml"](value):
+            narrative.check(value, here, walk)
+        else:
+            _refuse(value, element, here, walk)
+
+    return one
 
 
 def _primitive(element: Element, checks: "Checks") -> Rule:
-    accepts, codes = SHAPES[element.type], binding.codes(element, checks.definitions)
-    step, links = segment(element), element.type in _LINKS
+    codes = binding.codes(element, checks.definitions)
+    if codes is not None:
+        return _coded(element, codes)
+    if element.type in _LINKS:
+        return _link(element)
+    accepts, step, plain = SHAPES[element.type], segment(element), element.type in _TEXTS
 
-    def primitive(value: Any, node: Json, where: Place, walk: Walk) -> None:
+    def one(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        # What nearly every string is, without a second call.
+        if plain and type(value) is str and 0 < len(value) < 10_000 and value.isprintable():
+            return
         if not accepts(value):
             _refuse(value, element, (where, step, None), walk)
 
-    def link(value: Any, node: Json, where: Place, walk: Walk) -> None:
+    return one
+
+
+def _link(element: Element) -> Rule:
+    accepts, step = SHAPES[element.type], segment(element)
+
+    def one(value: Any, node: Json, where: Place, walk: Walk) -> None:
         if not accepts(value):
             _refuse(value, element, (where, step, None), walk)
         elif value[0] == "#":
             walk.point(value)
 
-    def coded(value: Any, node: Json, where: Place, walk: Walk) -> None:
-        # A member of the set has the shape of a code, so most values need one look-up only.
-        if type(value) is str and codes is not None and value in codes.codes:
-            return
-        if not accepts(value):
-            _refuse(value, element, (where, step, None), walk)
-        else:
-            binding.refuse(value, codes, (where, step, None), walk)
+    return one
 
-    return coded if codes is not None else link if links else primitive
+
+def _coded(element: Element, members: RequiredSet) -> Rule:
+    accepts, step, codes = SHAPES[element.type], segment(element), members.codes
+
+    def one(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        # A member of the set has the shape of a code, so most values need one look-up only.
+        if type(value) is str and value in codes:
+            return
+        if accepts(value):
+            binding.refuse(value, members, (where, step, None), walk)
+        else:
+            _refuse(value, element, (where, step, None), walk)
+
+    return one
 
 
 def _primitives(element: Element, checks: "Checks") -> Rule:
     accepts, codes = SHAPES[element.type], binding.codes(element, checks.definitions)
-    step, name, most, links = segment(element), element.name, element.max, element.type in _LINKS
+    step, name, limited, links = segment(element), element.name, element.max is not None, element.type in _LINKS
 
     def primitives(value: Any, node: Json, where: Place, walk: Walk) -> None:
         if type(value) is not list:
-            walk.report("array-expected", (where, step, None), name=name, found=_article(value))
+            _not_an_array(value, element, (where, step, None), walk)
             return
         for index, item in enumerate(value):
             if accepts(item):
@@ -157,7 +189,7 @@ def _primitives(element: Element, checks: "Checks") -> Rule:
                 _refuse(item, element, (where, step, index), walk)
             elif not _extended(node.get(f"_{name}"), index):
                 walk.report("null-in-array", (where, step, index), name=name, sibling=f"_{name}")
-        if not value or most is not None:
+        if not value or limited:
             _count(len(value), element, (where, step, None), walk)
 
     return primitives
@@ -228,13 +260,6 @@ def _refuse(value: Any, element: Element, where: Place, walk: Walk) -> None:
         walk.report("primitive", where, type=element.type, value=shown(value), reason=reason, allowed=allowed)
 
 
-def _is_text(value: Any, element: Element, where: Place, walk: Walk) -> bool:
-    if SHAPES[element.type](value):
-        return True
-    _refuse(value, element, where, walk)
-    return False
-
-
 def _is_kind(value: Any, element: Element, where: Place, walk: Walk) -> bool:
     """Return whether the JSON kind of a primitive is right, reporting where it is not."""
     found, expected = json_kind(value), kind(element.type)
@@ -259,12 +284,16 @@ def _not_an_object(value: Any, element: Element, where: Place, walk: Walk) -> No
         walk.report("object-expected", where, name=element.name, found=_article(value), type=element.type)
 
 
+def _not_an_array(value: Any, element: Element, where: Place, walk: Walk) -> None:
+    walk.report("array-expected", where, name=element.name, found=_article(value))
+
+
 def _count(found: int, element: Element, where: Place, walk: Walk) -> None:
     """Report an array that is empty or too long."""
     if not found:
         walk.report("array-empty", where, name=element.name)
     elif element.max is not None and found > element.max:
-        url = _BASE + element.path.partition(".")[0]
+        url = home(element.path)
         walk.report("maximum", where, path=element.path, max=element.max, found=found, url=url)
 
 

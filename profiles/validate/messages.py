@@ -4,7 +4,7 @@ A sentence says what was found, what is allowed and what to change. Values of th
 characters: an outcome is no place to copy records to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from profiles.definitions.model import Invariant
@@ -279,12 +279,21 @@ def issue(message_id: str, expression: str = "", **places: object) -> Issue:
     return Issue(message.severity, message.code, message.text.format_map(places), expression, message_id)
 
 
-def constraint(invariant: Invariant, url: str, expression: str) -> Issue:
-    """Return the finding that an invariant is not met: of its own severity, named by the definition and its key."""
+def constraint(invariant: Invariant, url: str) -> Callable[[str], Issue]:
+    """Return what makes the finding that an invariant is not met at a location.
+
+    It has the invariant's own severity, and is named by the definition and its key.
+    """
     message = MESSAGES["invariant"]
     severity: Severity = "warning" if invariant.severity == "warning" else message.severity
     text = message.text.format(key=invariant.key, human=invariant.human.rstrip(), url=url)
-    return Issue(severity, message.code, text, expression, f"{url}#{invariant.key}")
+    name = f"{url}#{invariant.key}"
+    return lambda expression: Issue(severity, message.code, text, expression, name)
+
+
+def home(path: str) -> str:
+    """Return the URL of the StructureDefinition that states a path, such as that of `Patient` for `Patient.contact`."""
+    return f"http://hl7.org/fhir/StructureDefinition/{path.partition('.')[0]}"
 
 
 def shown(value: object) -> str:

@@ -137,8 +137,10 @@ class _Reader:
             raise _UnfitError
 
     def text(self, data: str) -> None:
-        if not self.shows and data.strip():
+        if data.strip():
             self.shows = True
+            # Text is read for this one question only.
+            self.parser.CharacterDataHandler = None
 
     def entity(self, name: str, _: object) -> None:
         if name not in name2codepoint:

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from profiles.definitions.model import Element, TypeDefinition
 from profiles.definitions.registry import Definitions
 from profiles.validate import invariant, members
-from profiles.validate.messages import shown
+from profiles.validate.messages import home, shown
 from profiles.validate.walk import Json, Place, Walk
 
 Check = Callable[[Json, Place, Walk], None]
 
-_BASE = "http://hl7.org/fhir/StructureDefinition/"
 _ATTRIBUTES = frozenset({"Element.id", "Extension.url"})
 
 
@@ -36,11 +35,6 @@ class Checks(dict[str, Check]):
         return check
 
 
-def home(path: str) -> str:
-    """Return the URL of the StructureDefinition that states a path, such as that of `Patient` for `Patient.contact`."""
-    return _BASE + path.partition(".")[0]
-
-
 def _nothing(node: Json, where: Place, walk: Walk) -> None:
     """Accept anything."""
 
@@ -50,7 +44,7 @@ def _check(definition: TypeDefinition, checks: Checks, *, bare: bool = False) ->
     rules = _rules(definition, checks)
     required = _required(definition)
     choice_of, choice_required = _choices(definition)
-    holds = invariant.compile(definition.invariants, home(definition.name))
+    holds = invariant.compile(definition.invariants, definition.name)
     filled = not bare and definition.kind != "resource"
 
     def check(node: Json, where: Place, walk: Walk) -> None:

@@ -119,7 +119,6 @@ RULES: Mapping[str, Rule] = {
     "grp-1": lambda node: not has(node, "member") or node.get("actual") is True,
     "imm-1": some("documentType", "reference"),
     "imr-1": some("vaccineCode", "targetDisease"),
-    "inv-1": only_if("notDoneReason", status="not-done"),
     "ipn-1": some("identifier", "name"),
     "lnk-1": lambda node: len(many(node, "item")) > 1,
     "lst-1": most_one("emptyReason", "entry"),
@@ -151,3 +150,5 @@ RULES: Mapping[str, Rule] = {
 }
 
 IN_CONTEXT: Mapping[str, ContextRule] = {"ctm-1": _for_a_practitioner}
+
+REUSED: Mapping[tuple[str, str], Rule] = {("Task", "inv-1"): not_after("authoredOn", "lastModified")}

@@ -22,7 +22,7 @@ from profiles.validate.walk import Json
 
 _NAME = re.compile(r"[A-Z]([A-Za-z0-9_]){0,254}", re.ASCII)
 _NAMED = (
-    "adf-0 cid-0 cmd-0 cpb-0 cpd-0 csd-0 ees-0 esc-0 evd-0 evi-0 evv-0 gdf-0 ig-0 inv-0 lib-0 mea-0 msd-0 nsd-0 opd-0 "
+    "adf-0 cid-0 cmd-0 cpb-0 cpd-0 csd-0 ees-0 esc-0 evd-0 evi-0 evv-0 gdf-0 ig-0 lib-0 mea-0 msd-0 nsd-0 opd-0 "
     "pdf-0 que-0 red-0 rsd-0 rvs-0 sdf-0 smp-0 spd-0 tcp-0 tst-0 vsd-0"
 )
 _OPTIONS = ("choice", "open-choice", "decimal", "integer", "date", "dateTime", "time", "string", "quantity")
@@ -40,6 +40,11 @@ _ASSERTIONS = (
     "response",
     "validateProfileId",
 )
+
+
+def _parameter(node: Json) -> bool:
+    content = sum(has(node, name) for name in ("value[x]", "resource"))
+    return content == 0 if has(node, "part") else content == 1
 
 
 def _named(node: Json) -> bool:
@@ -186,4 +191,10 @@ RULES: Mapping[str, Rule] = {
     "vsd-6": some("code", "display"),
     "vsd-9": lambda node: has(node, "code") or node.get("abstract") is True,
     "vsd-10": needs("code", "system"),
+}
+
+REUSED: Mapping[tuple[str, str], Rule] = {
+    ("Parameters.parameter", "inv-1"): _parameter,
+    ("TestReport.setup.action", "inv-1"): exactly_one("operation", "assert"),
+    ("TestReport.test.action", "inv-2"): exactly_one("operation", "assert"),
 }

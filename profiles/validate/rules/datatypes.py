@@ -118,7 +118,7 @@ RULES: Mapping[str, Rule] = {
     "qty-3": needs("code", "system"),
     "rat-1": _ratio,
     "rng-2": _range,
-    "sqt-1": lambda node: not has(node, "comparator"),
+    "sqty-1": lambda node: not has(node, "comparator"),
     "tim-1": needs("duration", "durationUnit"),
     "tim-2": needs("period", "periodUnit"),
     "tim-4": _not_negative("duration"),

@@ -17,12 +17,20 @@ ContextRule = Callable[[Json, Walk], bool]
 def has(node: Json, name: str) -> bool:
     """Return whether the element exists."""
     if name.endswith("[x]"):
-        stem, under = name[:-3], f"_{name[:-3]}"
-        return any(_typed(key, stem) or _typed(key, under) for key in node)
+        return any(_typed(key, name[:-3]) for key in node)
     return name in node or f"_{name}" in node
 
 
+def _present(name: str) -> Rule:
+    """Return the test whether an element exists: `has`, prepared for rules that run on every write."""
+    if name.endswith("[x]"):
+        return lambda node: has(node, name)
+    under = f"_{name}"
+    return lambda node: name in node or under in node
+
+
 def _typed(key: str, stem: str) -> bool:
+    key = key.removeprefix("_")
     return key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()
 
 
@@ -51,27 +59,32 @@ def distinct(values: Iterable[Any]) -> bool:
 
 def some(*names: str) -> Rule:
     """At least one of the elements exists."""
-    return lambda node: any(has(node, name) for name in names)
+    tests = [_present(name) for name in names]
+    return lambda node: any(test(node) for test in tests)
 
 
 def most_one(*names: str) -> Rule:
     """No two of the elements exist together."""
-    return lambda node: sum(has(node, name) for name in names) <= 1
+    tests = [_present(name) for name in names]
+    return lambda node: sum(test(node) for test in tests) <= 1
 
 
 def exactly_one(*names: str) -> Rule:
     """One of the elements exists and no other of them."""
-    return lambda node: sum(has(node, name) for name in names) == 1
+    tests = [_present(name) for name in names]
+    return lambda node: sum(test(node) for test in tests) == 1
 
 
-def needs(name: str, *others: str) -> Rule:
-    """Where the first element exists, one of the others does."""
-    return lambda node: not has(node, name) or any(has(node, other) for other in others)
+def needs(name: str, other: str) -> Rule:
+    """Where the first element exists, the other does."""
+    first, second = _present(name), _present(other)
+    return lambda node: not first(node) or second(node)
 
 
-def together(first: str, second: str) -> Rule:
+def together(name: str, other: str) -> Rule:
     """Both elements exist or neither."""
-    return lambda node: has(node, first) == has(node, second)
+    first, second = _present(name), _present(other)
+    return lambda node: first(node) == second(node)
 
 
 def only_if(name: str, **values: str | tuple[str, ...]) -> Rule:
