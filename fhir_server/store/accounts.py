@@ -33,6 +33,10 @@ UNAUTHORIZED, ALREADY_INITIALIZED, NOT_A_MEMBER, ROLE_EXISTS, USER_EXISTS = 13, 
 """Codes of MongoDB's errors."""
 
 
+class Ended(MongoUnavailable):
+    """The mongod that ran a moment ago is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """Passwords, and how far the database knows them.
@@ -112,11 +116,10 @@ async def ready(mongod: Mongod, accounts: Accounts, database: str, *, started: b
         started: It was just started, so a majority write has to prove it.
 
     Raises:
+        Ended: It ended meanwhile.
         MongoUnavailable: It does not become writable, or holds other users than ours.
     """
-    async with _client(url(mongod.address, "", "", direct=True)) as anonymous:
-        if not accounts.version:
-            await _initiate(anonymous, mongod)
+    async with _client(url(mongod.address, "", "", direct=True), patience_ms=500) as anonymous:
         await _primary(anonymous, mongod, accounts)
         if not accounts.version:
             await _found(anonymous, mongod, accounts)
@@ -135,8 +138,8 @@ async def ready(mongod: Mongod, accounts: Accounts, database: str, *, started: b
     return accounts
 
 
-def _client(where: str) -> AsyncMongoClient[Document]:
-    return AsyncMongoClient(where, serverSelectionTimeoutMS=10_000, maxPoolSize=2, appname="aquifer-setup")
+def _client(where: str, patience_ms: int = 5_000) -> AsyncMongoClient[Document]:
+    return AsyncMongoClient(where, serverSelectionTimeoutMS=patience_ms, maxPoolSize=2, appname="aquifer-setup")
 
 
 async def _initiate(anonymous: AsyncMongoClient[Document], mongod: Mongod) -> None:
@@ -150,7 +153,7 @@ async def _initiate(anonymous: AsyncMongoClient[Document], mongod: Mongod) -> No
 
 
 async def _primary(anonymous: AsyncMongoClient[Document], mongod: Mongod, accounts: Accounts) -> None:
-    """Wait until the member takes writes; tell it its address where that has changed."""
+    """Wait until the member takes writes; initiate the set where it is new, mend its address where that has changed."""
     began = time.monotonic()
     lost = began + LOST_SECONDS
     while (now := time.monotonic()) < began + READY_SECONDS:
@@ -158,15 +161,17 @@ async def _primary(anonymous: AsyncMongoClient[Document], mongod: Mongod, accoun
             hello = await anonymous.admin.command("hello")
         except AutoReconnect:
             if not mongod.is_running():
-                raise MongoUnavailable(f"mongod ended while it started; see {mongod.log}") from None
-            hello = {}
+                raise Ended(f"mongod ended while it started; see {mongod.log}") from None
+            continue
         if hello.get("isWritablePrimary"):
             if mongod.address in hello["hosts"]:
                 return
             raise MongoUnavailable(
                 f"{mongod.root} was moved while its mongod ran; stop every process that uses it, then start again"
             )
-        if now > lost and "setName" not in hello and accounts.version:
+        if "setName" not in hello and not accounts.version:
+            await _initiate(anonymous, mongod)
+        elif "setName" not in hello and now > lost:
             lost = now + LOST_SECONDS
             await _readdress(mongod, accounts)
         await asyncio.sleep(0.01)

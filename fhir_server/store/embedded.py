@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from pymongo.errors import PyMongoError
 
 from fhir_server.settings import Settings
-from fhir_server.store.accounts import Accounts, ready
+from fhir_server.store.accounts import Accounts, Ended, ready
 from fhir_server.store.client import MongoUnavailable
 from fhir_server.store.mongod import Mongod, find, url
 
@@ -137,12 +137,13 @@ class Embedded:
 
     async def _ensure(self) -> Accounts:
         """Have mongod running and ready for our database. Call under the start lock."""
-        root = self._mongod.root
-        accounts = Accounts.open(root, fresh=not (self._mongod.data / "WiredTiger").exists())
-        started = not self._mongod.is_running()
-        if started:
-            await self._mongod.start(find(self._binary))
-        return await ready(self._mongod, accounts, self._database, started=started)
+        accounts = Accounts.open(self._mongod.root, fresh=not (self._mongod.data / "WiredTiger").exists())
+        if self._mongod.is_running():
+            # Killed just now, it may still look alive; then the next lines start it.
+            with contextlib.suppress(Ended):
+                return await ready(self._mongod, accounts, self._database, started=False)
+        await self._mongod.start(find(self._binary))
+        return await ready(self._mongod, accounts, self._database, started=True)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

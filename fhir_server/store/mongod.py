@@ -1,8 +1,9 @@
 """The embedded mongod as an operating-system process: found, started, seen running, stopped.
 
 It runs in a session of its own (`--fork`), so a Ctrl-C meant for the server never reaches it and it outlives whoever
-started it. Whether it runs is asked of the lock that mongod itself holds on `mongod.lock`, which the kernel frees
-when the process ends, however it ends: a stale file after SIGKILL deceives nobody, a recycled process id neither.
+started it. Whether it runs is asked of a lock on `mongod.alive` that it inherits at its birth and the kernel frees when it
+ends, however it ends: neither a stale file after SIGKILL nor a recycled process id deceives anybody, nor does a mongod
+whose starter was killed before it could open its files.
 """
 
 import asyncio
@@ -96,15 +97,8 @@ class Mongod:
         return self.root / "mongod.json"
 
     def is_running(self) -> bool:
-        """Tell whether a mongod holds this directory. Ask only under the start lock: the probe locks for a moment."""
-        try:
-            with (self.data / "mongod.lock").open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        """Tell whether a mongod works in this directory. Ask only under the start lock: the probe locks for a moment."""
+        return _held(self.root / "mongod.alive") or _held(self.data / "mongod.lock")
 
     def pid(self) -> int:
         """Return the process id of the running mongod."""
@@ -123,7 +117,10 @@ class Mongod:
         if self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
             self.log.touch(mode=0o600)
-        run = asyncio.ensure_future(asyncio.to_thread(_run, [str(binary), *self._arguments()]))
+        alive = os.open(self.root / "mongod.alive", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        run = asyncio.ensure_future(asyncio.to_thread(_run, [str(binary), *self._arguments()], alive))
+        run.add_done_callback(lambda _: os.close(alive))
         try:
             process = await asyncio.shield(run)
         except asyncio.CancelledError:
@@ -178,10 +175,13 @@ class Mongod:
         Raises:
             MongoUnavailable: It is still there after a minute.
         """
-        with contextlib.suppress(ProcessLookupError, ValueError):  # it is ending already
-            os.kill(self.pid(), signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
+        asked = False
         while self.is_running():
+            if not asked and _held(self.data / "mongod.lock"):  # only then the number in it is that of a living mongod
+                with contextlib.suppress(ProcessLookupError, ValueError):  # it is ending already
+                    os.kill(self.pid(), signal.SIGTERM)
+                    asked = True
             if time.monotonic() > deadline:
                 raise MongoUnavailable(f"mongod did not stop within {STOP_SECONDS} s; see {self.log}")
             await asyncio.sleep(0.02)
@@ -206,7 +206,19 @@ def find(binary: Path | None) -> Path:
     raise MongoUnavailable(f"no mongod was found on this machine. {REMEDY}")
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+def _held(path: Path) -> bool:
+    """Tell whether any process has locked `path`."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _run(command: list[str], inherited: int) -> subprocess.CompletedProcess[bytes]:
     """Run `mongod --fork …`, whose first process ends when the second accepts connections, or failed to."""
     return subprocess.run(  # noqa: S603 - the operator chose the binary, the arguments are ours
         command,
@@ -215,6 +227,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
         stderr=subprocess.STDOUT,
         timeout=START_SECONDS,
         check=False,
+        pass_fds=(inherited,),
     )
 
 
@@ -236,6 +249,9 @@ def _free_port(wanted: int) -> int:
     """Return `wanted` when it is free on loopback, else another free port."""
     for port in (wanted, 0):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # connections of the last run linger for a minute
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise MongoUnavailable("no free port on 127.0.0.1 for the embedded mongod")
