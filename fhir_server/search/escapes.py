@@ -1,6 +1,8 @@
-r"""Splitting and unescaping query values: `\,` `\|` `\$` and `\\` stand for the plain characters (R4 3.1.1.4.16)."""
+r"""Texts that clients send: escapes (`\,` `\|` `\$` and `\\` stand for the plain characters, R4 3.1.1.4.16), and quoting them."""
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _ESCAPED = re.compile(r"\\([,|$\\])")
 
@@ -26,3 +28,9 @@ def plain(text: str) -> str:
 def shown(text: str) -> str:
     """Return a client's text as messages quote it: at most 60 characters."""
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def nearest(text: str, names: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the most similar name, or nothing where none is similar."""
+    found = get_close_matches(text[:60], list(names), n=1, cutoff=0.7)
+    return f" Did you mean '{found[0]}'?" if found else ""

@@ -64,10 +64,12 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class InCompartment:
-    """The resource belongs to a compartment, such as that of `Patient` `23` (R4 CompartmentDefinition)."""
+    """The resource is part of the record of this patient (R4 CompartmentDefinition Patient).
 
-    code: str
-    id: str
+    The other compartments are criteria on reference parameters, which `compartment` states.
+    """
+
+    patient: str
 
 
 @dataclass(frozen=True, slots=True)

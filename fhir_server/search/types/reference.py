@@ -80,7 +80,9 @@ def predicate(criterion: Criterion) -> dict[str, Any]:
     others = [value for value in values if not (param.patient and _of_patient(value))]
     clauses: list[dict[str, Any]] = []
     if patients:
-        clauses.append({"p": {"$in": patients} if len(patients) > 1 else patients[0], param.field: {"$exists": False}})
+        # The parameter is stored where it says something else or something more than `p` does (see `params`).
+        stored = [None, *(PATIENT + patient for patient in patients)]
+        clauses.append({"p": {"$in": patients} if len(patients) > 1 else patients[0], param.field: {"$in": stored}})
     if others:
         clause = conditions.predicate(param.field, others, array=None)
         texts = [value.text for value in others if isinstance(value, Is) and local(value.text)]

@@ -1,0 +1,63 @@
+"""An expression evaluated on one stored document in memory: the twin of `compile`, held to it by tests.
+
+Writes use it on the document they are about to store, so that nothing is moved into or out of what a grant covers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_server.search.expression import (
+    And,
+    Anything,
+    Criterion,
+    Expression,
+    InCompartment,
+    Missing,
+    Not,
+    Nothing,
+    Or,
+    OwnedBy,
+)
+from fhir_server.search.params import Param
+from fhir_server.search.types import TYPES
+from fhir_server.search.types.date import UPDATED
+from fhir_server.search.types.reference import PATIENT
+
+
+def matches(expression: Expression, document: Mapping[str, Any]) -> bool:
+    """Return whether a stored document (its envelope is enough) is selected."""
+    match expression:
+        case Anything():
+            return True
+        case Nothing():
+            return False
+        case And(items):
+            return all(matches(item, document) for item in items)
+        case Or(items):
+            return any(matches(item, document) for item in items)
+        case Not(item):
+            return not matches(item, document)
+        case Missing(param):
+            return not entries(param, document)
+        case Criterion(param):
+            return TYPES[param.type].matches(expression, entries(param, document))
+        case InCompartment(patient):
+            return patient in {document.get("p"), *document.get("ps", ())}
+        case OwnedBy(facilities):
+            return document.get("f") in facilities
+
+
+def entries(param: Param, document: Mapping[str, Any]) -> list[Any]:
+    """Return the entries that a stored document has for a parameter, wherever they are stored."""
+    if param.field == "_id":
+        return [document["_id"]]
+    if param.field == UPDATED:
+        return [{"lo": document[UPDATED], "hi": document[UPDATED]}]
+    if param.primary_date:
+        return [{"lo": document["d"], "hi": document["dh"]}] if document.get("d") else []
+    stored = document.get("s", {}).get(param.code)
+    if param.patient and stored is None and document.get("p"):
+        return [PATIENT + document["p"]]
+    if stored is None or stored is False:
+        return []
+    return stored if isinstance(stored, list) else [stored]

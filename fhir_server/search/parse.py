@@ -1,0 +1,211 @@
+"""A query string as a `SearchRequest` (R4 3.1.1.2 to 3.1.1.5).
+
+Repeated parameters are joined by AND, comma-separated values by OR. Parameters without a value are ignored (R4). What is
+unknown is refused, or with lenient handling passed over and reported; an unknown modifier or a malformed value is refused
+either way, because passing over it would return what was not asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from fhir_server.model.errors import InvalidParameter
+from fhir_server.model.request import Pairs
+from fhir_server.search.escapes import nearest, shown, split
+from fhir_server.search.expression import Anything, Expression, Missing, Not, all_of, any_of
+from fhir_server.search.include import Include
+from fhir_server.search.params import Param, params
+from fhir_server.search.reading import Reading
+from fhir_server.search.results import CURSOR, RESULTS, read
+from fhir_server.search.sort import SortKey
+from fhir_server.search.types import TYPES
+from fhir_server.settings import Search
+from profiles.definitions.registry import Definitions
+from profiles.issue import Issue
+
+__all__ = ["CURSOR", "SearchRequest", "parse"]
+
+MOST_TEXT = 2000
+MOST_VALUES = 5000
+FLAGS = {"true": True, "false": False}
+ANYTHING = Anything()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A search of one type, as it will be carried out.
+
+    Attributes:
+        resource_type: The type.
+        expression: What is searched; `Anything` where there is no criterion.
+        sort: Keys of `_sort`, the most important first; empty for the server's own order.
+        count: Entries of a page; 0 asks for the number of matches alone.
+        total: `none`, `estimate` or `accurate`; empty where the client does not say.
+        includes: `_include`.
+        revincludes: `_revinclude`.
+        summary: `true`, `text`, `data`, `count` or `false`; empty where the client does not say.
+        elements: Names of `_elements`.
+        cursor: The token of a paging link, or empty.
+        applied: The pairs that were applied, without the cursor: those of the self link.
+        ignored: What lenient handling passed over.
+    """
+
+    resource_type: str
+    expression: Expression = ANYTHING
+    sort: tuple[SortKey, ...] = ()
+    count: int = 50
+    total: str = ""
+    includes: tuple[Include, ...] = ()
+    revincludes: tuple[Include, ...] = ()
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    cursor: str = ""
+    applied: Pairs = ()
+    ignored: tuple[Issue, ...] = ()
+
+
+def parse(
+    resource_type: str, pairs: Pairs, definitions: Definitions, settings: Search, *, strict: bool, base: str = ""
+) -> SearchRequest:
+    """Return the search that the pairs of a query string ask for.
+
+    Args:
+        resource_type: The type that is searched.
+        pairs: Decoded names and values, in order.
+        definitions: Parameters of the type, and value sets.
+        settings: Limits, and the time zone of dates without one.
+        strict: Whether unknown parameters are refused; otherwise they are passed over and reported.
+        base: Our own service base, so that absolute references below it count as local.
+
+    Raises:
+        InvalidParameter: An unknown parameter (strict), an unknown modifier, or a malformed value.
+    """
+    known = params(resource_type, definitions)
+    reading = Reading(base, ZoneInfo(settings.time_zone), definitions)
+    criteria: list[Expression] = []
+    applied: list[tuple[str, str]] = []
+    shaping: list[tuple[str, str]] = []
+    ignored: list[Issue] = []
+    for name, value in pairs:
+        if not value:
+            continue
+        _refuse_unreadable(name, value)
+        code, _, modifier = name.partition(":")
+        if code in RESULTS:
+            shaping.append((name, value))
+        elif code not in known or known[code].type not in TYPES or "." in modifier:
+            ignored.append(_unknown(resource_type, name, known))
+            if strict:
+                raise InvalidParameter(ignored[0].text, expression=ignored[0].expression)
+        else:
+            criteria.append(_criterion(known[code], modifier, value, known, reading))
+            applied.append((name, value))
+    results = read(resource_type, shaping, definitions, settings)
+    return SearchRequest(
+        resource_type=resource_type,
+        expression=all_of(criteria),
+        sort=tuple(results.sort),
+        count=results.count,
+        total=results.total,
+        includes=tuple(results.includes),
+        revincludes=tuple(results.revincludes),
+        summary=results.summary,
+        elements=tuple(results.elements),
+        cursor=results.cursor,
+        applied=(*applied, *results.applied),
+        ignored=tuple(ignored),
+    )
+
+
+def _criterion(param: Param, modifier: str, value: str, known: Mapping[str, Param], reading: Reading) -> Expression:
+    """Return the expression for one parameter with its modifier and its alternatives."""
+    parts = [known[code] for code in param.parts]
+    if modifier == "missing":
+        absent = all_of(Missing(part) for part in parts or [param])
+        return absent if _flag(param, value) else Not(absent)
+    _refuse_modifier(param, modifier, reading)
+    texts = [text for text in split(value, ",") if text]
+    if not texts:
+        return ANYTHING
+    if len(texts) > MOST_VALUES:
+        raise InvalidParameter(
+            f"The parameter '{param.code}' has {len(texts)} values. At most {MOST_VALUES} are taken; send several searches.",
+            expression=f"http.{param.code}",
+        )
+    if parts and modifier == "not":
+        return all_of(_parsed(part, modifier, texts, known, reading) for part in parts)
+    return any_of(_parsed(part, modifier, texts, known, reading) for part in parts or [param])
+
+
+def _parsed(param: Param, modifier: str, texts: list[str], known: Mapping[str, Param], reading: Reading) -> Expression:
+    """Return what the module of the type makes of the texts; `url|version` of a conformance resource is read as both."""
+    kind = TYPES[param.type]
+    version = known.get("version")
+    if not (
+        param.code == "url" and param.type == "uri" and not modifier and version and any("|" in text for text in texts)
+    ):
+        return kind.parse(param, modifier, texts, reading)
+    found: list[Expression] = []
+    for text in texts:
+        url, _, wanted = text.partition("|")
+        both = [kind.parse(param, "", [url], reading)]
+        both += [TYPES[version.type].parse(version, "", [wanted], reading)] if wanted else []
+        found.append(all_of(both))
+    return any_of(found)
+
+
+def _flag(param: Param, value: str) -> bool:
+    if value not in FLAGS:
+        raise InvalidParameter(
+            f"'{shown(value)}' is not a valid value of '{param.code}:missing'. Write true or false.",
+            expression=f"http.{param.code}:missing",
+        )
+    return FLAGS[value]
+
+
+def _refuse_modifier(param: Param, modifier: str, reading: Reading) -> None:
+    allowed = {"missing", *TYPES[param.type].MODIFIERS}
+    types = reading.definitions.resource_types if reading.definitions else frozenset[str]()
+    targets = set(param.targets) - {"Resource"} or types
+    if not modifier or modifier in allowed or (param.type == "reference" and modifier in targets):
+        return
+    if param.type == "reference":
+        allowed |= targets if len(targets) < len(types) else {"[Type]"}
+    raise InvalidParameter(
+        f"The {param.type} parameter '{param.code}' has no modifier '{shown(modifier)}'.{nearest(modifier, allowed)} "
+        f"It takes {', '.join(f':{name}' for name in sorted(allowed))}.",
+        expression=f"http.{param.code}:{shown(modifier)}",
+    )
+
+
+def _unknown(resource_type: str, name: str, known: Mapping[str, Param]) -> Issue:
+    """Return the finding for a parameter that cannot be searched by, with the ones that can."""
+    code = name.partition(":")[0]
+    offered = [*(row.code for row in known.values() if row.type in TYPES), *RESULTS]
+    if code in known and known[code].type not in TYPES:
+        text = f"The parameter '{code}' of {resource_type} is of type {known[code].type}, which is not supported."
+    elif "." in name and code.partition(".")[0] in known:
+        text = f"'{shown(name)}' is a chained parameter, which is not supported."
+    elif code == "_has":
+        text = "The reverse chain '_has' is not supported."
+    else:
+        text = f"{resource_type} has no search parameter '{shown(code)}'.{nearest(code, offered)}"
+    listed = ", ".join(code for code in offered if code != CURSOR)
+    return Issue(
+        "warning", "not-supported", f"{text} {resource_type} can be searched by {listed}.", f"http.{shown(name)}"
+    )
+
+
+def _refuse_unreadable(name: str, value: str) -> None:
+    """Refuse what a database cannot be asked for: NUL and lone surrogates; and single texts that are too long."""
+    for text in (name, value):
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise InvalidParameter(
+                "A search parameter holds a character that no FHIR text can hold (NUL or half of a surrogate pair). Remove it.",
+                expression="http.query",
+            )
+    if len(value) > MOST_TEXT and max(map(len, split(value, ","))) > MOST_TEXT:
+        raise InvalidParameter(
+            f"A value of '{shown(name)}' has more than {MOST_TEXT} characters. Search by a shorter one.",
+            expression=f"http.{shown(name)}",
+        )

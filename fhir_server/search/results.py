@@ -1,0 +1,202 @@
+"""Search result parameters: sorting, page size, totals, includes, summaries (R4 3.1.1.5)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fhir_server.model.errors import InvalidParameter
+from fhir_server.search.escapes import nearest, shown
+from fhir_server.search.include import WILDCARD, Include
+from fhir_server.search.params import Param, params
+from fhir_server.search.sort import SortKey
+from fhir_server.search.types import TYPES
+from fhir_server.settings import Search
+from profiles.definitions.registry import Definitions
+
+CURSOR = "_cursor"
+TOTALS = ("none", "estimate", "accurate")
+SUMMARIES = ("true", "text", "data", "count", "false")
+ITERATE = frozenset({"iterate", "recurse"})
+
+
+@dataclass(slots=True)
+class Results:
+    """How the answer is shaped; the fields are those of `SearchRequest`."""
+
+    count: int
+    total: str = ""
+    summary: str = ""
+    cursor: str = ""
+    sort: list[SortKey] = field(default_factory=list)
+    elements: list[str] = field(default_factory=list)
+    includes: list[Include] = field(default_factory=list)
+    revincludes: list[Include] = field(default_factory=list)
+    applied: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What result parameters are read against."""
+
+    resource_type: str
+    known: Mapping[str, Param]
+    definitions: Definitions
+    settings: Search
+
+
+def read(resource_type: str, pairs: Iterable[tuple[str, str]], definitions: Definitions, settings: Search) -> Results:
+    """Return what the result parameters ask for.
+
+    Raises:
+        InvalidParameter: A value that is not valid, or a single-valued parameter given twice.
+    """
+    ground = Ground(resource_type, params(resource_type, definitions), definitions, settings)
+    results = Results(count=min(settings.count, settings.max_count))
+    seen: set[str] = set()
+    for name, value in pairs:
+        code, _, modifier = name.partition(":")
+        repeats, reader = RESULTS[code]
+        if modifier and not (code in INCLUDES and modifier in ITERATE):
+            raise _refusal(name, f"The parameter '{code}' has no modifier '{shown(modifier)}'. Leave it out.")
+        if code in seen and not repeats:
+            raise _refusal(name, f"The parameter '{code}' is given more than once. Send it once.")
+        seen.add(code)
+        kept = reader(results, ground, name, value)
+        if kept:
+            results.applied.append((name, kept))
+    return results
+
+
+Reader = Callable[[Results, Ground, str, str], str]
+"""Sets what a parameter asks for, and returns the value as it is applied (for the self link), empty for none."""
+
+
+def _count(results: Results, ground: Ground, name: str, value: str) -> str:
+    if not (value.isascii() and value.isdigit()):
+        raise _refusal(name, f"'{shown(value)}' is not a valid {name}. Write a whole number from 0, such as {name}=50.")
+    # More than nine digits is above any maximum; int() of thousands of digits is refused by Python.
+    results.count = min(
+        int(value[-9:]) if len(value.lstrip("0")) < 10 else ground.settings.max_count, ground.settings.max_count
+    )
+    if results.count == 0:
+        results.summary = "count"
+    return str(results.count)
+
+
+def _total(results: Results, ground: Ground, name: str, value: str) -> str:
+    results.total = _one_of(name, value, TOTALS)
+    return value
+
+
+def _summary(results: Results, ground: Ground, name: str, value: str) -> str:
+    results.summary = results.summary or _one_of(name, value, SUMMARIES)
+    return value
+
+
+def _elements(results: Results, ground: Ground, name: str, value: str) -> str:
+    known = ground.definitions.types[ground.resource_type].elements.values()
+    names = {element.choice or element.name for element in known} | {element.name for element in known}
+    for text in filter(None, (part.strip() for part in value.split(","))):
+        element = text.removeprefix(f"{ground.resource_type}.")
+        if element not in names:
+            raise _refusal(
+                name,
+                f"'{shown(text)}' is not a top-level element of {ground.resource_type}.{nearest(element, names)} "
+                f"Its elements are {', '.join(sorted(names))}.",
+            )
+        results.elements.append(element)
+    return value
+
+
+def _sort(results: Results, ground: Ground, name: str, value: str) -> str:
+    sortable = {code: param for code, param in ground.known.items() if param.type in TYPES}
+    for text in filter(None, (part.strip() for part in value.split(","))):
+        code = text.removeprefix("-")
+        if code not in sortable:
+            raise _refusal(
+                name,
+                f"{ground.resource_type} cannot be sorted by '{shown(code)}'.{nearest(code, sortable)} "
+                f"{name} takes {', '.join(sortable)}, each with a minus sign before it for descending order.",
+            )
+        results.sort.append(SortKey(sortable[code], descending=text.startswith("-")))
+    return value
+
+
+def _include(results: Results, ground: Ground, name: str, value: str) -> str:
+    found = _read_include(ground, name, value)
+    if found.source_type != ground.resource_type and not found.iterate:
+        raise _refusal(
+            name,
+            f"'{shown(value)}' begins with {found.source_type}, but {ground.resource_type} is searched. "
+            f"Write _include:iterate={value} to follow references of included resources.",
+        )
+    results.includes.append(found)
+    return value
+
+
+def _revinclude(results: Results, ground: Ground, name: str, value: str) -> str:
+    results.revincludes.append(_read_include(ground, name, value))
+    return value
+
+
+def _read_include(ground: Ground, name: str, value: str) -> Include:
+    source, _, rest = value.partition(":")
+    code, _, target = rest.partition(":")
+    types = ground.definitions.resource_types
+    if source == WILDCARD:
+        source, code = ground.resource_type, WILDCARD
+    if source not in types or (target and target not in types):
+        wrong = source if source not in types else target
+        raise _refusal(
+            name,
+            f"'{shown(wrong)}' in '{shown(value)}' is not a resource type.{nearest(wrong, types)} "
+            f"Write {name.partition(':')[0]}=Type:parameter or Type:parameter:TargetType.",
+        )
+    references = {key: row for key, row in params(source, ground.definitions).items() if row.type == "reference"}
+    if code not in references and code != WILDCARD:
+        raise _refusal(
+            name,
+            f"{source} has no reference parameter '{shown(code)}'.{nearest(code, references)} "
+            f"It has {', '.join(references) or 'none'}.",
+        )
+    if target and code != WILDCARD and references[code].targets and target not in references[code].targets:
+        raise _refusal(
+            name,
+            f"The parameter '{code}' of {source} does not refer to {target}, but to {', '.join(references[code].targets)}.",
+        )
+    return Include(source, code, target, iterate=":" in name)
+
+
+def _cursor(results: Results, ground: Ground, name: str, value: str) -> str:
+    results.cursor = value
+    return ""
+
+
+def _kept(results: Results, ground: Ground, name: str, value: str) -> str:
+    return value
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise _refusal(name, f"'{shown(value)}' is not a valid {name}. It takes {', '.join(allowed)}.")
+    return value
+
+
+def _refusal(name: str, text: str) -> InvalidParameter:
+    return InvalidParameter(text, expression=f"http.{shown(name)}")
+
+
+RESULTS: Mapping[str, tuple[bool, Reader]] = {
+    "_count": (False, _count),
+    "_elements": (True, _elements),
+    "_format": (True, _kept),
+    "_include": (True, _include),
+    "_pretty": (True, _kept),
+    "_revinclude": (True, _revinclude),
+    "_sort": (True, _sort),
+    "_summary": (False, _summary),
+    "_total": (False, _total),
+    CURSOR: (False, _cursor),
+}
+"""Each result parameter: whether it may repeat, and what reads it. `_format` and `_pretty` are read at the door."""
+
+INCLUDES = frozenset({"_include", "_revinclude"})
