@@ -1,0 +1,141 @@
+"""`fhir-server serve`: the server, in one process or several."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from starlette.types import ASGIApp
+
+from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, settings_of
+from fhir_server.model import json
+from fhir_server.settings import Settings
+
+TRY = (
+    ("/", "start page"),
+    ("/docs", "the API, to read and to try"),
+    ("/fhir/metadata", "what this server can do"),
+    ("/fhir/Patient?_count=5&_pretty=true", "five patients"),
+    ("/fhir/Observation?_sort=-date&_count=5&_pretty=true", "the latest observations"),
+    ("/health/ready", "whether it is ready"),
+    ("/metrics", "metrics for Prometheus"),
+)
+WARNING = (
+    "[bold]Open mode: nobody has to sign in, and everybody on this machine may read, change and delete every record.[/]\n"
+    "It listens on a loopback address only. Do not put it on a network, and do not keep real patients in it unguarded."
+)
+
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")]
+Port = Annotated[
+    int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.", show_default="8080")
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes.", show_default="1")]
+Auth = Annotated[
+    Literal["open"] | None, typer.Option("--auth", help="How callers prove who they are.", show_default="open")
+]
+
+
+def serve(  # noqa: PLR0917 - typer calls it by keywords
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+    auth: Auth = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Serve FHIR R4 until it is interrupted.
+
+    Without FHIR_MONGO__URL it starts the embedded MongoDB in the data directory, and stops it at the end.
+    """
+    from fhir_server.http import logs, serving
+    from fhir_server.main import running
+
+    _to_environment(host, port, workers, data_dir, auth)
+    settings = settings_of()
+    logs.configure(settings.server.log_level)
+    listener = _listen(settings)
+    base = serving.url(listener, settings.server.host)
+
+    def announce() -> None:
+        if as_json:
+            _announce_json(settings, base)
+        else:
+            _announce(settings, base)
+
+    with expected_failures(), listener:
+        if settings.server.workers == 1:
+            serving.serve_here(settings, running, listener, announce)
+        else:
+            serving.serve_workers(settings, running, f"{__name__}:{worker.__name__}", listener, announce)
+
+
+def worker() -> ASGIApp:
+    """Return the application of one of several processes; its settings come from the environment that `serve` prepared."""
+    from fhir_server.http import logs, serving
+    from fhir_server.main import running
+
+    settings = Settings.load()
+    logs.configure(settings.server.log_level)
+    return serving.application(settings, running)
+
+
+def _to_environment(
+    host: str | None, port: int | None, workers: int | None, data_dir: Path | None, auth: str | None
+) -> None:
+    """Put the options where every process of the server reads its settings; they count more than files and defaults."""
+    options = {
+        "FHIR_SERVER__HOST": host,
+        "FHIR_SERVER__PORT": port,
+        "FHIR_SERVER__WORKERS": workers,
+        "FHIR_DATA_DIR": data_dir,
+        "FHIR_AUTH__MODE": auth,
+    }
+    os.environ.update({name: str(value) for name, value in options.items() if value is not None})
+
+
+def _listen(settings: Settings) -> socket.socket:
+    from fhir_server.http import serving
+
+    try:
+        return serving.listen(settings)
+    except ValueError as error:
+        errors.print(f"[red]error[/]: {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        errors.print(
+            f"[red]error[/]: cannot listen on {settings.server.host}:{settings.server.port} ({error.strerror or error}). "
+            "Choose another --host or --port, or stop what listens there.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1) from None
+
+
+def _announce(settings: Settings, base: str) -> None:
+    console = Console(highlight=False)
+    table = Table.grid(padding=(0, 2))
+    for path, text in TRY:
+        table.add_row(f"[cyan]{base}{path}[/]", f"[dim]{text}[/]")
+    console.print()
+    console.print(f"[bold green]Aquifer is ready[/] at [bold]{base}/fhir[/] (FHIR R4). Things to try:\n")
+    console.print(table, soft_wrap=True)
+    if settings.auth.mode == "open":
+        console.print()
+        console.print(Panel(WARNING, title="no authentication", border_style="bold red", title_align="left"))
+    console.print("\n[dim]Ctrl-C stops the server.[/]")
+
+
+def _announce_json(settings: Settings, base: str) -> None:
+    said = {
+        "url": base,
+        "fhir": f"{base}/fhir",
+        "pid": os.getpid(),
+        "workers": settings.server.workers,
+        "auth": settings.auth.mode,
+    }
+    sys.stdout.write(json.encode(said).decode() + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,161 @@
+"""The door of the FHIR API: one raw ASGI handler for every URL below the service base.
+
+No framework runs on this path: routing, dependency injection and middleware would cost several times what the rest of a
+read costs (docs/performance.md). The steps: name the request, read its target, negotiate, take in the body, dispatch,
+answer, count. Whatever goes wrong before or after dispatch is answered here with an OperationOutcome.
+"""
+
+from collections.abc import Awaitable
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, Protocol
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from fhir_server.capability.table import TABLE
+from fhir_server.http import binary, body, negotiate, target
+from fhir_server.http.bind import Base
+from fhir_server.http.cors import METHODS, Cors
+from fhir_server.http.exchange import Exchange
+from fhir_server.http.metrics import Metrics
+from fhir_server.http.respond import respond
+from fhir_server.http.shape import Shapes
+from fhir_server.model import json
+from fhir_server.model.errors import FhirError, NotSupported
+from fhir_server.model.outcome import outcome, refusal
+from fhir_server.model.request import FhirRequest, FhirResponse
+from fhir_server.settings import Settings
+from profiles.issue import Issue
+
+TAKE_BODY = frozenset({"POST", "PUT", "PATCH"})
+KNOWN_METHODS = frozenset(METHODS.split(", "))
+CLIENT_GONE = 499
+
+
+class Types(Protocol):
+    """What the edge asks of the FHIR definitions."""
+
+    @property
+    def resource_types(self) -> frozenset[str]:
+        """Resource types that are served."""
+
+
+class Service(Protocol):
+    """What the edge stands on; `fhir_server.main` builds it."""
+
+    @property
+    def definitions(self) -> Types:
+        """FHIR definitions."""
+
+    def dispatch(self, request: FhirRequest, /) -> Awaitable[FhirResponse]:
+        """Return the answer to a request; expected failures are answers too."""
+
+    def ready(self) -> Awaitable[None]:
+        """Return when requests can be served; raises `Unavailable` when not."""
+
+    def openapi(self, base: str, /) -> dict[str, Any]:
+        """Return the OpenAPI document of the API at a service base."""
+
+
+class Edge:
+    """Answers the requests below the service base.
+
+    Args:
+        service: What answers a request.
+        settings: Effective settings.
+        metrics: Where requests are counted.
+    """
+
+    def __init__(self, service: Service, settings: Settings, metrics: Metrics) -> None:
+        self._dispatch = service.dispatch
+        self._metrics = metrics
+        self._limit = settings.server.max_body
+        self._base = Base(settings)
+        self._cors = Cors(settings)
+        self._shapes = Shapes(TABLE, service.definitions.resource_types)
+        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("fhir_server.http")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        started = perf_counter()
+        self._metrics.in_flight += 1
+        exchange = Exchange(scope)
+        status = CLIENT_GONE
+        try:
+            response = await self._answer(exchange, scope, receive)
+            status = response.status
+            await respond(send, response, exchange)
+        except body.Disconnected:
+            pass
+        finally:
+            self._metrics.in_flight -= 1
+            self._note(exchange, status, perf_counter() - started)
+
+    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> FhirResponse:
+        """Return the answer, whatever happens."""
+        try:
+            return await self._run(exchange, scope, receive)
+        except FhirError as error:
+            return refusal(error)
+        except body.Disconnected:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
+            self._log.exception("edge_failed", error=type(error).__name__, request=exchange.id)
+            text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
+            return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
+
+    async def _run(self, exchange: Exchange, scope: Scope, receive: Receive) -> FhirResponse:
+        headers = exchange.headers
+        base = self._base.of(scope["scheme"], headers.get("host", ""))
+        if origin := headers.get("origin", ""):
+            exchange.cors = self._cors.headers(origin)
+        if exchange.method not in KNOWN_METHODS:
+            raise NotSupported(f"This HTTP method is not known here. Use one of {METHODS}.", headers={"Allow": METHODS})
+        if exchange.method == "OPTIONS":
+            return self._cors.preflight(origin, headers.get("access-control-request-method", ""))
+
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        path = target.segments(scope.get("raw_path") or target.raw(scope["path"]))
+        exchange.shape = self._shapes.of(method, path)
+        query = target.pairs(scope["query_string"])
+        request = FhirRequest(method, path, base, query, headers, id=exchange.id)
+        if method in TAKE_BODY and body.announced(headers):
+            return await self._dispatch(await self._with_body(exchange, request, receive))
+        accept = headers.get("accept", "")
+        if binary.wants_content(request):
+            return binary.content(await self._dispatch(request))
+        exchange.representation = negotiate.representation(accept, query)
+        return await self._dispatch(request)
+
+    async def _with_body(self, exchange: Exchange, request: FhirRequest, receive: Receive) -> FhirRequest:
+        """Return the request with its body, when both media types suit us."""
+        headers, query = request.headers, request.query
+        allowed = negotiate.body_types(request)
+        is_content = binary.sends_content(request)
+        if not is_content:
+            negotiate.check_content_type(headers.get("content-type", ""), allowed)
+        exchange.representation = negotiate.representation(headers.get("accept", ""), query)
+        data = await body.read(receive, headers, self._limit)
+        if is_content:
+            return replace(request, resource=binary.resource(request, data))
+        if allowed is negotiate.FORM_TYPES:
+            # A search form may hold _format and _pretty as well (R4 3.1.1.2).
+            query += target.pairs(data, "search form")
+            exchange.representation = negotiate.representation(headers.get("accept", ""), query)
+        return replace(request, body=data)
+
+    def _note(self, exchange: Exchange, status: int, seconds: float) -> None:
+        """Count and log an answered request, without ids and values."""
+        shape = exchange.shape
+        self._metrics.observe(shape.interaction, shape.resource_type, status, seconds)
+        self._log.info(
+            "request",
+            method=exchange.method if exchange.method in KNOWN_METHODS else "other",
+            interaction=shape.interaction,
+            type=shape.resource_type,
+            route=shape.route,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            request=exchange.id,
+        )

@@ -1,0 +1,48 @@
+"""One request and its answer, as far as they are known while the edge works on them."""
+
+import re
+from collections.abc import Mapping
+from secrets import token_hex
+
+from starlette.types import Scope
+
+from fhir_server.http.negotiate import PLAIN, Representation
+from fhir_server.http.shape import NO_SHAPE, Shape
+
+Header = tuple[bytes, bytes]
+
+# What is echoed into a header and written into logs holds nothing that could break out of either.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+
+
+class Exchange:
+    """What the edge knows; it starts with what cannot fail, the rest is filled in on the way.
+
+    Attributes:
+        method: HTTP method.
+        headers: Request headers by lower-case name.
+        id: The client's X-Request-Id where it is sane, else a new one.
+        shape: Interaction and type, for logs and metrics.
+        cors: Response headers for the client's origin.
+        representation: How JSON is laid out in the answer.
+    """
+
+    __slots__ = ("cors", "headers", "id", "method", "representation", "shape")
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        self.headers: Mapping[str, str] = _headers(scope["headers"])
+        wished = self.headers.get("x-request-id", "")
+        self.id = wished if _REQUEST_ID.fullmatch(wished) else token_hex(8)
+        self.shape: Shape = NO_SHAPE
+        self.cors: list[Header] = []
+        self.representation: Representation = PLAIN
+
+
+def _headers(raw: list[Header]) -> dict[str, str]:
+    """Return header values by lower-case name; one that was sent twice has both values, joined (RFC 9110 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found

@@ -1,0 +1,70 @@
+"""Counters for Prometheus, kept in plain dictionaries and rendered when somebody scrapes.
+
+A request costs one dictionary addition and one bisection; `prometheus_client` would take locks and label look-ups.
+Labels hold interactions, resource types and statuses only, so there are no more series than the tables allow.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics(Collector):
+    """The counters of one server process.
+
+    Attributes:
+        in_flight: Requests under way.
+    """
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._requests: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self._buckets: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (len(BOUNDS) + 1))
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def observe(self, interaction: str, resource_type: str, status: int, seconds: float) -> None:
+        """Count a finished request."""
+        self._requests[interaction, resource_type, status] += 1
+        self._buckets[interaction][bisect_left(BOUNDS, seconds)] += 1
+        self._seconds[interaction] += seconds
+
+    def render(self, accept: str) -> tuple[str, bytes]:
+        """Return (content type, text) in the exposition format that the Accept header prefers."""
+        encoder, content_type = choose_encoder(accept)
+        return content_type, encoder(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families (called by the registry)."""
+        requests = CounterMetricFamily(
+            "fhir_requests", "Requests answered.", labels=("interaction", "resource_type", "status")
+        )
+        for (interaction, resource_type, status), count in self._requests.items():
+            requests.add_metric((interaction, resource_type, str(status)), count)
+        yield requests
+        seconds = HistogramMetricFamily(
+            "fhir_request_duration_seconds", "Time from the first byte to the answer.", labels=("interaction",)
+        )
+        for interaction, counts in self._buckets.items():
+            seconds.add_metric((interaction,), _cumulative(counts), self._seconds[interaction])
+        yield seconds
+        yield GaugeMetricFamily("fhir_requests_in_flight", "Requests under way.", value=self.in_flight)
+
+
+def _cumulative(counts: list[int]) -> list[tuple[str, float]]:
+    rows, total = [], 0
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=True):
+        total += count
+        rows.append((bound, float(total)))
+    return rows

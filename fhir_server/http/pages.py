@@ -1,0 +1,40 @@
+"""The pages for people: a landing page and the API's documentation, without anything from another host."""
+
+from importlib.resources import files
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+# Only this server's own files, no inline code: a resource that is shown on the page can run nothing.
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+PAGES: dict[str, tuple[str, str]] = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/docs": ("docs.html", "text/html; charset=utf-8"),
+    "/static/style.css": ("style.css", "text/css; charset=utf-8"),
+    "/static/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
+    "/favicon.ico": ("drop.svg", "image/svg+xml"),
+}
+
+
+def mount(app: FastAPI) -> None:
+    """Add the pages to the application."""
+    for path, (name, media_type) in PAGES.items():
+        _add(app, path, name, media_type)
+
+
+def _add(app: FastAPI, path: str, name: str, media_type: str) -> None:
+    content = files("fhir_server.http").joinpath("static", name).read_bytes()
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+
+    async def page() -> Response:
+        return Response(content, headers=headers, media_type=media_type)
+
+    app.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)

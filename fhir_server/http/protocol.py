@@ -1,0 +1,52 @@
+"""HTTP/1.1 on the wire: uvicorn's httptools protocol with a limit on the head and FHIR answers to broken requests."""
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from fhir_server.model import json
+from fhir_server.model.outcome import outcome
+from profiles.issue import Issue
+
+MOST_HEAD = 64 * 1024
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection.
+
+    The parser below has no limit of its own: without this one, a client that never ends its headers fills the memory.
+    """
+
+    head = 0
+    in_head = False
+
+    def on_message_begin(self) -> None:
+        """Start to count the head of a request."""
+        self.head, self.in_head = 0, True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Stop counting."""
+        self.in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; end the connection when request line and headers are above 64 KiB."""
+        super().data_received(data)
+        if self.in_head and not self.transport.is_closing():
+            self.head += len(data)
+            if self.head > MOST_HEAD:
+                self._refuse(
+                    431, f"URL and headers are longer than {MOST_HEAD // 1024} KiB. Search by POST to _search."
+                )
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn gives its own words
+        """Answer what is not HTTP."""
+        self._refuse(400, "This is not a valid HTTP/1.1 request: check the request line and the headers.")
+
+    def _refuse(self, status: int, text: str) -> None:
+        body = json.encode(outcome([Issue("error", "invalid", text)]))
+        headers = (
+            b"content-type: application/fhir+json; charset=utf-8\r\ncache-control: no-store\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n" % len(body)
+        )
+        self.transport.write(b"".join([STATUS_LINE[status], headers, body]))
+        self.transport.close()

@@ -1,0 +1,61 @@
+"""How an answer leaves: layout, compression and headers (R4 3.1.0.1.9, RFC 9110 12.5.3)."""
+
+import asyncio
+import zlib
+
+from starlette.types import Send
+
+from fhir_server.http.exchange import Exchange, Header
+from fhir_server.http.negotiate import accepts_gzip
+from fhir_server.model import json
+from fhir_server.model.request import FhirResponse
+
+FHIR_JSON = "application/fhir+json; charset=utf-8"
+SMALLEST = 1024
+OFF_LOOP = 256 * 1024
+FAST = 1
+GZIP = 31
+BODILESS = frozenset({204, 304})
+
+# A health record stays out of every cache and is never run, framed or guessed at by a browser.
+SAFETY: tuple[Header, ...] = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+SEALED: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+VARY: Header = (b"vary", b"Accept, Accept-Encoding")
+
+
+async def respond(send: Send, response: FhirResponse, exchange: Exchange) -> None:
+    """Send an answer.
+
+    Args:
+        send: ASGI send.
+        response: Status, headers and body; the body is JSON unless a `Content-Type` says otherwise.
+        exchange: The request that it answers.
+    """
+    body = response.body
+    headers: list[Header] = [(b"x-request-id", exchange.id.encode("ascii")), *SAFETY, *exchange.cors, VARY]
+    named = {name.lower(): value for name, value in response.headers.items()}
+    if body and "content-type" not in named:
+        named["content-type"] = FHIR_JSON
+        if exchange.representation.indented:
+            body = json.pretty(body)
+    if "content-security-policy" not in named:
+        headers.append(SEALED)
+    if len(body) >= SMALLEST and accepts_gzip(exchange.headers.get("accept-encoding", "")):
+        body = await asyncio.to_thread(compress, body) if len(body) > OFF_LOOP else compress(body)
+        headers.append((b"content-encoding", b"gzip"))
+    for name, value in named.items():
+        headers.append((name.encode("ascii"), value.encode("latin-1", "replace")))
+    if response.status not in BODILESS:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
+
+
+def compress(body: bytes) -> bytes:
+    """Return the body as gzip, at the fastest level: JSON shrinks to a sixth already there."""
+    packer = zlib.compressobj(FAST, zlib.DEFLATED, GZIP)
+    return packer.compress(body) + packer.flush()
