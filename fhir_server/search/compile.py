@@ -15,6 +15,7 @@ that fits:
 | `p` and the primary code | `patient_code_…` |
 | `p` | `patient_…` |
 | `rf` alone | `reference_…` |
+| alternatives of `p`, `ps`, `rf`; a date that intervals may reach over (`dl`) | the planner chooses, one for each |
 | the primary code, sorted by time | `code_…` |
 | the custodian only, sorted by time | `facility_…`; above 200 facilities the index of the order |
 | nothing, or only the first field of the order | the index of the order |
@@ -43,15 +44,17 @@ from fhir_server.search.page import Cursor
 from fhir_server.search.params import Param, params
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.sort import Order, order
-from fhir_server.search.types import TYPES
-from fhir_server.search.types.date import UPDATED
+from fhir_server.search.types import TYPES, date
 from profiles.definitions.registry import Definitions
 
 MOST_SCANS = 200
 """Facilities that MongoDB merges in order (internalQueryMaxScansToExplode); more of them make a blocking sort."""
 
-ORDERS: Mapping[str, frozenset[str]] = {"date": frozenset({"d", "dh"}), "updated": frozenset({UPDATED})}
+ORDERS: Mapping[str, frozenset[str]] = {"date": frozenset({"d", "dh"}), "updated": frozenset({date.UPDATED})}
 """Fields whose bounds the index of an order narrows."""
+
+SELECTING = frozenset({"p", "ps", "rf", "dl"})
+"""Fields that select few documents even as one of several alternatives: the planner takes an index for each of them."""
 
 
 def compile(  # noqa: A001, C901 - what it does; one case for each node
@@ -64,7 +67,9 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
         case Nothing():
             return NOTHING
         case And(items):
-            return _all([compile(item, resource_type, definitions) for item in items])
+            dates = [item for item in items if isinstance(item, Criterion) and item.param.primary_date]
+            parts = [compile(item, resource_type, definitions) for item in items if item not in dates]
+            return _all([*parts, *([Where("clause", date.joined(dates))] if dates else [])])
         case Or(items):
             return _any([compile(item, resource_type, definitions) for item in items])
         case Not(Missing(param)):
@@ -180,6 +185,8 @@ def _hint(where: Where, by: Order, code: str, names: frozenset[str]) -> str | No
         choice = f"patient_code_{when}" if code in fixed else f"patient_{when}"
     elif "rf" in fixed:
         choice = "" if code in fixed else f"reference_{when}"
+    elif others & SELECTING:
+        return None
     elif code in fixed and by_time:
         choice = f"code_{when}"
     elif not others:

@@ -29,6 +29,8 @@ LATEST = datetime(MAXYEAR, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 DAY = timedelta(days=1)
 UPDATED = "lu"
+REACHING = frozenset({"gt", "ge", "ap"})
+"""Prefixes that say nothing of where an interval begins, only that it reaches beyond a date."""
 
 _FORM = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
@@ -147,12 +149,12 @@ def predicate(criterion: Criterion) -> dict[str, Any]:
     """Return the filter over stored documents."""
     param = criterion.param
     if param.primary_date:
-        clauses = [clause for value in criterion.values for clause in _primary(value)]
-        return clauses[0] if len(clauses) == 1 else {"$or": clauses}
+        return joined([criterion])
     found = [one for value in criterion.values for one in ranges.alternatives(value)]
     if param.field == UPDATED:
-        clauses = [{UPDATED: {key: bound for side in one.values() for key, bound in side.items()}} for one in found]
-        return clauses[0] if len(clauses) == 1 else {"$or": clauses}
+        return _union(
+            [{UPDATED: {key: bound for side in one.values() for key, bound in side.items()}} for one in found]
+        )
     return {param.field: {"$elemMatch": found[0] if len(found) == 1 else {"$or": found}}}
 
 
@@ -182,30 +184,53 @@ def _moved(moment: datetime, by: timedelta) -> datetime:
         return EARLIEST if by < timedelta(0) else LATEST
 
 
-def _primary(value: Within) -> list[dict[str, Any]]:
-    """Return the filters over `d`, `dh` and `dl`, with bounds on `d` wherever they follow, as only `d` is in the indexes.
+def joined(criteria: Sequence[Criterion]) -> dict[str, Any]:
+    """Return the filter "all of them hold" over `d`, `dh` and `dl`.
 
-    `dh` lies at most a day after `d` unless `dl` says otherwise; those few have an index of their own.
+    Only `d` is in the indexes, so it is bounded wherever a bound follows. For what reaches beyond a date, that is so only
+    where `dh` lies at most a day after `d`; the few resources where it does not (`dl`) have an index of their own, and the
+    filter is then the union of two that are bounded, each by its index.
     """
+    near = [_union([clause for value in one.values for clause in _near(value)]) for one in criteria]
+    if not any(value.prefix in REACHING for one in criteria for value in one.values):
+        return _both(near)
+    far = [_union([clause for value in one.values for clause in _far(value)]) for one in criteria]
+    return {"$or": [_both(near), _both([{"dl": True}, *far])]}
+
+
+def _near(value: Within) -> list[dict[str, Any]]:
+    """Return the filters of which one holds, given that `dh` is at most a day after `d` where the prefix reaches on."""
     low, high = value.low, value.high
     match value.prefix:
         case "eq":
             return [{"d": {"$gte": low, "$lte": high}, "dh": {"$lte": high}}]
-        case "ne":
-            return [{"d": {"$lt": low}}, {"dh": {"$gt": high}}]
-        case "lt":
-            return [{"d": {"$lt": low}}]
         case "le":
             return [{"d": {"$lte": high}, "$or": [{"d": {"$lt": low}}, {"dh": {"$lte": high}}]}]
-        case "sa":
-            return [{"d": {"$gt": high}}]
         case "eb":
             return [{"d": {"$lt": low}, "dh": {"$lt": low}}]
         case "gt":
-            return [{"d": {"$gt": _moved(high, -DAY)}, "dh": {"$gt": high}}, {"dl": True, "dh": {"$gt": high}}]
+            return [{"d": {"$gt": _moved(high, -DAY)}, "dh": {"$gt": high}}]
         case "ge":
-            near = {"d": {"$gte": min(low, _moved(high, -DAY))}, "$or": [{"d": {"$gte": low}}, {"dh": {"$gt": high}}]}
-            return [near, {"dl": True, "dh": {"$gt": high}}]
+            return [{"d": {"$gte": min(low, _moved(high, -DAY))}, "$or": [{"d": {"$gte": low}}, {"dh": {"$gt": high}}]}]
+        case "ap":
+            return [{"d": {"$gte": _moved(low, -DAY), "$lte": high}, "dh": {"$gte": low}}]
         case _:
-            near = {"d": {"$gte": _moved(low, -DAY), "$lte": high}, "dh": {"$gte": low}}
-            return [near, {"dl": True, "d": {"$lte": high}, "dh": {"$gte": low}}]
+            return [_bounds(found) for found in ranges.alternatives(value)]
+
+
+def _far(value: Within) -> list[dict[str, Any]]:
+    """Return the filters of which one holds, however long the interval is."""
+    return [_bounds(found) for found in ranges.alternatives(value)] if value.prefix in REACHING else _near(value)
+
+
+def _bounds(alternative: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return a filter over `lo` and `hi` as one over `d` and `dh`."""
+    return {{"lo": "d", "hi": "dh"}[side]: bound for side, bound in alternative.items()}
+
+
+def _union(clauses: list[dict[str, Any]]) -> dict[str, Any]:
+    return clauses[0] if len(clauses) == 1 else {"$or": clauses}
+
+
+def _both(clauses: list[dict[str, Any]]) -> dict[str, Any]:
+    return clauses[0] if len(clauses) == 1 else {"$and": clauses}
