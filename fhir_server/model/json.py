@@ -42,23 +42,35 @@ def parse(data: bytes, what: str = "body") -> dict[str, Any]:
     Raises:
         BadRequest: Empty, not UTF-8 JSON, not an object, a duplicate property, or nested more than 100 deep.
     """
+    value = _checked(data, what)
+    if not isinstance(value, dict):
+        raise BadRequest(f"The {what} must be a JSON object with a resourceType, not {_kind(value)}.")
+    return value
+
+
+def parse_array(data: bytes, what: str = "body") -> list[Any]:
+    """Return the JSON array that a client sent; raises like `parse`."""
+    value = _checked(data, what)
+    if not isinstance(value, list):
+        raise BadRequest(f"The {what} must be a JSON array, not {_kind(value)}.")
+    return value
+
+
+def _checked(data: bytes, what: str) -> Any:
     if not data.strip():
-        raise BadRequest(f"The {what} is empty. Send a FHIR resource as JSON.")
+        raise BadRequest(f"The {what} is empty. Send JSON.")
     try:
         value = _decoder.decode(data)
     except RecursionError:
         raise _too_deep(what) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise BadRequest(f"The {what} is not valid JSON: {_reason(error)}.") from None
-    if not isinstance(value, dict):
-        raise BadRequest(f"The {what} must be a JSON object with a resourceType, not {_kind(value)}.")
-    members = _count_members(value, what)
-    if len(_KEY.findall(data)) != members:
+    if len(_KEY.findall(data)) != _count_members(value, what):
         _refuse_duplicates(data, what)
     return value
 
 
-def _count_members(root: dict[str, Any], what: str) -> int:
+def _count_members(root: Any, what: str) -> int:
     """Return how many object members there are, level by level so that depth costs no recursion."""
     members, depth = 0, 0
     level: list[Any] = [root]
@@ -71,7 +83,7 @@ def _count_members(root: dict[str, Any], what: str) -> int:
             if type(node) is dict:
                 members += len(node)
                 below += [child for child in node.values() if type(child) is dict or type(child) is list]
-            else:
+            elif type(node) is list:
                 below += [child for child in node if type(child) is dict or type(child) is list]
         level = below
     return members
@@ -101,5 +113,5 @@ def _reason(error: Exception) -> str:
 
 
 def _kind(value: object) -> str:
-    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from fhir_server.model import json
+from fhir_server.model.errors import FhirError
+from fhir_server.model.request import FhirResponse
 from profiles.issue import Issue
 
 MESSAGE_ID = "http://hl7.org/fhir/StructureDefinition/operationoutcome-message-id"
@@ -19,6 +22,11 @@ def outcome(issues: Iterable[Issue]) -> dict[str, Any]:
     if not rows:
         rows = [_row(Issue("information", "informational", "All OK"))]
     return {"resourceType": "OperationOutcome", "issue": rows}
+
+
+def refusal(error: FhirError) -> FhirResponse:
+    """Return the answer to a request that failed in an expected way."""
+    return FhirResponse(error.status, error.headers, json.encode(outcome(error.issues)))
 
 
 def _row(issue: Issue) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_server.model import json
+from fhir_server.model.stored import Stored
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -42,11 +43,13 @@ class FhirResponse:
         status: HTTP status.
         headers: Response headers by their usual names (`ETag`, `Location`, `Last-Modified`, …).
         body: JSON bytes exactly as they go out; empty where there is no body.
+        version: The version that the answer speaks of, where it speaks of one.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    version: Stored | None = None
 
     @property
     def resource(self) -> Any:

@@ -10,12 +10,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from fhir_server.model.errors import Gone, InvalidParameter
-from fhir_server.search.parse import CURSOR, SearchRequest
+from fhir_server.model.request import Pairs
+from fhir_server.search.results import CURSOR
 
 VERSION = b"\x01"
 SEAL = 16
@@ -28,6 +29,25 @@ SHAPING = frozenset(
 )  # fmt: skip
 
 
+class Paged(Protocol):
+    """What is paged: a search, or a history."""
+
+    @property
+    def resource_type(self) -> str:
+        """What is searched."""
+        ...
+
+    @property
+    def applied(self) -> Pairs:
+        """Its parameters."""
+        ...
+
+    @property
+    def cursor(self) -> str:
+        """The token that it carries, empty for none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """The values of the sort keys in the last entry of a page."""
@@ -35,7 +55,7 @@ class Cursor:
     values: tuple[Any, ...]
 
 
-def encode(cursor: Cursor, request: SearchRequest, key: bytes, now: datetime | None = None) -> str:
+def encode(cursor: Cursor, request: Paged, key: bytes, now: datetime | None = None) -> str:
     """Return the token for a cursor of this search."""
     issued = int((now or datetime.now(UTC)).timestamp())
     values = msgspec.msgpack.encode([_plain(value) for value in cursor.values])
@@ -43,7 +63,7 @@ def encode(cursor: Cursor, request: SearchRequest, key: bytes, now: datetime | N
     return urlsafe_b64encode(body + _seal(body, key)).decode().rstrip("=")
 
 
-def decode(request: SearchRequest, key: bytes, hours: int, now: datetime | None = None) -> Cursor | None:
+def decode(request: Paged, key: bytes, hours: int, now: datetime | None = None) -> Cursor | None:
     """Return the cursor that a search carries, `None` where it carries none.
 
     Args:
@@ -81,7 +101,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _fingerprint(request: SearchRequest) -> bytes:
+def _fingerprint(request: Paged) -> bytes:
     """Return a digest of what is searched and how it is sorted."""
     pairs = [(name, value) for name, value in request.applied if name.partition(":")[0] not in SHAPING]
     return hashlib.sha256(msgspec.msgpack.encode((request.resource_type, pairs))).digest()[:PRINT]

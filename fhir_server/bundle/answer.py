@@ -1,0 +1,93 @@
+"""Response bundles, joined from wire forms: nothing that was stored is decoded or encoded again."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fhir_server.model import ids, instant, json
+from fhir_server.model.request import FhirResponse
+from fhir_server.model.stored import Stored
+
+
+def response_bundle(kind: str, responses: Sequence[FhirResponse], base: str) -> bytes:
+    """Return a batch-response or transaction-response bundle, one entry for each response, in order."""
+    entries = b",".join(_response_entry(response, base) for response in responses)
+    head = json.encode({"resourceType": "Bundle", "id": ids.new(), "type": kind})
+    return head[:-1] + (b',"entry":[' + entries + b"]}" if responses else b"}")
+
+
+def resource_bundle(
+    kind: str,
+    links: Sequence[tuple[str, str]],
+    entries: Iterable[bytes],
+    *,
+    total: int | None = None,
+    last_updated: str = "",
+) -> bytes:
+    """Return a searchset or history bundle.
+
+    Args:
+        kind: `searchset` or `history`.
+        links: (relation, URL) pairs.
+        entries: Each entry as JSON.
+        total: Number of matches, where it is known.
+        last_updated: `meta.lastUpdated` of the bundle.
+    """
+    head: dict[str, Any] = {"resourceType": "Bundle", "id": ids.new()}
+    if last_updated:
+        head["meta"] = {"lastUpdated": last_updated}
+    head["type"] = kind
+    if total is not None:
+        head["total"] = total
+    head["link"] = [{"relation": relation, "url": url} for relation, url in links]
+    joined = b",".join(entries)
+    text = json.encode(head)
+    return text[:-1] + (b',"entry":[' + joined + b"]}" if joined else b"}")
+
+
+def search_entry(base: str, resource_type: str, resource_id: str, body: bytes, mode: str) -> bytes:
+    """Return one entry of a searchset. `mode` is match, include or outcome; an outcome has no fullUrl."""
+    url = f'"fullUrl":{_text(f"{base}/{resource_type}/{resource_id}")},' if resource_id else ""
+    return b"{" + url.encode() + b'"resource":' + body + b',"search":{"mode":"' + mode.encode() + b'"}}'
+
+
+def history_entry(base: str, stored: Stored) -> bytes:
+    """Return one entry of a history bundle; a deletion has no resource."""
+    url = f"{stored.resource_type}/{stored.id}"
+    request = {"method": stored.method, "url": stored.resource_type if stored.method == "POST" else url}
+    status = {"POST": "201 Created", "DELETE": "204 No Content"}.get(stored.method, "200 OK")
+    if stored.method == "PUT" and stored.vid == 1:
+        status = "201 Created"
+    response = {"status": status, "etag": f'W/"{stored.vid}"', "lastModified": instant.text(stored.last_updated)}
+    tail = json.encode({"request": request, "response": response})
+    resource = b"" if stored.deleted else b'"resource":' + stored.body + b","
+    return b'{"fullUrl":' + _text(f"{base}/{url}").encode() + b"," + resource + tail[1:]
+
+
+def _response_entry(response: FhirResponse, base: str) -> bytes:
+    row: dict[str, Any] = {"status": f"{response.status} {_REASONS.get(response.status, '')}".strip()}
+    location = response.headers.get("Location") or response.headers.get("Content-Location")
+    if location:
+        row["location"] = location.removeprefix(f"{base}/")
+    if "ETag" in response.headers:
+        row["etag"] = response.headers["ETag"]
+    if response.version:
+        row["lastModified"] = instant.text(response.version.last_updated)
+    is_outcome = response.body.startswith(b'{"resourceType":"OperationOutcome"')
+    if is_outcome:
+        row["outcome"] = json.Raw(response.body)
+    entry: dict[str, Any] = {}
+    if response.body and not is_outcome:
+        entry["resource"] = json.Raw(response.body)
+    return json.encode({**entry, "response": row})
+
+
+def _text(text: str) -> str:
+    return json.encode(text).decode()
+
+
+_REASONS = {
+    200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified", 400: "Bad Request", 401: "Unauthorized",
+    403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict", 410: "Gone",
+    412: "Precondition Failed", 413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
+    500: "Internal Server Error", 503: "Service Unavailable",
+}  # fmt: skip

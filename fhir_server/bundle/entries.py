@@ -1,0 +1,201 @@
+"""Entries of a batch or transaction bundle as requests (R4 3.1.0.11, Bundle.entry.request)."""
+
+import base64
+import binascii
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from fhir_server.model import ids
+from fhir_server.model.errors import BadRequest, FhirError, TooLarge
+from fhir_server.model.request import FhirRequest
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+_CONDITIONS = {
+    "ifMatch": "if-match",
+    "ifNoneMatch": "if-none-match",
+    "ifModifiedSince": "if-modified-since",
+    "ifNoneExist": "if-none-exist",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry.
+
+    Attributes:
+        index: Place in the bundle, from 0.
+        full_url: Its identity inside the bundle, empty where it has none.
+        request: What it asks for, as a request of its own.
+        assigned: Logical id that its resource has or will have, empty for interactions without one.
+        fresh: Logical id for a resource that it creates; the same however often the transaction is tried.
+    """
+
+    index: int
+    full_url: str
+    request: FhirRequest
+    assigned: str = ""
+    fresh: str = ""
+
+    @property
+    def method(self) -> str:
+        """Its HTTP method."""
+        return self.request.method
+
+    @property
+    def resource_type(self) -> str:
+        """First segment of its URL."""
+        return self.request.path[0] if self.request.path else ""
+
+    @property
+    def identity(self) -> str:
+        """`Type/id` of the instance that it writes, empty where it writes none (yet)."""
+        return f"{self.resource_type}/{self.assigned}" if self.assigned else ""
+
+    def at(self, member: str) -> str:
+        """Return the FHIRPath location of one of its members."""
+        return f"Bundle.entry[{self.index}].{member}"
+
+
+def parse(rows: list[Any], outer: FhirRequest, most: int) -> list[Entry]:
+    """Return the entries in their order.
+
+    Args:
+        rows: `Bundle.entry`.
+        outer: The request that brought it; entries inherit base, Prefer and id.
+        most: Greatest number of entries.
+
+    Raises:
+        BadRequest: An entry without request, with an unknown method or URL, or without the resource that it needs.
+        TooLarge: More entries than `most`.
+    """
+    _refuse_too_many(rows, most)
+    return [_entry(index, row, outer) for index, row in enumerate(rows)]
+
+
+def parse_each(rows: list[Any], outer: FhirRequest, most: int) -> list[Entry | FhirError]:
+    """Return the entries in their order, with its error in the place of each that is malformed.
+
+    Raises:
+        TooLarge: More entries than `most`.
+    """
+    _refuse_too_many(rows, most)
+    parsed: list[Entry | FhirError] = []
+    for index, row in enumerate(rows):
+        try:
+            parsed.append(_entry(index, row, outer))
+        except FhirError as error:
+            parsed.append(error)
+    return parsed
+
+
+def refuse_clashes(entries: list[Entry]) -> None:
+    """Refuse two entries of one identity: the same fullUrl, or two writes of one instance (R4 3.1.0.11.2).
+
+    Raises:
+        BadRequest: Names both entries.
+    """
+    by_url: dict[str, Entry] = {}
+    by_identity: dict[str, Entry] = {}
+    for entry in entries:
+        written = entry.identity if entry.method in {"PUT", "PATCH", "DELETE", "POST"} else ""
+        for seen, key, member in ((by_url, entry.full_url, "fullUrl"), (by_identity, written, "request.url")):
+            if not key:
+                continue
+            if key in seen:
+                raise BadRequest(
+                    f"Entries {seen[key].index} and {entry.index} of the bundle have the same identity '{key[:100]}'. "
+                    "Give each resource one entry.",
+                    expression=entry.at(member),
+                )
+            seen[key] = entry
+
+
+def _refuse_too_many(rows: list[Any], most: int) -> None:
+    if len(rows) > most:
+        raise TooLarge(f"The bundle has {len(rows)} entries; at most {most} are taken. Send it in parts.")
+
+
+def _entry(index: int, row: Any, outer: FhirRequest) -> Entry:
+    request = row.get("request") if isinstance(row, dict) else None
+    if not isinstance(request, dict):
+        raise BadRequest(
+            f"Entry {index} has no request. Each entry of a batch or transaction needs request.method and request.url.",
+            expression=f"Bundle.entry[{index}].request",
+        )
+    method, url = request.get("method", ""), request.get("url", "")
+    if method not in METHODS:
+        raise BadRequest(
+            f"The method '{str(method)[:20]}' of entry {index} is not one of {', '.join(METHODS)}.",
+            expression=f"Bundle.entry[{index}].request.method",
+        )
+    text = url.removeprefix(outer.base).removeprefix("/")
+    path_text, _, query_text = text.partition("?")
+    path = tuple(unquote(part) for part in path_text.split("/") if part)
+    if ":" in path_text or (not path and method not in {"GET", "HEAD"}):
+        raise BadRequest(
+            f"The URL '{url[:100]}' of entry {index} is not relative to this server. Use a form like Patient or Patient/123.",
+            expression=f"Bundle.entry[{index}].request.url",
+        )
+    headers = {name: request[key] for key, name in _CONDITIONS.items() if isinstance(request.get(key), str)}
+    if "prefer" in outer.headers:
+        headers["prefer"] = outer.headers["prefer"]
+    entry_request = FhirRequest(
+        method=method,
+        path=path,
+        base=outer.base,
+        query=tuple(parse_qsl(query_text, keep_blank_values=True)),
+        headers=headers,
+        id=outer.id,
+    )
+    entry = Entry(index, row.get("fullUrl", "") or "", entry_request)
+    return _with_body(entry, row.get("resource"))
+
+
+def _with_body(entry: Entry, resource: Any) -> Entry:
+    request = entry.request
+    match request.method:
+        case "POST" | "PUT" if not isinstance(resource, dict):
+            raise BadRequest(f"Entry {entry.index} has no resource to {request.method}.", expression=entry.at("resource"))
+        case "POST":
+            fresh = ids.new() if len(request.path) == 1 else ""
+            return replace(entry, request=replace(request, resource=resource), assigned=fresh, fresh=fresh)
+        case "PUT":
+            assigned = request.path[1] if len(request.path) == 2 else ""
+            return replace(entry, request=replace(request, resource=resource), assigned=assigned, fresh=ids.new())
+        case "PATCH":
+            media, body = _patch_body(entry, resource)
+            headers = {**request.headers, "content-type": media}
+            assigned = request.path[1] if len(request.path) == 2 else ""
+            return replace(entry, request=replace(request, body=body, headers=headers), assigned=assigned)
+        case "DELETE":
+            return replace(entry, assigned=request.path[1] if len(request.path) == 2 else "")
+    return entry
+
+
+def _patch_body(entry: Entry, resource: Any) -> tuple[str, bytes]:
+    """Return media type and body of a patch, which a bundle carries in a Binary (R4 3.1.0.5)."""
+    if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
+        raise BadRequest(
+            f"The patch in entry {entry.index} must come as a Binary with contentType application/json-patch+json.",
+            expression=entry.at("resource"),
+        )
+    try:
+        return str(resource.get("contentType", "")), base64.b64decode(str(resource.get("data", "")), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest(
+            f"The data of the Binary in entry {entry.index} is not base64.", expression=entry.at("resource.data")
+        ) from None
+
+
+def located(error: FhirError, entry: Entry) -> FhirError:
+    """Return the error with its locations put under the entry that caused it."""
+    prefix = entry.at("resource")
+    moved = []
+    for issue in error.issues:
+        _, dot, rest = issue.expression.partition(".")
+        inside = issue.expression and not issue.expression.startswith(("Bundle.", "http."))
+        place = f"{prefix}.{rest}" if inside and dot else prefix if inside else issue.expression or entry.at("request")
+        moved.append(replace(issue, expression=place))
+    return type(error)(str(error), issues=moved, headers=error.headers)

@@ -1,0 +1,68 @@
+"""What an interaction receives: the request, its target, and the doors that it may use."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fhir_server.model import json
+from fhir_server.model.request import FhirRequest, FhirResponse
+from fhir_server.repository import Repository
+from fhir_server.settings import Settings
+from profiles.definitions.registry import Definitions
+
+Statement = Callable[[str], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One interaction under way.
+
+    Attributes:
+        request: What was asked.
+        repository: The only way to stored resources, already bound to the caller's scope.
+        definitions: FHIR definitions.
+        settings: Effective settings.
+        dispatch: The whole pipeline, for entries of a bundle: (request, repository, id) to response.
+        statement: Service base to CapabilityStatement.
+        resource_type: Type in the URL, empty for system interactions.
+        id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
+        vid: Version id in the URL.
+    """
+
+    request: FhirRequest
+    repository: Repository
+    definitions: Definitions
+    settings: Settings
+    dispatch: "Callable[[FhirRequest, Context, str], Awaitable[FhirResponse]]"
+    statement: Statement
+    resource_type: str = ""
+    id: str = ""
+    vid: str = ""
+
+    @property
+    def base(self) -> str:
+        """The service base URL."""
+        return self.request.base
+
+    def header(self, name: str) -> str:
+        """Return a request header (lower-case name), empty where absent."""
+        return self.request.headers.get(name, "")
+
+    def resource(self) -> dict[str, Any]:
+        """Return the resource in the body.
+
+        Raises:
+            BadRequest: Not one JSON object.
+        """
+        return json.parse(self.request.body) if self.request.resource is None else self.request.resource
+
+    async def enter(self, request: FhirRequest, repository: Repository | None = None, assigned: str = "") -> FhirResponse:
+        """Send a bundle entry through the whole pipeline, as this caller.
+
+        Args:
+            request: The entry as a request.
+            repository: One that is bound to a transaction; this context's own by default.
+            assigned: Logical id that a create must use.
+        """
+        context = self if repository is None else replace(self, repository=repository)
+        return await self.dispatch(request, context, assigned)

@@ -1,0 +1,158 @@
+"""The one pipeline: route, check, authorize, run. Requests, bundle entries and jobs all pass through here."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from fhir_server.capability.table import TABLE, Interaction
+from fhir_server.context import Context, Statement
+from fhir_server.model import ids
+from fhir_server.model.errors import BadRequest, FhirError, NotFound, NotSupported, UnknownType
+from fhir_server.model.outcome import outcome, refusal
+from fhir_server.model.request import FhirRequest, FhirResponse
+from fhir_server.model import json
+from fhir_server.repository import Repository
+from fhir_server.settings import Settings
+from profiles.definitions.registry import Definitions
+from profiles.issue import Issue
+
+log = structlog.get_logger("dispatch")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An interaction and the values of its path."""
+
+    row: Interaction
+    resource_type: str = ""
+    id: str = ""
+    vid: str = ""
+
+
+class Dispatch:
+    """Routes requests through the table.
+
+    Args:
+        repository: Bound to the caller's scope.
+        definitions: FHIR definitions.
+        settings: Effective settings.
+        statement: Service base to CapabilityStatement.
+    """
+
+    def __init__(
+        self, repository: Repository, definitions: Definitions, settings: Settings, statement: Statement
+    ) -> None:
+        self._repository = repository
+        self._definitions = definitions
+        self._settings = settings
+        self._statement = statement
+        self._routes = _routes()
+
+    async def answer(self, request: FhirRequest, repository: Repository | None = None) -> FhirResponse:
+        """Return the answer to a request. Never raises: failures are answers with an OperationOutcome."""
+        try:
+            context = Context(
+                request,
+                repository or self._repository,
+                self._definitions,
+                self._settings,
+                self._enter,
+                self._statement,
+            )
+            return await self._enter(request, context, "")
+        except FhirError as error:
+            return refusal(error)
+        except Exception as error:  # the last line: a bug must not show its insides
+            log.exception("interaction failed", method=request.method, request=request.id, error=type(error).__name__)
+            text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
+            return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
+
+    async def _enter(self, request: FhirRequest, outer: Context, assigned: str) -> FhirResponse:
+        """Run one interaction; raises FhirError."""
+        route = self.route(request)
+        context = replace(
+            outer, request=request, resource_type=route.resource_type, id=assigned or route.id, vid=route.vid
+        )
+        return await route.row.handler(context)
+
+    def route(self, request: FhirRequest) -> Route:
+        """Return the interaction that method and path name.
+
+        Raises:
+            UnknownType: The first segment is not a resource type of R4.
+            NotFound: No interaction has this URL.
+            NotSupported: The URL exists, but not with this method; `Allow` lists those that do.
+            BadRequest: The id is not a logical id.
+        """
+        path = request.path
+        method = "GET" if request.method == "HEAD" else request.method
+        for shape, rows in self._routes.get(len(path), ()):
+            values = _fit(shape, path)
+            if values is None:
+                continue
+            self._check(path, values)
+            row = rows.get(method)
+            if row is None:
+                allowed = ", ".join(sorted(rows))
+                raise NotSupported(
+                    f"{request.method} is not offered at {'/'.join(shape) or 'the service base'}. Use {allowed}.",
+                    headers={"Allow": allowed},
+                )
+            return Route(row, values.get("{type}", ""), values.get("{id}", ""), values.get("{vid}", ""))
+        raise self._nowhere(path)
+
+    def _check(self, path: tuple[str, ...], values: dict[str, str]) -> None:
+        resource_type = values.get("{type}")
+        if resource_type is not None and resource_type not in self._definitions.resource_types:
+            raise self._unknown_type(resource_type)
+        for name in ("{id}", "{vid}"):
+            if name in values and not ids.valid(values[name]):
+                raise BadRequest(
+                    f"'{values[name][:64]}' is not a valid {'id' if name == '{id}' else 'version id'}: it must be 1 to 64 "
+                    "letters, digits, '-' or '.'.",
+                    expression="http.url",
+                )
+
+    def _unknown_type(self, name: str) -> UnknownType:
+        near = [known for known in self._definitions.resource_types if known.lower() == name.lower()]
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        return UnknownType(f"'{name[:60]}' is not a resource type of FHIR R4.{hint}", expression="http.url")
+
+    def _nowhere(self, path: tuple[str, ...]) -> FhirError:
+        for segment in path:
+            if segment.startswith("$"):
+                return NotSupported(f"The operation '{segment[:60]}' is not offered here.", expression="http.url")
+        if path and path[0] not in self._definitions.resource_types and not path[0].startswith("_"):
+            return self._unknown_type(path[0])
+        return NotFound(
+            "No FHIR interaction has this URL. The CapabilityStatement at [base]/metadata lists those that are offered.",
+            expression="http.url",
+        )
+
+
+Rows = dict[str, Interaction]
+
+
+def _routes() -> dict[int, list[tuple[tuple[str, ...], Rows]]]:
+    """Return shapes by number of segments, those with more literal segments first, each with its rows by method."""
+    by_shape: dict[tuple[str, ...], Rows] = {}
+    for row in TABLE:
+        by_shape.setdefault(row.shape, {})[row.method] = row
+    found: dict[int, list[tuple[tuple[str, ...], Rows]]] = {}
+    for shape, rows in sorted(by_shape.items(), key=lambda item: sum(part.startswith("{") for part in item[0])):
+        found.setdefault(len(shape), []).append((shape, rows))
+    return found
+
+
+def _fit(shape: tuple[str, ...], path: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return the values of the shape's variables, or `None` where the path has another shape."""
+    values: dict[str, str] = {}
+    for part, segment in zip(shape, path, strict=True):
+        if part.startswith("{"):
+            if segment.startswith(("_", "$")) or (part == "{type}" and not segment[:1].isalpha()):
+                return None
+            values[part] = segment
+        elif part != segment:
+            return None
+    return values

@@ -1,0 +1,130 @@
+"""What every incoming resource passes before it is stored: server-owned meta off, checks, index entries, envelope.
+
+The result is a `Draft`; `Draft.document` turns it into the stored document once version and time are known, writing the
+native form `r` and the wire form `j` from the same value in the same step (docs/decisions/two-forms-of-a-resource.md).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fhir_server.model import instant, json
+from fhir_server.model.errors import BadRequest
+from fhir_server.search.index import SV, Indexer
+from profiles.issue import Issue
+from profiles.validate.validator import Validator
+
+SHARED = frozenset(
+    {
+        "ActivityDefinition", "CapabilityStatement", "ChargeItemDefinition", "CodeSystem", "CompartmentDefinition",
+        "ConceptMap", "EffectEvidenceSynthesis", "EventDefinition", "Evidence", "EvidenceVariable", "ExampleScenario",
+        "GraphDefinition", "ImplementationGuide", "Library", "Measure", "MessageDefinition", "NamingSystem",
+        "OperationDefinition", "OrganizationAffiliation", "PlanDefinition", "Practitioner", "Questionnaire",
+        "ResearchDefinition", "ResearchElementDefinition", "RiskEvidenceSynthesis", "SearchParameter",
+        "StructureDefinition", "StructureMap", "TerminologyCapabilities", "TestReport", "TestScript", "ValueSet",
+    }
+)  # fmt: skip - types that belong to the deployment's root Organization, whoever creates them (docs/custodians.md)
+
+_SERVER_OWNED = frozenset({"resourceType", "id", "meta"})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checked resource on its way into the store.
+
+    Attributes:
+        resource_type: Its type.
+        id: Logical id that it will have.
+        resource: The resource without server-owned meta, `resourceType`, `id` and `meta` first.
+        entries: Search part of the stored document (`s`, `rf`, `p`, `d`, …).
+        warnings: Findings that do not refuse it.
+    """
+
+    resource_type: str
+    id: str
+    resource: dict[str, Any]
+    entries: Mapping[str, Any]
+    warnings: tuple[Issue, ...]
+
+    @property
+    def references(self) -> list[str]:
+        """Distinct literal local references, `Type/id`."""
+        references: list[str] = self.entries.get("rf", [])
+        return references
+
+    def document(self, vid: int, moment: datetime, order: int, method: str, envelope: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the stored document of this version.
+
+        Args:
+            vid: Version number.
+            moment: `meta.lastUpdated`.
+            order: Time-ordered tie-break.
+            method: POST, PUT or PATCH.
+            envelope: `f`, `rg` and other server-owned fields.
+        """
+        meta = {"versionId": str(vid), "lastUpdated": instant.text(moment), **self.resource["meta"]}
+        resource = {**self.resource, "meta": meta}
+        return {
+            "_id": self.id,
+            "v": vid,
+            "lu": moment,
+            "o": order,
+            "m": method,
+            "sv": SV,
+            **envelope,
+            **self.entries,
+            "r": resource,
+            "j": json.encode(resource),
+        }
+
+
+class Intake:
+    """The checks, in their order."""
+
+    __slots__ = ("_indexer", "_validator")
+
+    def __init__(self, validator: Validator, indexer: Indexer) -> None:
+        self._validator = validator
+        self._indexer = indexer
+
+    def draft(self, resource_type: str, resource_id: str, resource: dict[str, Any]) -> Draft:
+        """Return the draft of a resource that a client sent.
+
+        Raises:
+            BadRequest: The type is not that of the URL, or the resource fails the base checks; all findings are in it.
+        """
+        stated = resource.get("resourceType")
+        if stated != resource_type:
+            raise BadRequest(
+                f"The body is a {_shown(stated)}, but the URL is for {resource_type}. Send them with the same type.",
+                expression="resourceType",
+            )
+        head = {"resourceType": resource_type, "id": resource_id}
+        kept = {key: value for key, value in resource.items() if key not in _SERVER_OWNED}
+        checked = {**head, **_client_meta(resource), **kept}
+        issues = self._validator.check(checked, resource_type)
+        if any(issue.fails for issue in issues):
+            raise BadRequest(f"The {resource_type} is not valid.", issues=issues)
+        complete = {**head, "meta": {}, **checked}
+        return Draft(resource_type, resource_id, complete, self._indexer.entries(complete), tuple(issues))
+
+
+def _client_meta(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return `{"meta": …}` without version and time, which the server sets; `{}` where nothing else was in it."""
+    meta = resource.get("meta", {})
+    if not isinstance(meta, dict) or ("meta" in resource and not meta):
+        return {"meta": meta}
+    rest = {key: value for key, value in meta.items() if key not in {"versionId", "lastUpdated"}}
+    return {"meta": rest} if rest else {}
+
+
+def custodian(draft: Draft, facility: str, root: str) -> str:
+    """Return the Organization that keeps a new resource (docs/custodians.md); set once, at create."""
+    if draft.resource_type == "Organization":
+        return draft.id
+    return root if draft.resource_type in SHARED else facility or root
+
+
+def _shown(stated: Any) -> str:
+    return stated[:60] if isinstance(stated, str) and stated else "resource without resourceType"

@@ -1,0 +1,83 @@
+"""Conditions of conditional interactions: a search that must find at most one (R4 3.1.0.8.1, 3.1.0.4.3, 3.1.0.7.1)."""
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from fhir_server.context import Context
+from fhir_server.model.errors import BadRequest, MultipleMatches
+from fhir_server.model.request import Pairs
+from fhir_server.model.stored import Stored
+from fhir_server.repository import Repository
+
+RESULT_PARAMETERS = frozenset(
+    {"_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total", "_contained", "_containedType"}
+)
+PRESENTATION = frozenset({"_format", "_pretty"})
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """A condition: resource type and search parameters."""
+
+    resource_type: str
+    pairs: Pairs
+
+    @property
+    def lock(self) -> str:
+        """Name of the lock that makes this condition exclusive."""
+        return f"{self.resource_type}?{urlencode(sorted(self.pairs))}"
+
+
+def parse(resource_type: str, query: str, where: str) -> Criteria:
+    """Return the criteria of a query string.
+
+    Args:
+        resource_type: Type that is searched.
+        query: `identifier=http://x|1&…`, with or without a leading `?` or `Type?`.
+        where: Name of the place for messages, such as `If-None-Exist`.
+
+    Raises:
+        BadRequest: There is no criterion, or a parameter that does not select.
+    """
+    text = query.removeprefix(resource_type).removeprefix("?")
+    pairs = tuple(pair for pair in parse_qsl(text, keep_blank_values=True) if pair[0] not in PRESENTATION)
+    return checked(resource_type, pairs, where)
+
+
+def checked(resource_type: str, pairs: Pairs, where: str) -> Criteria:
+    """Return the criteria, refusing an empty condition and parameters that shape results."""
+    if not any(value for _, value in pairs):
+        raise BadRequest(
+            f"{where} has no search parameter with a value. A condition needs at least one, such as identifier=system|value."
+        )
+    for name, _ in pairs:
+        if name.split(":")[0] in RESULT_PARAMETERS:
+            raise BadRequest(f"{where} contains '{name[:60]}', which does not select resources. Leave it out.")
+    return Criteria(resource_type, pairs)
+
+
+def criteria(ctx: Context, query: str, where: str) -> Criteria:
+    """Return the criteria that a header of this request states."""
+    return parse(ctx.resource_type, query, where)
+
+
+def criteria_of_url(ctx: Context) -> Criteria:
+    """Return the criteria in the URL of a conditional update, patch or delete."""
+    pairs = tuple(pair for pair in ctx.request.query if pair[0] not in PRESENTATION)
+    return checked(ctx.resource_type, pairs, f"{ctx.request.method} {ctx.resource_type}")
+
+
+async def match(repository: Repository, criteria: Criteria) -> Stored | None:
+    """Return the one resource that fulfils the condition, or `None`.
+
+    Raises:
+        MultipleMatches: More than one does.
+        InvalidParameter: The condition is not a valid search.
+    """
+    found = await repository.matches(criteria.resource_type, criteria.pairs, most=2)
+    if len(found) > 1:
+        raise MultipleMatches(
+            f"The condition {criteria.resource_type}?{'&'.join(name for name, _ in criteria.pairs)} matches more than one "
+            "resource. Use criteria that match one, such as a business identifier."
+        )
+    return found[0] if found else None

@@ -1,0 +1,86 @@
+"""patch: change parts of an instance with JSON Patch (R4 3.1.0.5, RFC 6902; conditional patch 3.1.0.5.1)."""
+
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+
+from fhir_server.context import Context
+from fhir_server.interactions import conditional, representation
+from fhir_server.model import json
+from fhir_server.model.errors import BadRequest, NotFound, Unprocessable, UnsupportedMedia
+from fhir_server.model.request import FhirResponse
+
+JSON_PATCH = "application/json-patch+json"
+
+
+async def patch(ctx: Context) -> FhirResponse:
+    """Return 200 with the patched version.
+
+    Raises:
+        NotFound: No such instance.
+        BadRequest: The patch is malformed, or its result is not a valid resource.
+        Unprocessable: A `test` fails or a path leads nowhere.
+        PreconditionFailed: `If-Match` names another version than the current one.
+    """
+    representation.refuse_parameters(ctx)
+    change = _change(ctx)
+    version = representation.if_match(ctx)
+    return representation.written(ctx, await ctx.repository.patch(ctx.resource_type, ctx.id, change.apply, version))
+
+
+async def conditional_patch(ctx: Context) -> FhirResponse:
+    """Patch the one resource that the query finds.
+
+    Raises:
+        NotFound: The query finds none.
+        MultipleMatches: The query finds more than one.
+    """
+    change = _change(ctx)
+    found = await conditional.match(ctx.repository, conditional.criteria_of_url(ctx))
+    if not found:
+        raise NotFound(f"No {ctx.resource_type} fulfils the condition, so there is nothing to patch.")
+    version = representation.if_match(ctx)
+    return representation.written(ctx, await ctx.repository.patch(ctx.resource_type, found.id, change.apply, version))
+
+
+class Change:
+    """A JSON Patch that was read and can be applied to any version."""
+
+    __slots__ = ("_patch",)
+
+    def __init__(self, operations: list[Any]) -> None:
+        for index, operation in enumerate(operations):
+            if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
+                raise BadRequest(f"Operation {index} of the patch needs a string 'op' and a string 'path' (RFC 6902).")
+        try:
+            self._patch = jsonpatch.JsonPatch(operations)
+        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as error:
+            raise BadRequest(f"The body is not a JSON Patch (RFC 6902): {str(error)[:200]}") from None
+
+    def apply(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """Return the changed resource.
+
+        Raises:
+            Unprocessable: A `test` fails, a path leads nowhere, or what remains is no resource of the same identity.
+        """
+        try:
+            changed = self._patch.apply(resource)
+        except jsonpatch.JsonPatchTestFailed:
+            raise Unprocessable("A test operation of the patch fails on the current version. Read it again.") from None
+        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError, ValueError) as error:
+            raise Unprocessable(f"The patch does not fit the current version: {str(error)[:200]}") from None
+        for name in ("resourceType", "id"):
+            if not isinstance(changed, dict) or changed.get(name) != resource[name]:
+                raise Unprocessable(f"A patch must not change {name}.", expression=name)
+        return changed
+
+
+def _change(ctx: Context) -> Change:
+    media = ctx.header("content-type").split(";")[0].strip().lower()
+    if media != JSON_PATCH:
+        raise UnsupportedMedia(
+            f"A patch of type '{media[:60] or 'unknown'}' is not read here. Send JSON Patch with Content-Type: {JSON_PATCH}.",
+            headers={"Accept-Patch": JSON_PATCH},
+        )
+    return Change(json.parse_array(ctx.request.body, "patch"))

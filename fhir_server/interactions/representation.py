@@ -1,0 +1,194 @@
+"""How versions go out and which ones a request asks for: ETag, Prefer, conditions, subsets (R4 3.1.0.1, 3.2.1.5)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from fhir_server.context import Context
+from fhir_server.model import instant, json
+from fhir_server.model.errors import BadRequest, InvalidParameter
+from fhir_server.model.outcome import outcome
+from fhir_server.model.request import FhirResponse
+from fhir_server.model.stored import Stored
+from fhir_server.repository import Written
+from profiles.definitions.registry import Definitions
+from profiles.issue import Issue
+
+Return = Literal["minimal", "representation", "OperationOutcome"]
+SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
+SUMMARIES = ("true", "text", "data", "false")
+
+_RETURN = re.compile(r"(?:^|[,;\s])return=\"?([A-Za-z]+)", re.ASCII)
+_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"', re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Which elements go out: a `_summary` mode, or the top-level elements of `_elements`."""
+
+    summary: str = "false"
+    elements: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything goes out, so that the stored bytes can be sent as they are."""
+        return self.summary == "false" and not self.elements
+
+
+def version_headers(stored: Stored) -> dict[str, str]:
+    """Return ETag and Last-Modified of a version."""
+    return {"ETag": f'W/"{stored.vid}"', "Last-Modified": instant.http_date(stored.last_updated)}
+
+
+def present(ctx: Context, stored: Stored, subset: Subset) -> FhirResponse:
+    """Return 200 with the version, whole or as the subset that was asked for."""
+    body = stored.body if subset.complete else reduce(stored.body, subset, ctx.definitions)
+    return FhirResponse(200, version_headers(stored), body, stored)
+
+
+def not_modified(ctx: Context, stored: Stored) -> bool:
+    """Return whether `If-None-Match` or `If-Modified-Since` says that the caller has this version (RFC 9110 13.1)."""
+    if known := ctx.header("if-none-match"):
+        return known.strip() == "*" or str(stored.vid) in _ETAG.findall(known)
+    if since := ctx.header("if-modified-since"):
+        moment = _http_date(since)
+        return moment is not None and stored.last_updated.replace(microsecond=0) <= moment
+    return False
+
+
+def if_match(ctx: Context) -> int | None:
+    """Return the version that `If-Match` demands, `None` without the header.
+
+    Raises:
+        BadRequest: The header is not one ETag such as `W/"3"`.
+    """
+    text = ctx.header("if-match").strip()
+    if not text or text == "*":
+        return None
+    found = _ETAG.fullmatch(text) or re.fullmatch(r"([0-9]{1,9})", text, re.ASCII)
+    if not found:
+        raise BadRequest(
+            f"The If-Match header '{text[:40]}' is not a version. Send the ETag of the version that you changed, such as "
+            'W/"3".',
+            expression="http.If-Match",
+        )
+    return int(found[1])
+
+
+def written(ctx: Context, result: Written) -> FhirResponse:
+    """Return 201 or 200 after a write, with the body that `Prefer: return` asks for."""
+    status = 201 if result.created else 200
+    stored = result.stored
+    headers = version_headers(stored)
+    location = f"{ctx.base}/{stored.resource_type}/{stored.id}/_history/{stored.vid}"
+    headers["Location" if result.created else "Content-Location"] = location
+    preference = preferred(ctx)
+    if preference == "minimal":
+        return FhirResponse(status, headers, version=stored)
+    if preference == "representation":
+        return FhirResponse(status, headers, stored.body, stored)
+    done = "created" if result.created else "updated"
+    said = Issue("information", "informational", f"{stored.resource_type}/{stored.id} was {done}; version {stored.vid}.")
+    return FhirResponse(status, headers, json.encode(outcome([said, *result.warnings])), stored)
+
+
+def found(ctx: Context, stored: Stored) -> FhirResponse:
+    """Return 200 after a conditional create that found its resource already there."""
+    headers = version_headers(stored)
+    headers["Location"] = f"{ctx.base}/{stored.resource_type}/{stored.id}/_history/{stored.vid}"
+    preference = preferred(ctx)
+    if preference == "minimal":
+        return FhirResponse(200, headers, version=stored)
+    if preference == "representation":
+        return FhirResponse(200, headers, stored.body, stored)
+    said = Issue("information", "informational", f"{stored.resource_type}/{stored.id} fulfils the condition; nothing was created.")
+    return FhirResponse(200, headers, json.encode(outcome([said])), stored)
+
+
+def deleted(ctx: Context, tombstone: Stored | None) -> FhirResponse:
+    """Return 204, or 200 with an outcome where `Prefer` asks for one."""
+    headers = {"ETag": f'W/"{tombstone.vid}"'} if tombstone else {}
+    if preferred(ctx) != "OperationOutcome":
+        return FhirResponse(204, headers, version=tombstone)
+    text = f"{tombstone.resource_type}/{tombstone.id} was deleted." if tombstone else "There was nothing to delete."
+    return FhirResponse(200, headers, json.encode(outcome([Issue("information", "informational", text)])), tombstone)
+
+
+def preferred(ctx: Context, default: Return = "representation") -> Return:
+    """Return what `Prefer: return=…` asks for (R4 3.1.0.1.8)."""
+    asked = _RETURN.search(ctx.header("prefer"))
+    names: dict[str, Return] = {
+        "minimal": "minimal",
+        "representation": "representation",
+        "OperationOutcome": "OperationOutcome",
+    }
+    return names.get(asked[1], default) if asked else default
+
+
+def refuse_parameters(ctx: Context) -> None:
+    """Refuse URL parameters on an interaction that takes none but `_format` and `_pretty`."""
+    for name, _ in ctx.request.query:
+        if name not in {"_format", "_pretty"}:
+            raise InvalidParameter(
+                f"The parameter '{name[:60]}' does not apply to {ctx.request.method} of an instance. Only _format and "
+                "_pretty do.",
+                expression=f"http.{name[:60]}",
+            )
+
+
+def subset(ctx: Context) -> Subset:
+    """Return the subset that `_summary` and `_elements` of a read ask for.
+
+    Raises:
+        InvalidParameter: Another parameter, an unknown mode, both at once, or an unknown element.
+    """
+    summary, elements = "false", ""
+    for name, value in ctx.request.query:
+        if name == "_summary":
+            summary = value
+        elif name == "_elements":
+            elements = value
+        elif name not in {"_format", "_pretty"}:
+            raise InvalidParameter(
+                f"The parameter '{name[:60]}' does not apply to a read. Use _summary, _elements, _format or _pretty, or search.",
+                expression=f"http.{name[:60]}",
+            )
+    if summary not in SUMMARIES:
+        raise InvalidParameter(
+            f"The _summary '{summary[:40]}' is not known. A read takes {', '.join(SUMMARIES)}.", expression="http._summary"
+        )
+    return Subset(summary, tuple(part.strip() for part in elements.split(",") if part.strip()))
+
+
+def reduce(body: bytes, wanted: Subset, definitions: Definitions) -> bytes:
+    """Return the JSON of a resource with only the wanted elements, tagged SUBSETTED."""
+    resource: dict[str, Any] = json.decode(body)
+    definition = definitions.type(resource["resourceType"])
+    elements = definition.elements if definition else {}
+    always = {"resourceType", "id", "meta"}
+    mandatory = {name for name, element in elements.items() if element.min > 0}
+    modifiers = {name for name, element in elements.items() if element.modifier and name != "implicitRules"}
+    match wanted.summary:
+        case "true":
+            keep = always | {name for name, element in elements.items() if element.summary}
+        case "text":
+            keep = always | mandatory | {"text"}
+        case "data":
+            keep = set(resource) - {"text"}
+        case _:
+            choices = {name for name, element in elements.items() if element.choice in wanted.elements and element.choice}
+            keep = always | mandatory | modifiers | set(wanted.elements) | choices
+    kept = {name: value for name, value in resource.items() if name.removeprefix("_") in keep}
+    meta = kept.get("meta", {})
+    kept["meta"] = {**meta, "tag": [*meta.get("tag", []), SUBSETTED]}
+    return json.encode(kept)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,432 @@
+"""Read and write instances within the caller's scope: the door that every interaction goes through.
+
+A repository is either free, each write then being a unit of its own that the store groups with those of concurrent
+requests; or it is bound to a unit of work (`exclusively`), where writes gather in `Pending` until `flush`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from fhir_server.access.scope_filter import Letter, ScopeFilter
+from fhir_server.intake import Draft, Intake, custodian
+from fhir_server.model import instant, json, reference
+from fhir_server.model.errors import Conflict, Forbidden, Gone, NotFound, PreconditionFailed, Unprocessable
+from fhir_server.model.query import ANYTHING, Where
+from fhir_server.model.request import Pairs
+from fhir_server.model.stored import Stored
+from fhir_server.repository.locks import Turns
+from fhir_server.repository.pages import Pages, SearchPage
+from fhir_server.repository.past import HistoryPage, HistoryRequest
+from fhir_server.repository.pending import Key, Pending
+from fhir_server.repository.written import Written
+from fhir_server.search.compile import compile as compiled
+from fhir_server.search.match import matches
+from fhir_server.search.parse import SearchRequest
+from fhir_server.settings import Record
+from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Store, Unit, Update, history_id
+from profiles.definitions.registry import Definitions
+from profiles.issue import Issue
+
+T = TypeVar("T")
+TRIES = 50
+MILLISECOND = timedelta(milliseconds=1)
+SERVER_OWNED = ("rg", "f", "sl", "held", "va", "adv")
+"""Envelope fields that stay with an instance over its versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Stored resources, as one caller may reach them.
+
+    Attributes:
+        store: The database.
+        intake: Checks of incoming resources.
+        definitions: FHIR definitions.
+        rules: Settings of the record.
+        scope: What the caller may reach.
+        pages: Runs searches and histories.
+        root: Id of the deployment's root Organization, empty before it exists.
+        turns: Queues writers of one resource inside this process.
+        pending: The unit of work that this repository is bound to, `None` for a free one.
+    """
+
+    store: Store
+    intake: Intake
+    definitions: Definitions
+    rules: Record
+    scope: ScopeFilter
+    pages: Pages
+    root: str
+    turns: Turns = field(default_factory=Turns)
+    pending: Pending | None = None
+
+    async def read(self, resource_type: str, resource_id: str) -> Stored:
+        """Return the current version.
+
+        Raises:
+            NotFound: No such instance within the scope.
+            Gone: It was deleted.
+        """
+        where = self._where(resource_type, "r")
+        stored = await self.store.read(resource_type, resource_id, where, self._session)
+        return stored or await self._absent(resource_type, resource_id, where)
+
+    async def vread(self, resource_type: str, resource_id: str, version: str) -> Stored:
+        """Return one version.
+
+        Raises:
+            NotFound: No such instance or version within the scope.
+            Gone: The version is the deletion.
+        """
+        where = self._where(resource_type, "r")
+        vid = int(version) if version.isdecimal() and len(version) < 10 else 0
+        stored = await self.store.read_version(resource_type, resource_id, vid, where, self._session) if vid else None
+        if stored is None:
+            raise NotFound(f"There is no version {version} of {resource_type}/{resource_id}. Its _history lists those there are.")
+        if stored.deleted:
+            raise _gone(stored)
+        return stored
+
+    async def create(self, resource_type: str, resource_id: str, resource: dict[str, Any]) -> Written:
+        """Store a new instance under an id that nobody uses.
+
+        Raises:
+            BadRequest: It is not valid.
+            Unprocessable: A reference leads nowhere.
+        """
+        draft = self.intake.draft(resource_type, resource_id, resource)
+        await self._require_targets(draft)
+        async with self._writing() as stamp:
+            document = draft.document(1, stamp.now, stamp.order, "POST", self._envelope(draft))
+            self._permit(resource_type, "c", document)
+            await self._commit([Create(resource_type, document)])
+        self._note_created(resource_type, resource_id)
+        return Written(_stored(resource_type, document), created=True, warnings=draft.warnings)
+
+    async def update(
+        self, resource_type: str, resource_id: str, resource: dict[str, Any], version: int | None = None
+    ) -> Written:
+        """Store a new version, or the first one where the id is not in use.
+
+        Args:
+            resource_type: Type.
+            resource_id: Logical id.
+            resource: What the client sent.
+            version: The current version that the client demands (If-Match), `None` for any.
+
+        Raises:
+            BadRequest: It is not valid.
+            PreconditionFailed: Another version is current.
+            Unprocessable: A reference leads nowhere.
+            Conflict: Other writers came first again and again.
+        """
+        draft = self.intake.draft(resource_type, resource_id, resource)
+        await self._require_targets(draft)
+
+        async def attempt(live: Live | None) -> Written:
+            _demand(version, live, resource_type, resource_id)
+            if live is None:
+                return await self._create_at(draft)
+            return await self._supersede(live, draft, "PUT")
+
+        return await self._in_turn(resource_type, resource_id, attempt)
+
+    async def patch(
+        self,
+        resource_type: str,
+        resource_id: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        version: int | None = None,
+    ) -> Written:
+        """Store what `change` makes of the current version.
+
+        Raises:
+            NotFound: No such instance.
+            Gone: It was deleted.
+            FhirError: Whatever `change` or the checks of its result raise.
+        """
+
+        async def attempt(live: Live | None) -> Written:
+            if live is None:
+                return await self._absent(resource_type, resource_id, self._where(resource_type, "u"))
+            _demand(version, live, resource_type, resource_id)
+            draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
+            await self._require_targets(draft)
+            return await self._supersede(live, draft, "PATCH")
+
+        return await self._in_turn(resource_type, resource_id, attempt)
+
+    async def delete(self, resource_type: str, resource_id: str, version: int | None = None) -> Stored | None:
+        """Delete an instance; return the deletion, or `None` where there was nothing to delete.
+
+        Raises:
+            Conflict: Another resource refers to it.
+            PreconditionFailed: Another version is current.
+        """
+
+        async def attempt(live: Live | None) -> Stored | None:
+            if version is not None:
+                _demand(version, live, resource_type, resource_id)
+            if live is None:
+                return None
+            await self._refuse_referenced(resource_type, resource_id)
+            async with self._writing() as stamp:
+                moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
+                tombstone = _tombstone(live, moment, stamp.order)
+                await self._commit([Delete(resource_type, resource_id, live.document, tombstone)])
+            if self.pending:
+                self.pending.deleted.add((resource_type, resource_id))
+            return Stored(resource_type, resource_id, live.stored.vid + 1, moment, b"", "DELETE", deleted=True)
+
+        return await self._in_turn(resource_type, resource_id, attempt)
+
+    async def matches(self, resource_type: str, pairs: Pairs, most: int) -> list[Stored]:
+        """Return at most `most` instances that fulfil a condition.
+
+        Raises:
+            InvalidParameter: The condition is not a valid search.
+        """
+        where = self._where(resource_type, "s")
+        return await self.pages.matches(resource_type, pairs, where, most, self._session)
+
+    async def search(self, request: SearchRequest) -> SearchPage:
+        """Return one page of a search with its includes."""
+        return await self.pages.search(request, self._searchable, self._session)
+
+    async def history(self, request: HistoryRequest) -> HistoryPage:
+        """Return one page of an instance's, a type's or the system's history.
+
+        Raises:
+            NotFound: The instance never existed, or never within the scope.
+        """
+        return await self.pages.history(request, self._readable)
+
+    async def exclusively(self, locks: Sequence[str], work: Callable[["Repository"], Awaitable[T]]) -> T:
+        """Run `work` in one unit of work while nobody else holds any of the locks; repeat it on a transient conflict.
+
+        Args:
+            locks: Names, in sorted order.
+            work: Gets a repository bound to the unit; what it wrote is committed when it returns.
+
+        Raises:
+            Conflict: Other writers kept coming first for several seconds.
+        """
+        if self.pending:
+            return await work(self)
+
+        async def attempt(unit: Unit) -> T:
+            if locks:
+                await unit.lock(locks)
+            bound = replace(self, pending=Pending(unit, stamp.now, self.store.clock))
+            result = await work(bound)
+            await bound.flush()
+            return result
+
+        async with self.turns.take(locks), self.store.clock.writing() as stamp:
+            return await self.store.transact(attempt)
+
+    async def expect(self, instances: Iterable[Key]) -> None:
+        """Read the current versions ahead that this unit of work is about to change, one query for each type."""
+        if not self.pending:
+            return
+        by_type: dict[str, list[str]] = {}
+        for resource_type, resource_id in instances:
+            by_type.setdefault(resource_type, []).append(resource_id)
+        for resource_type, ids in by_type.items():
+            where = self._where(resource_type, "u")
+            found = await self.store.current(resource_type, ids, where, self._session)
+            self.pending.known |= {(resource_type, each): found.get(each) for each in ids}
+
+    async def flush(self) -> None:
+        """Send the gathered writes, so that later reads in this unit of work see them.
+
+        Raises:
+            Unprocessable: A reference leads nowhere.
+            Conflict: Something still refers to what was deleted.
+        """
+        if not self.pending:
+            return
+        pending = self.pending
+        await self._require(pending.needed, pending.created)
+        await pending.unit.apply(pending.take())
+        if self.rules.references == "enforce":
+            for resource_type, resource_id in sorted(pending.deleted):
+                await self._refuse_referrer(resource_type, resource_id)
+
+    @property
+    def _session(self) -> Any:
+        return self.pending.unit.session if self.pending else None
+
+    def _where(self, resource_type: str, letter: Letter) -> Where:
+        return compiled(self.scope.expression(resource_type, letter), resource_type, self.definitions)
+
+    def _searchable(self, resource_type: str) -> Where:
+        return self._where(resource_type, "s")
+
+    def _readable(self, resource_type: str) -> Where:
+        return self._where(resource_type, "r")
+
+    def _permit(self, resource_type: str, letter: Letter, document: dict[str, Any]) -> None:
+        """Refuse a write whose result would lie outside of the scope."""
+        if not matches(self.scope.expression(resource_type, letter), document):
+            raise Forbidden(f"This grant does not cover writing this {resource_type}.")
+
+    async def _absent(self, resource_type: str, resource_id: str, where: Where) -> Any:
+        last = await self.store.last_version(resource_type, resource_id, where, self._session)
+        if last and last.deleted:
+            raise _gone(last)
+        raise NotFound(f"There is no {resource_type}/{resource_id}.")
+
+    async def _in_turn(self, resource_type: str, resource_id: str, attempt: Callable[[Live | None], Awaitable[T]]) -> T:
+        """Run `attempt` on the current version; again on the newer one when another writer came first."""
+        if self.pending:
+            return await attempt(await self._known(self.pending, resource_type, resource_id))
+        where = self._where(resource_type, "u")
+        async with self.turns.take([f"{resource_type}/{resource_id}"]):
+            for _ in range(TRIES):
+                live = await self.store.current(resource_type, [resource_id], where)
+                try:
+                    return await attempt(live.get(resource_id))
+                except (Stale, Exists):
+                    continue
+        raise Conflict(f"{resource_type}/{resource_id} is being changed by others all the time. Try again.")
+
+    async def _known(self, pending: Pending, resource_type: str, resource_id: str) -> Live | None:
+        key = (resource_type, resource_id)
+        if key not in pending.known:
+            await self.expect([key])
+        return pending.known[key]
+
+    async def _create_at(self, draft: Draft) -> Written:
+        """Create an instance under an id that the client chose; its versions continue after a deletion."""
+        last = await self.store.last_version(draft.resource_type, draft.id, ANYTHING, self._session)
+        vid = last.vid if last else 0
+        async with self._writing() as stamp:
+            moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
+            document = draft.document(vid + 1, moment, stamp.order, "PUT", self._envelope(draft))
+            self._permit(draft.resource_type, "c", document)
+            await self._commit([Create(draft.resource_type, document)])
+        self._note_created(draft.resource_type, draft.id)
+        return Written(_stored(draft.resource_type, document), created=True, warnings=draft.warnings)
+
+    async def _supersede(self, live: Live, draft: Draft, method: str) -> Written:
+        vid = live.stored.vid
+        envelope = {name: live.document[name] for name in SERVER_OWNED if name in live.document}
+        async with self._writing() as stamp:
+            moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
+            document = draft.document(vid + 1, moment, stamp.order, method, envelope)
+            self._permit(draft.resource_type, "u", document)
+            await self._commit([Update(draft.resource_type, document, vid, live.document)])
+        return Written(_stored(draft.resource_type, document), created=False, warnings=draft.warnings)
+
+    def _writing(self) -> AbstractAsyncContextManager[Stamp]:
+        return self.pending.writing() if self.pending else self.store.clock.writing()
+
+    async def _commit(self, changes: Sequence[Change]) -> None:
+        if self.pending:
+            self.pending.add(changes)
+        else:
+            await self.store.commit(changes)
+
+    def _note_created(self, resource_type: str, resource_id: str) -> None:
+        if self.pending:
+            self.pending.created.add((resource_type, resource_id))
+
+    async def _require_targets(self, draft: Draft) -> None:
+        """Refuse a reference to an instance that is not there, or see to it that the unit of work does."""
+        if self.rules.references == "off" or not draft.references:
+            return
+        own = (draft.resource_type, draft.id)
+        needed = {key: key_text for key_text in draft.references if (key := _key(key_text)) != own}
+        if self.pending:
+            for key in needed:
+                self.pending.needed.setdefault(key, draft)
+        else:
+            await self._require(dict.fromkeys(needed, draft), set())
+
+    async def _require(self, needed: Mapping[Key, Draft], created: Set[Key]) -> None:
+        asked = [key for key in needed if key not in created]
+        if not asked:
+            return
+        there = await self.store.exists(asked, self._readable, self._session)
+        missing = [key for key in asked if key not in there]
+        if missing:
+            issues = [_missing(key, needed[key]) for key in missing]
+            raise Unprocessable(f"{len(missing)} references lead nowhere.", issues=issues)
+
+    async def _refuse_referenced(self, resource_type: str, resource_id: str) -> None:
+        """Refuse to delete what others refer to; in a unit of work that is looked at when all its writes are known."""
+        if self.rules.references == "enforce" and not self.pending:
+            await self._refuse_referrer(resource_type, resource_id)
+
+    async def _refuse_referrer(self, resource_type: str, resource_id: str) -> None:
+        itself = frozenset({(resource_type, resource_id)})
+        referrer = await self.store.referrers(resource_type, resource_id, itself, self._session)
+        if referrer:
+            seen = await self.store.exists([referrer], self._readable, self._session)
+            who = f"{referrer[0]}/{referrer[1]}" if seen else "another resource"
+            raise Conflict(
+                f"{resource_type}/{resource_id} cannot be deleted: {who} refers to it. Delete or change that first."
+            )
+
+    def _envelope(self, draft: Draft) -> dict[str, Any]:
+        keeper = custodian(draft, self.scope.facility or self.rules.facility, self.root)
+        return {"rg": self.rules.zone, **({"f": keeper} if keeper else {})}
+
+
+def _key(text: str) -> Key:
+    resource_type, _, resource_id = text.partition("/")
+    return resource_type, resource_id
+
+
+def _missing(key: Key, draft: Draft) -> Issue:
+    target = f"{key[0]}/{key[1]}"
+    place = next(
+        (
+            f"{place}.reference"
+            for place, holder in reference.walk(draft.resource, draft.resource_type)
+            if holder["reference"].partition("/_history/")[0].endswith(target)
+        ),
+        draft.resource_type,
+    )
+    return Issue(
+        "error",
+        "not-found",
+        f"The reference leads to {target}, which is not here. Create it first, put it into the same transaction, or remove "
+        "the reference.",
+        place,
+        "reference-not-found",
+    )
+
+
+def _demand(version: int | None, live: Live | None, resource_type: str, resource_id: str) -> None:
+    """Refuse a write whose If-Match is not the current version."""
+    if version is None or (live and live.stored.vid == version):
+        return
+    now = f"is at version {live.stored.vid}" if live else "does not exist"
+    raise PreconditionFailed(
+        f"If-Match demands version {version}, but {resource_type}/{resource_id} {now}. Read it again and repeat the change.",
+        expression="http.If-Match",
+    )
+
+
+def _tombstone(live: Live, moment: datetime, order: int) -> dict[str, Any]:
+    """Return the history row of a deletion: who may see that there was something, and when it ended."""
+    kept = {name: live.document[name] for name in (*SERVER_OWNED, "p", "ps") if name in live.document}
+    row_id = history_id(live.stored.id, live.stored.vid + 1)
+    return {"_id": row_id, "lu": moment, "o": order, "m": "DELETE", "del": True, **kept}
+
+
+def _stored(resource_type: str, document: Mapping[str, Any]) -> Stored:
+    return Stored(resource_type, document["_id"], document["v"], document["lu"], document["j"], document["m"])
+
+
+def _gone(stored: Stored) -> Gone:
+    return Gone(
+        f"{stored.resource_type}/{stored.id} was deleted on {instant.text(stored.last_updated)}. Its _history has the "
+        "earlier versions.",
+        headers={"ETag": f'W/"{stored.vid}"'},
+    )

@@ -1,0 +1,50 @@
+"""The writes of one unit of work before they go out together: a transaction bundle or a conditional interaction."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fhir_server.intake import Draft
+from fhir_server.store import Change, Clock, Live, Stamp, Unit
+
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Pending:
+    """What a unit of work has gathered.
+
+    Attributes:
+        unit: The open MongoDB transaction.
+        moment: `lastUpdated` of all its writes.
+        clock: Gives each of them its tie-break.
+        changes: Writes that were not sent yet.
+        known: Current versions that were read ahead, `None` for an instance that is not there.
+        created: Instances that it creates; references to them are fulfilled.
+        deleted: Instances that it deletes; no reference to them may remain.
+        needed: Referenced instances that must exist, each with a draft that refers to it.
+    """
+
+    unit: Unit
+    moment: datetime
+    clock: Clock
+    changes: list[Change] = field(default_factory=list)
+    known: dict[Key, Live | None] = field(default_factory=dict)
+    created: set[Key] = field(default_factory=set)
+    deleted: set[Key] = field(default_factory=set)
+    needed: dict[Key, Draft] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Stamp]:
+        """Give the stamp of one of its writes; the unit of work as a whole counts as in flight."""
+        yield Stamp(self.moment, self.clock.order())
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Take writes that go out with the next flush."""
+        self.changes += changes
+
+    def take(self) -> list[Change]:
+        """Return the writes that were not sent yet and forget them."""
+        taken, self.changes = self.changes, []
+        return taken

@@ -1,0 +1,75 @@
+"""delete and conditional delete (R4 3.1.0.7)."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+
+from tests.interactions.conftest import patient, said
+
+Fresh = Callable[[str], str]
+
+
+def observation(subject: str) -> dict[str, object]:
+    code = {"text": "x"}
+    return {"resourceType": "Observation", "status": "final", "code": code, "subject": {"reference": subject}}
+
+
+async def test_is_idempotent(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    key = fresh("p")
+    assert (await client.delete(f"Patient/{key}")).status_code == 204
+    await client.put(f"Patient/{key}", json=patient(id=key))
+    first = await client.delete(f"Patient/{key}")
+    assert (first.status_code, first.headers["etag"]) == (204, 'W/"2"')
+    assert (await client.delete(f"Patient/{key}")).status_code == 204
+    history = (await client.get(f"Patient/{key}/_history")).json()
+    assert [entry["request"]["method"] for entry in history["entry"]] == ["DELETE", "PUT"]
+
+
+async def test_of_what_others_refer_to_is_409(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    key = fresh("p")
+    await client.put(f"Patient/{key}", json=patient(id=key))
+    referrer = (await client.post("Observation", json=observation(f"Patient/{key}"))).json()["id"]
+    response = await client.delete(f"Patient/{key}")
+    assert response.status_code == 409
+    assert f"Observation/{referrer}" in said(response)
+    await client.delete(f"Observation/{referrer}")
+    assert (await client.delete(f"Patient/{key}")).status_code == 204
+
+
+async def test_a_stale_if_match_is_412(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    key = fresh("p")
+    await client.put(f"Patient/{key}", json=patient(id=key))
+    response = await client.delete(f"Patient/{key}", headers={"If-Match": 'W/"2"'})
+    assert response.status_code == 412
+
+
+async def test_racing_with_a_new_reference_leaves_none_dangling(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    for _ in range(20):
+        key = fresh("p")
+        await client.put(f"Patient/{key}", json=patient(id=key))
+        answers = await asyncio.gather(
+            *(client.post("Observation", json=observation(f"Patient/{key}")) for _ in range(3)),
+            client.delete(f"Patient/{key}"),
+            *(client.post("Observation", json=observation(f"Patient/{key}")) for _ in range(3)),
+        )
+        *created, deletion = [*answers[:3], *answers[4:], answers[3]]
+        made = [answer for answer in created if answer.status_code == 201]
+        if deletion.status_code == 204:
+            assert not made
+        else:
+            assert deletion.status_code == 409
+            assert made
+
+
+async def test_conditional_delete_takes_one_match(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    key = fresh("mrn")
+    body = patient(identifier=[{"system": "urn:mrn", "value": key}])
+    url = f"Patient?identifier=urn:mrn|{key}"
+    assert (await client.delete(url)).status_code == 204
+    ids = [(await client.post("Patient", json=body)).json()["id"] for _ in range(2)]
+    assert (await client.delete(url)).status_code == 412
+    await client.delete(f"Patient/{ids[0]}")
+    assert (await client.delete(url)).status_code == 204
+    assert (await client.get(f"Patient/{ids[1]}")).status_code == 410
+    assert (await client.delete("Patient")).status_code == 400
