@@ -1,1 +1,29 @@
-"""MongoDB, spoken only here."""
+"""The record in MongoDB: the only room that speaks the driver.
+
+`Store` is the door. What it takes is plain data: changes (`Create`, `Update`, `Delete`, `Extra`), compiled filters
+(`Where`, `Query` of `fhir_server.model.query`), and what it gives back is `Stored` or, for writers, `Live`.
+"""
+
+from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Stale, Update
+from fhir_server.store.clock import Clock, Stamp
+from fhir_server.store.documents import Live, history_id
+from fhir_server.store.history import Position
+from fhir_server.store.store import Store
+from fhir_server.store.unit_of_work import Unit
+
+__all__ = [
+    "Change",
+    "Clock",
+    "Create",
+    "Delete",
+    "Exists",
+    "Extra",
+    "Live",
+    "Position",
+    "Stale",
+    "Stamp",
+    "Store",
+    "Unit",
+    "Update",
+    "history_id",
+]

@@ -1,0 +1,60 @@
+"""Stored documents and the values made of them (storage.md B1, B3).
+
+The live collection `<Type>` has `_id` = logical id and `v`; a history row of `<Type>_h` has `_id` = `<id>/<version>`, the
+version in eight digits so that versions sort as numbers, and no search values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fhir_server.model.stored import Stored
+
+# What a read needs; `jb` names the file that holds `j` where it is large.
+BODY = {"v": 1, "lu": 1, "m": 1, "j": 1, "jb": 1}
+ROW_BODY = {"lu": 1, "m": 1, "del": 1, "j": 1, "jb": 1}
+
+# What a superseded version keeps: who may see it, where it lives, and the resource itself. Search values are dropped.
+_KEPT = ("lu", "o", "m", "rg", "f", "p", "ps", "sl", "held", "va", "adv", "sv", "tx", "r", "j", "jb")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A current version together with its whole document, for those who will supersede it.
+
+    Attributes:
+        stored: The version.
+        document: The live document; nested values stay undecoded BSON until they are looked at.
+    """
+
+    stored: Stored
+    document: Mapping[str, Any]
+
+
+def history_id(resource_id: str, vid: int) -> str:
+    """Return the `_id` of a version in the history collection."""
+    return f"{resource_id}/{vid:08d}"
+
+
+def stored(resource_type: str, doc: Mapping[str, Any], fields: tuple[str, ...] = ()) -> Stored:
+    """Return the version that a live document holds."""
+    envelope = {field: doc[field] for field in fields if field in doc} if fields else {}
+    return Stored(resource_type, doc["_id"], doc["v"], doc["lu"], doc.get("j", b""), doc["m"], False, envelope)
+
+
+def stored_row(resource_type: str, row: Mapping[str, Any], fields: tuple[str, ...] = ()) -> Stored:
+    """Return the version that a history row holds."""
+    resource_id, _, version = row["_id"].rpartition("/")
+    deleted = row.get("del", False)
+    envelope = {field: row[field] for field in fields if field in row} if fields else {}
+    body, method = row.get("j", b""), "DELETE" if deleted else row["m"]
+    return Stored(resource_type, resource_id, int(version), row["lu"], body, method, deleted, envelope)
+
+
+def superseded_row(live: Mapping[str, Any], until: datetime) -> dict[str, Any]:
+    """Return the history row of a live document that the next version replaces at `until` (kept as `su`)."""
+    row: dict[str, Any] = {"_id": history_id(live["_id"], live["v"])}
+    row.update((key, live[key]) for key in _KEPT if key in live)
+    row["su"] = until
+    return row

@@ -1,0 +1,61 @@
+"""What the driver raises, as members of our own family where a caller or operator can do something about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import (
+    ConnectionFailure,
+    DocumentTooLarge,
+    ExecutionTimeout,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
+
+from fhir_server.model.errors import Conflict, TooCostly, TooLarge, Unavailable
+
+TRANSIENT = "TransientTransactionError"
+UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+DUPLICATE = 11000
+
+_DISK_FULL = 14031
+_UNKNOWN = "It is not known whether this write was stored; read the resource before you repeat it."
+
+
+def expected(error: Exception) -> Exception:
+    """Return the `FhirError` for a failure of the database, or the error itself where it is a fault of ours."""
+    if not isinstance(error, PyMongoError):
+        return error
+    if error.has_error_label(UNKNOWN_COMMIT) or isinstance(error, WTimeoutError):
+        return Unavailable(f"The database did not confirm the write in time. {_UNKNOWN}")
+    if error.has_error_label(TRANSIENT) and not isinstance(error, ConnectionFailure):
+        return Conflict("Another request is writing the same resources. Send the request again.")
+    if isinstance(error, ConnectionFailure | InvalidOperation):
+        return Unavailable("The database cannot be reached now. Send the request again in a few seconds.")
+    if isinstance(error, ExecutionTimeout):
+        return TooCostly("The database gave up the query at its time limit. Narrow the search, for example by patient.")
+    if isinstance(error, DocumentTooLarge):
+        return too_large()
+    if isinstance(error, OperationFailure) and error.code == _DISK_FULL:
+        return Unavailable("The database has no space left. Tell its operator; nothing was stored.")
+    return error
+
+
+def outward(error: Exception, session: AsyncClientSession | None) -> Exception:
+    """Return what to raise: in a transaction the error itself, for whoever runs that decides whether to begin again."""
+    return error if session else expected(error)
+
+
+def refused(row: Mapping[str, Any]) -> Exception:
+    """Return the error for one document of many, from its row in the server's answer."""
+    return expected(OperationFailure(row.get("errmsg", "write error"), row.get("code"), dict(row)))
+
+
+def too_large() -> TooLarge:
+    """Return the error for a resource that fits no document of MongoDB."""
+    return TooLarge(
+        "The resource is larger than 16 MB even without its long texts and attachments, which is more than the database can "
+        "hold in one document. Split it, or keep attachments as Binary resources and refer to them by url."
+    )

@@ -1,0 +1,267 @@
+"""Versions past and present of an instance, a type or everything, newest first (R4 3.1.0.11).
+
+Live versions and superseded ones lie in two collections for each type. A page is found by one pipeline that takes the
+newest keys of each of them, live before superseded: a version that is superseded meanwhile moves to where the pipeline
+has yet to look, so none is missed, and one met twice is given once. The bodies are then fetched by key. All order is by
+(`lu`, `o`), which no two versions share, and so is paging.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from fhir_server.model.query import Where
+from fhir_server.model.stored import Stored
+from fhir_server.store import failures
+from fhir_server.store.blobs import Blobs
+from fhir_server.store.collections import history
+from fhir_server.store.documents import BODY, ROW_BODY, history_id, stored, stored_row
+
+NEWEST_FIRST = {"lu": -1, "o": -1}
+MOST_SOURCES = 100  # of one pipeline, which may have 1,000 stages
+
+Doc = Mapping[str, Any]
+Key = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page of history ended.
+
+    Attributes:
+        last_updated: `lu` of its last version.
+        order: `o` of its last version (`Stored.envelope["o"]`).
+    """
+
+    last_updated: datetime
+    order: int
+
+    @classmethod
+    def of(cls, version: Stored) -> "Position":
+        """Return the position of a version that `Store.history` gave."""
+        return cls(version.last_updated, version.envelope["o"])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which versions, apart from whose.
+
+    Attributes:
+        since: Created at or after this moment (`_since`).
+        at: Current at some moment of this half-open interval (`_at`).
+        until: Created at or before this moment: the horizon at the time of the first page.
+        after: Older than this position.
+    """
+
+    since: datetime | None = None
+    at: tuple[datetime, datetime] | None = None
+    until: datetime | None = None
+    after: Position | None = None
+
+    def clauses(self, *, live: bool) -> list[dict[str, Any]]:
+        """Return the conditions on documents of a live or a history collection."""
+        clauses: list[dict[str, Any]] = []
+        if self.since:
+            clauses.append({"lu": {"$gte": self.since}})
+        if self.until:
+            clauses.append({"lu": {"$lte": self.until}})
+        if self.at:
+            low, high = self.at
+            clauses.append({"lu": {"$lt": high}})
+            if not live:  # superseded after the interval began; a deletion is a moment, and has no `su`
+                clauses.append({"$or": [{"su": {"$gt": low}}, {"lu": {"$gte": low}}]})
+        if self.after:
+            moment, order = self.after.last_updated, self.after.order
+            clauses.append({"lu": {"$lte": moment}})
+            clauses.append({"$or": [{"lu": {"$lt": moment}}, {"o": {"$lt": order}}]})
+        return clauses
+
+
+class History:
+    """The history of one store.
+
+    Args:
+        database: With majority read concern.
+        blobs: Where large bodies lie.
+        time_limit_ms: After which the database gives up.
+    """
+
+    def __init__(self, database: AsyncDatabase[Any], blobs: Blobs, time_limit_ms: int) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._time_limit_ms = time_limit_ms
+
+    async def version(
+        self,
+        resource_type: str,
+        resource_id: str,
+        vid: int,
+        where: Where,
+        session: AsyncClientSession | None,
+    ) -> Stored | None:
+        """Return one version, wherever it lies."""
+        if where.kind == "nothing":
+            return None
+        # Live first: a version that is superseded meanwhile is then found where it went.
+        live = await self._one(resource_type, _all([{"_id": resource_id, "v": vid}], where), BODY, session)
+        if live is not None:
+            return stored(resource_type, live)
+        row = await self._one(
+            history(resource_type), _all([{"_id": history_id(resource_id, vid)}], where), ROW_BODY, session
+        )
+        return stored_row(resource_type, row) if row is not None else None
+
+    async def last(
+        self,
+        resource_type: str,
+        resource_id: str,
+        where: Where,
+        session: AsyncClientSession | None,
+    ) -> Stored | None:
+        """Return the newest row of a resource."""
+        if where.kind == "nothing":
+            return None
+        row = await self._one(history(resource_type), _all([_of_id(resource_id)], where), ROW_BODY, session)
+        return stored_row(resource_type, row) if row is not None else None
+
+    async def of_instance(
+        self,
+        resource_type: str,
+        resource_id: str,
+        where: Where,
+        span: Span,
+        count: int,
+    ) -> list[Stored]:
+        """Return up to `count` versions of one resource."""
+        if where.kind == "nothing":
+            return []
+        # Live first: a version that is superseded meanwhile is then met again among the rows, not missed.
+        live = await self._find(
+            resource_type, _all([{"_id": resource_id}, *span.clauses(live=True)], where), BODY, limit=1
+        )
+        condition = _all([_of_id(resource_id), *span.clauses(live=False)], where)
+        rows = await self._find(history(resource_type), condition, ROW_BODY, limit=count, sort={"_id": -1})
+        versions = {doc["v"]: stored(resource_type, doc, ("o",)) for doc in live}
+        for row in rows:
+            version = stored_row(resource_type, row, ("o",))
+            versions.setdefault(version.vid, version)
+        return list(versions.values())[:count]
+
+    async def of_types(
+        self, resource_types: Iterable[str], where_of: Callable[[str], Where], span: Span, count: int
+    ) -> list[Stored]:
+        """Return up to `count` versions of all resources of these types."""
+        wheres = {resource_type: where_of(resource_type) for resource_type in resource_types}
+        sources = [
+            source
+            for resource_type, where in wheres.items()
+            if where.kind != "nothing"
+            for source in _sources(resource_type, where, span, count)
+        ]
+        pages = await asyncio.gather(
+            *(
+                self._newest(sources[start : start + MOST_SOURCES], count)
+                for start in range(0, len(sources), MOST_SOURCES)
+            )
+        )
+        keys = {_key(row): row for page in pages for row in page}
+        newest = sorted(keys, key=lambda key: (keys[key]["lu"], keys[key]["o"]), reverse=True)[:count]
+        return await self._fetch(newest)
+
+    async def _newest(self, sources: Sequence[tuple[str, list[Doc]]], count: int) -> list[Doc]:
+        """Return the newest keys of several collections."""
+        (first, pipeline), *others = sources
+        unions = [{"$unionWith": {"coll": name, "pipeline": branch}} for name, branch in others]
+        cursor = await self._database[first].aggregate(
+            [*pipeline, *unions, {"$sort": NEWEST_FIRST}, {"$limit": count}],
+            maxTimeMS=self._time_limit_ms,
+            batchSize=count + 1,
+        )
+        return await cursor.to_list()
+
+    async def _fetch(self, keys: Sequence[Key]) -> list[Stored]:
+        """Return the versions with their bodies, in that order, wherever they lie by now."""
+        wanted: dict[str, list[Key]] = {}
+        for key in keys:
+            wanted.setdefault(key[0], []).append(key)
+        found: dict[Key, Stored] = {}
+        for versions in await asyncio.gather(*(self._fetch_of_type(name, part) for name, part in wanted.items())):
+            found.update(versions)
+        return [found[key] for key in keys]
+
+    async def _fetch_of_type(self, resource_type: str, keys: Sequence[Key]) -> dict[Key, Stored]:
+        ids = list({key[1] for key in keys})
+        live = await self._find(resource_type, {"_id": {"$in": ids}}, BODY, limit=len(ids))
+        found = {(resource_type, doc["_id"], doc["v"]): stored(resource_type, doc, ("o",)) for doc in live}
+        missing = [history_id(one, vid) for _, one, vid in keys if (resource_type, one, vid) not in found]
+        if missing:
+            rows = await self._find(history(resource_type), {"_id": {"$in": missing}}, ROW_BODY, limit=len(missing))
+            versions = [stored_row(resource_type, row, ("o",)) for row in rows]
+            found.update(((resource_type, version.id, version.vid), version) for version in versions)
+        return found
+
+    async def _one(
+        self, collection: str, condition: Doc, projection: Doc, session: AsyncClientSession | None
+    ) -> Doc | None:
+        """Return the document with the greatest `_id` that fits, with its body."""
+        try:
+            found = await self._database[collection].find_one(
+                condition, projection, sort={"_id": -1}, hint="_id_", session=session
+            )
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
+        return (await self._blobs.attach((found,)))[0] if found else None
+
+    async def _find(
+        self, collection: str, condition: Doc, projection: Doc, *, limit: int, sort: Mapping[str, int] | None = None
+    ) -> Sequence[Doc]:
+        cursor = self._database[collection].find(
+            condition,
+            {**projection, "o": 1},
+            sort=sort,
+            limit=limit,
+            hint="_id_",
+            max_time_ms=self._time_limit_ms,
+        )
+        return await self._blobs.attach(await cursor.to_list())
+
+
+def _sources(resource_type: str, where: Where, span: Span, count: int) -> list[tuple[str, list[Doc]]]:
+    """Return the two collections of a type, each with the pipeline that gives the newest keys in it."""
+    return [
+        (
+            collection,
+            [
+                {"$match": _all(span.clauses(live=live), where)},
+                {"$sort": NEWEST_FIRST},
+                {"$limit": count},
+                {"$project": {"lu": 1, "o": 1, "v": 1, "t": {"$literal": resource_type}}},
+            ],
+        )
+        for live, collection in ((True, resource_type), (False, history(resource_type)))
+    ]
+
+
+def _of_id(resource_id: str) -> Doc:
+    """Return the condition on rows of one resource; no id has a slash in it, and `0` follows it."""
+    return {"_id": {"$gt": f"{resource_id}/", "$lt": f"{resource_id}0"}}
+
+
+def _all(clauses: Sequence[Doc], where: Where) -> Doc:
+    if where.kind == "clause":
+        clauses = [*clauses, where.clause]
+    return {"$and": clauses} if clauses else {}
+
+
+def _key(row: Doc) -> Key:
+    """Return (type, id, version) of a key, from either kind of collection."""
+    if "v" in row:
+        return row["t"], row["_id"], row["v"]
+    resource_id, _, vid = row["_id"].rpartition("/")
+    return row["t"], resource_id, int(vid)

@@ -1,0 +1,239 @@
+"""Changes turned into database operations, and their execution inside one transaction.
+
+`Operations` of several requests can be joined: each collection then gets one command of each kind, whatever the number of
+requests, which is what makes a shared transaction cheap.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
+
+from fhir_server.store import failures
+from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Stale, Update
+from fhir_server.store.codecs import encode
+from fhir_server.store.collections import history
+from fhir_server.store.documents import history_id, superseded_row
+from fhir_server.store.transactions import Again
+
+Key = tuple[str, str]
+Row = TypeVar("Row")
+Namespace = tuple[str, str]  # database ("" for the record's own) and collection
+
+MOST_MESSAGE = 40 * 2**20  # a message holds 48 MB
+
+
+class Refused(Exception):  # noqa: N818 - what happened, not a fault
+    """Guards of some resources failed; nothing of the transaction may be committed.
+
+    Attributes:
+        culprits: What each of them is to be told, by (type, id).
+    """
+
+    def __init__(self, culprits: Mapping[Key, Exception]) -> None:
+        super().__init__(", ".join("/".join(key) for key in culprits))
+        self.culprits = culprits
+
+
+class Operations:
+    """What is to be written: encoded documents by collection, guards, and the resources concerned.
+
+    Attributes:
+        inserts: New documents.
+        replacements: Update statements `{q, u}` with the guard in `q`.
+        deletions: Guards `{_id, v}`.
+        unused: History ids that must not be there, with the id of the resource.
+        keys: (type, id) of all resources that change.
+        size: Bytes to send.
+        earliest: The earliest `lu` of the new versions.
+    """
+
+    __slots__ = ("deletions", "earliest", "inserts", "keys", "replacements", "size", "unused")
+
+    def __init__(self, changes: Iterable[Change] = ()) -> None:
+        self.inserts: dict[Namespace, list[RawBSONDocument]] = {}
+        self.replacements: dict[str, list[dict[str, Any]]] = {}
+        self.deletions: dict[str, list[dict[str, Any]]] = {}
+        self.unused: dict[str, list[str]] = {}
+        self.keys: set[Key] = set()
+        self.size = 0
+        self.earliest: datetime | None = None
+        for change in changes:
+            _ADD[type(change)](self, change)
+
+    @property
+    def sole_insert(self) -> str:
+        """The collection, where this is one new resource and nothing else: then one insert is atomic by itself; else ""."""
+        if self.replacements or self.deletions or self.unused or len(self.inserts) != 1 or len(self.keys) != 1:
+            return ""
+        ((database, collection), documents), *_ = self.inserts.items()
+        return collection if len(documents) == 1 and not database else ""
+
+    @property
+    def types(self) -> set[str]:
+        """The resource types that change."""
+        return {resource_type for resource_type, _ in self.keys}
+
+    def join(self, other: "Operations") -> None:
+        """Take over what another one is to write."""
+        for namespace, documents in other.inserts.items():
+            self.inserts.setdefault(namespace, []).extend(documents)
+        for name, statements in other.replacements.items():
+            self.replacements.setdefault(name, []).extend(statements)
+        for name, guards in other.deletions.items():
+            self.deletions.setdefault(name, []).extend(guards)
+        for name, ids in other.unused.items():
+            self.unused.setdefault(name, []).extend(ids)
+        self.keys |= other.keys
+        self.size += other.size
+
+    def _change(self, resource_type: str, resource_id: str, moment: datetime) -> None:
+        self.keys.add((resource_type, resource_id))
+        if self.earliest is None or moment < self.earliest:
+            self.earliest = moment
+
+    def insert(self, namespace: Namespace, doc: Mapping[str, Any]) -> None:
+        """Add a new document."""
+        document = encode(doc)
+        self.inserts.setdefault(namespace, []).append(document)
+        self.size += len(document.raw)
+
+    def create(self, change: Create) -> None:
+        """Add a new resource."""
+        resource_type, doc = change.resource_type, change.doc
+        self._change(resource_type, doc["_id"], doc["lu"])
+        self.insert(("", resource_type), doc)
+        if doc["v"] > 1 or doc["m"] != "POST":
+            self.unused.setdefault(resource_type, []).append(history_id(doc["_id"], doc["v"]))
+
+    def update(self, change: Update) -> None:
+        """Add a new version and the superseded one."""
+        resource_type, doc = change.resource_type, change.doc
+        self._change(resource_type, doc["_id"], doc["lu"])
+        self.insert(("", history(resource_type)), superseded_row(change.superseded, doc["lu"]))
+        document = encode(doc)
+        statement = {"q": {"_id": doc["_id"], "v": change.superseded_vid}, "u": document}
+        self.replacements.setdefault(resource_type, []).append(statement)
+        self.size += len(document.raw)
+
+    def delete(self, change: Delete) -> None:
+        """Add the last version and the tombstone."""
+        resource_type, superseded = change.resource_type, change.superseded
+        self._change(resource_type, change.id, change.tombstone["lu"])
+        rows = ("", history(resource_type))
+        self.insert(rows, superseded_row(superseded, change.tombstone["lu"]))
+        self.insert(rows, change.tombstone)
+        self.deletions.setdefault(resource_type, []).append({"_id": change.id, "v": superseded["v"]})
+
+    def extra(self, change: Extra) -> None:
+        """Add a row that is no resource."""
+        self.insert((change.database, change.collection), change.doc)
+
+    async def execute(self, database: AsyncDatabase[Any], session: AsyncClientSession) -> None:
+        """Write everything within the session's transaction, guards first; collections in the order of their names.
+
+        Raises:
+            Refused: A guard failed. The transaction cannot be committed any more.
+            PyMongoError: As the driver does.
+        """
+        for resource_type in sorted(self.unused):
+            await self._check_unused(database, session, resource_type)
+        for resource_type in sorted(self.replacements):
+            await self._replace(database, session, resource_type)
+        for resource_type in sorted(self.deletions):
+            await self._delete(database, session, resource_type)
+        for namespace in sorted(self.inserts):
+            await self._insert(database, session, namespace)
+
+    async def _check_unused(
+        self, database: AsyncDatabase[Any], session: AsyncClientSession, resource_type: str
+    ) -> None:
+        rows = database[history(resource_type)].find(
+            {"_id": {"$in": self.unused[resource_type]}}, {"_id": 1}, session=session
+        )
+        used = [row["_id"].rpartition("/")[0] async for row in rows]
+        if used:
+            raise Refused({(resource_type, one): Stale(resource_type, one) for one in used})
+
+    async def _replace(self, database: AsyncDatabase[Any], session: AsyncClientSession, resource_type: str) -> None:
+        statements = self.replacements[resource_type]
+        matched = 0
+        for part in _parts(statements, lambda statement: len(statement["u"].raw)):
+            reply = await database.command({"update": resource_type, "updates": part}, session=session)
+            _raise_write_error(reply)
+            matched += reply["n"]
+        if matched != len(statements):
+            raise await _stale(database, resource_type, [statement["q"] for statement in statements])
+
+    async def _delete(self, database: AsyncDatabase[Any], session: AsyncClientSession, resource_type: str) -> None:
+        guards = self.deletions[resource_type]
+        deletes = [{"q": guard, "limit": 1} for guard in guards]
+        reply = await database.command({"delete": resource_type, "deletes": deletes}, session=session)
+        _raise_write_error(reply)
+        if reply["n"] != len(guards):
+            raise await _stale(database, resource_type, guards)
+
+    async def _insert(self, database: AsyncDatabase[Any], session: AsyncClientSession, namespace: Namespace) -> None:
+        target = database.client[namespace[0]] if namespace[0] else database
+        for part in _parts(self.inserts[namespace], lambda document: len(document.raw)):
+            reply = await target.command({"insert": namespace[1], "documents": part}, session=session)
+            for error in reply.get("writeErrors", ()):
+                if error["code"] == failures.DUPLICATE:
+                    raise Refused(
+                        {_key(namespace[1], part[error["index"]]): _already(namespace[1], part[error["index"]])}
+                    )
+            _raise_write_error(reply)
+
+
+_ADD: Mapping[type, Callable[[Operations, Any], None]] = {
+    Create: Operations.create,
+    Update: Operations.update,
+    Delete: Operations.delete,
+    Extra: Operations.extra,
+}
+
+
+async def _stale(database: AsyncDatabase[Any], resource_type: str, guards: Sequence[Mapping[str, Any]]) -> Exception:
+    """Return the refusal of the resources that are not at the version that their guard names.
+
+    Versions only grow, so what is asked outside of the transaction finds at least all that failed inside.
+    """
+    expected = {guard["_id"]: guard["v"] for guard in guards}
+    rows = database[resource_type].find({"_id": {"$in": list(expected)}}, {"v": 1})
+    current = {row["_id"]: row["v"] async for row in rows}
+    stale = [one for one, vid in expected.items() if current.get(one) != vid]
+    return Refused({(resource_type, one): Stale(resource_type, one) for one in stale}) if stale else Again()
+
+
+def _key(collection: str, document: Mapping[str, Any]) -> Key:
+    """Return the resource that a document of a live or history collection belongs to."""
+    return collection.removesuffix("_h"), str(document["_id"]).partition("/")[0]
+
+
+def _already(collection: str, document: Mapping[str, Any]) -> Exception:
+    """Return the error for an `_id` that is taken: a live resource exists, or a version was superseded before us."""
+    resource_type, resource_id = _key(collection, document)
+    return Stale(resource_type, resource_id) if collection != resource_type else Exists(resource_type, resource_id)
+
+
+def _parts(rows: Sequence[Row], size: Callable[[Row], int]) -> Iterator[Sequence[Row]]:
+    """Yield the rows in slices that fit a message."""
+    part: list[Row] = []
+    total = 0
+    for row in rows:
+        if part and total + size(row) > MOST_MESSAGE:
+            yield part
+            part, total = [], 0
+        part.append(row)
+        total += size(row)
+    yield part
+
+
+def _raise_write_error(reply: Mapping[str, Any]) -> None:
+    """Raise what the driver's collection methods would raise for an error inside an acknowledged command."""
+    for error in reply.get("writeErrors", ()):
+        raise OperationFailure(error.get("errmsg", "write error"), error.get("code"), dict(reply))

@@ -1,0 +1,133 @@
+"""Running compiled queries over live resources: a page, a count, and who refers to a resource."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from fhir_server.model.query import Query, Where
+from fhir_server.model.stored import Stored
+from fhir_server.store import failures
+from fhir_server.store.blobs import Blobs
+from fhir_server.store.codecs import ENVELOPE
+from fhir_server.store.collections import Collections
+from fhir_server.store.documents import BODY, stored
+from fhir_server.store.reads import MAJORITY
+
+MOST_UNIONS = 300  # of one pipeline, which may have 1,000 stages
+
+
+class Searches:
+    """The search side of one store; see `Store` for what each method returns."""
+
+    def __init__(
+        self, database: AsyncDatabase[Any], collections: Collections, blobs: Blobs, time_limit_ms: int
+    ) -> None:
+        self._database = database
+        self._collections = collections
+        self._blobs = blobs
+        self._time_limit_ms = time_limit_ms
+
+    async def find(self, query: Query, session: AsyncClientSession | None) -> list[Stored]:
+        """Return one page."""
+        name = query.resource_type
+        if query.where.kind == "nothing" or not query.limit or not await self._collections.ensure_if_present(name):
+            return []
+        command: dict[str, Any] = {
+            "find": name,
+            "filter": query.where.clause,
+            "projection": {**BODY, **dict.fromkeys(query.fields, 1)},
+            "sort": dict(query.sort),
+            "limit": query.limit,
+            "batchSize": query.limit,
+            "maxTimeMS": self._time_limit_ms,
+        }
+        if query.hint:
+            command["hint"] = query.hint
+        try:
+            docs = await self._page(command, session)
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
+        if any("jb" in doc for doc in docs):
+            docs = await self._blobs.attach(docs)
+        return [stored(name, doc, query.fields) for doc in docs]
+
+    async def count(
+        self, resource_type: str, where: Where, limit: int | None, session: AsyncClientSession | None
+    ) -> int:
+        """Return how many there are, up to the limit."""
+        if where.kind == "nothing":
+            return 0
+        most = [{"$limit": limit}] if limit is not None else []
+        # Without a condition, the keys of one index are counted and no document is read.
+        options: dict[str, Any] = {"hint": "_id_"} if where.kind == "anything" else {}
+        try:
+            cursor = await self._database[resource_type].aggregate(
+                [{"$match": where.clause}, *most, {"$count": "n"}],
+                session=session,
+                maxTimeMS=self._time_limit_ms,
+                **options,
+            )
+            rows = await cursor.to_list()
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
+        return rows[0]["n"] if rows else 0
+
+    async def referrers(
+        self, target: str, ignoring: Collection[tuple[str, str]], session: AsyncClientSession | None
+    ) -> tuple[str, str] | None:
+        """Return one that refers to the target `Type/id`."""
+        branches: list[tuple[str, list[dict[str, Any]]]] = [
+            (
+                name,
+                [
+                    {"$match": _referring(name, target, ignoring)},
+                    {"$limit": 1},
+                    {"$project": {"t": {"$literal": name}}},
+                ],
+            )
+            for name in await self._collections.types()
+        ]
+        # A transaction may not ask several collections in one pipeline.
+        width = MOST_UNIONS if session is None else 1
+        try:
+            for start in range(0, len(branches), width):
+                (first, pipeline), *others = branches[start : start + width]
+                unions = [{"$unionWith": {"coll": name, "pipeline": branch}} for name, branch in others]
+                last = [{"$limit": 1}] if unions else []
+                cursor = await self._database[first].aggregate([*pipeline, *unions, *last], session=session)
+                for row in await cursor.to_list():
+                    return row["t"], row["_id"]
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
+        return None
+
+    async def _page(self, command: dict[str, Any], session: AsyncClientSession | None) -> Sequence[Mapping[str, Any]]:
+        """Return the documents of a find command, mostly in one answer."""
+        if session is None:
+            command["readConcern"] = MAJORITY
+        # 100 µs cheaper than a cursor object.
+        reply = await self._database.command(command, codec_options=ENVELOPE, session=session)
+        docs: list[Mapping[str, Any]] = reply["cursor"]["firstBatch"]
+        if not reply["cursor"]["id"]:
+            return docs
+        # More than the 16 MB that fit an answer: the page is read again through a cursor, so that it is one page.
+        collection = command["find"]
+        await self._database.command({"killCursors": collection, "cursors": [reply["cursor"]["id"]]}, session=session)
+        cursor = self._database[collection].find(
+            command["filter"],
+            command["projection"],
+            sort=command["sort"],
+            limit=command["limit"],
+            hint=command.get("hint"),
+            max_time_ms=self._time_limit_ms,
+            session=session,
+        )
+        return await cursor.to_list()
+
+
+def _referring(resource_type: str, target: str, ignoring: Collection[tuple[str, str]]) -> dict[str, Any]:
+    ignored = [one for name, one in ignoring if name == resource_type]
+    return {"rf": target, "_id": {"$nin": ignored}} if ignored else {"rf": target}

@@ -1,0 +1,276 @@
+"""The door to the stored record: reads, searches, history, and writes that are all or nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pymongo import WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from fhir_server.model.query import Query, Where
+from fhir_server.model.stored import Stored
+from fhir_server.store import failures, schema, seal
+from fhir_server.store.blobs import Blobs
+from fhir_server.store.changes import Change
+from fhir_server.store.clock import Clock
+from fhir_server.store.codecs import ENVELOPE
+from fhir_server.store.collections import Collections, IndexesOf
+from fhir_server.store.documents import Live, stored
+from fhir_server.store.history import History, Position, Span
+from fhir_server.store.reads import BODIES, IDS, WHOLE, Reads
+from fhir_server.store.searches import Searches
+from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS, Locks, Unit, Workshop
+from fhir_server.store.writes import Writes
+
+T = TypeVar("T")
+
+TIME_LIMIT_MS = 10_000
+
+
+class Store:
+    """The record in one database. Belongs to the event loop in which it was opened.
+
+    Filters are values of `Where`; `NOTHING` is answered without asking the database. Every read may be given the `session`
+    of a `Unit`; without one, reads by id share round trips with concurrent ones.
+
+    Attributes:
+        clock: Database time and stamps for writes.
+        secret: Seals paging links.
+    """
+
+    secret: bytes = b""
+
+    def __init__(self, database: AsyncDatabase[Any], indexes_of: IndexesOf, time_limit_ms: int) -> None:
+        self._database = database.with_options(
+            codec_options=ENVELOPE,
+            write_concern=WriteConcern("majority", j=True),
+            read_concern=ReadConcern("majority"),
+        )
+        self._collections = Collections(self._database, indexes_of)
+        self._blobs = Blobs(self._database)
+        self.clock = Clock(self._database)
+        self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks())
+        self._reads = Reads(self._database)
+        self._writes = Writes(self._workshop)
+        self._history = History(self._database, self._blobs, time_limit_ms)
+        self._searches = Searches(self._database, self._collections, self._blobs, time_limit_ms)
+
+    @classmethod
+    async def open(
+        cls, database: AsyncDatabase[Any], indexes_of: IndexesOf, *, time_limit_ms: int = TIME_LIMIT_MS
+    ) -> "Store":
+        """Return a store that is ready.
+
+        Args:
+            database: Of a client for a replica set or sharded cluster.
+            indexes_of: Indexes of the live collection of a resource type.
+            time_limit_ms: Time after which the database gives up a search or history.
+
+        Raises:
+            Unavailable: The database cannot be reached, or newer code has written it.
+        """
+        store = cls(database, indexes_of, time_limit_ms)
+        try:
+            await schema.check(store._database)
+            store.secret = await seal.key(store._database)
+            await store._database[LOCKS].create_index("at", name="expiry", expireAfterSeconds=LOCKS_KEPT_SECONDS)
+            await store._collections.types()
+            await store.clock.open()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return store
+
+    async def close(self) -> None:
+        """Finish what is on the wire. The client stays open."""
+        await self._writes.close()
+        await self._reads.close()
+        await self.clock.close()
+
+    async def read(
+        self,
+        resource_type: str,
+        resource_id: str,
+        where: Where,
+        session: AsyncClientSession | None = None,
+    ) -> Stored | None:
+        """Return the current version, or `None` where there is none within the filter."""
+        if session is None:
+            doc = await self._reads.one(BODIES, resource_type, resource_id, where)
+        else:
+            doc = (await self._reads.many(BODIES, resource_type, (resource_id,), where, session)).get(resource_id)
+        if doc is None:
+            return None
+        if "jb" in doc:
+            (doc,) = await self._blobs.attach((doc,))
+        return stored(resource_type, doc)
+
+    async def current(
+        self, resource_type: str, ids: Collection[str], where: Where, session: AsyncClientSession | None = None
+    ) -> dict[str, Live]:
+        """Return the current versions by id with their whole documents, for `Update` and `Delete`."""
+        found = await self._reads.many(WHOLE, resource_type, ids, where, session)
+        bodies = await self._blobs.attach(found.values()) if found else ()
+        pairs = zip(found.items(), bodies, strict=True)
+        return {one: Live(stored(resource_type, body), doc) for (one, doc), body in pairs}
+
+    async def exists(
+        self,
+        references: Iterable[tuple[str, str]],
+        where_of: Callable[[str], Where],
+        session: AsyncClientSession | None = None,
+    ) -> set[tuple[str, str]]:
+        """Return those (type, id) that are there."""
+        ids: dict[str, list[str]] = {}
+        for resource_type, resource_id in set(references):
+            ids.setdefault(resource_type, []).append(resource_id)
+        asks = [self._reads.many(IDS, name, part, where_of(name), session) for name, part in ids.items()]
+        if session is None and len(asks) > 1:
+            answers: Sequence[Mapping[str, Any]] = await asyncio.gather(*asks)
+        else:  # a session says one thing at a time
+            answers = [await ask for ask in asks]
+        return {(name, one) for name, found in zip(ids, answers, strict=True) for one in found}
+
+    async def read_version(
+        self,
+        resource_type: str,
+        resource_id: str,
+        vid: int,
+        where: Where,
+        session: AsyncClientSession | None = None,
+    ) -> Stored | None:
+        """Return that version, current or superseded or the deletion, or `None`."""
+        return await self._history.version(resource_type, resource_id, vid, where, session)
+
+    async def last_version(
+        self,
+        resource_type: str,
+        resource_id: str,
+        where: Where,
+        session: AsyncClientSession | None = None,
+    ) -> Stored | None:
+        """Return the newest version in the history: of a resource that is not live its deletion; `None` if never there."""
+        return await self._history.last(resource_type, resource_id, where, session)
+
+    async def find(self, query: Query, session: AsyncClientSession | None = None) -> list[Stored]:
+        """Return one page.
+
+        Raises:
+            TooCostly: The time limit was reached.
+        """
+        return await self._searches.find(query, session)
+
+    async def count(
+        self, resource_type: str, where: Where, limit: int | None, session: AsyncClientSession | None = None
+    ) -> int:
+        """Return how many there are, but never more than the limit.
+
+        Raises:
+            TooCostly: The time limit was reached.
+        """
+        return await self._searches.count(resource_type, where, limit, session)
+
+    async def referrers(
+        self,
+        resource_type: str,
+        resource_id: str,
+        ignoring: Collection[tuple[str, str]] = frozenset(),
+        session: AsyncClientSession | None = None,
+    ) -> tuple[str, str] | None:
+        """Return (type, id) of a live resource of any type that has a literal reference to this one, or `None`.
+
+        Args:
+            resource_type: Type of the one referred to.
+            resource_id: Its id.
+            ignoring: Resources that do not count: itself, and what is deleted with it.
+            session: Of a unit; it costs a round trip for each type, for a transaction cannot ask many collections at once.
+        """
+        return await self._searches.referrers(f"{resource_type}/{resource_id}", ignoring, session)
+
+    async def history(
+        self,
+        resource_type: str | None,
+        resource_id: str | None,
+        where_of: Callable[[str], Where],
+        *,
+        since: datetime | None = None,
+        at: tuple[datetime, datetime] | None = None,
+        until: datetime | None = None,
+        after: Position | None = None,
+        count: int,
+    ) -> list[Stored]:
+        """Return a page of versions, newest first, of an instance, of a type (`resource_id` is `None`), or of everything.
+
+        `o` is in the envelope of each.
+
+        Args:
+            resource_type: Type, or `None` for all.
+            resource_id: Instance, or `None` for all of the type.
+            where_of: Filter by type; it is applied to each version as it was.
+            since: Only versions created at or after this moment.
+            at: Only versions that were current at some moment of this half-open interval.
+            until: Only versions created at or before this moment. Take `horizon()` for the first page and hand it on to the
+                next: then no version is missed or given twice, whatever is written meanwhile.
+            after: `Position.of` the last version of the page before.
+            count: Most versions.
+
+        Raises:
+            TooCostly: The time limit was reached.
+        """
+        span = Span(since, at, until, after)
+        try:
+            if resource_type is not None and resource_id is not None:
+                return await self._history.of_instance(resource_type, resource_id, where_of(resource_type), span, count)
+            types = [name for name in await self._collections.types() if resource_type in {None, name}]
+            return await self._history.of_types(types, where_of, span, count)
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def horizon(self) -> datetime:
+        """Return the last moment up to which every write is visible and to which none can be added any more."""
+        return await self.clock.horizon()
+
+    async def prepare(self, resource_types: Iterable[str]) -> None:
+        """Create the collections of these types where they are missing; best before a unit that writes to them."""
+        await self._collections.ensure(resource_types)
+
+    async def commit(self, changes: Sequence[Change]) -> None:
+        """Write the changes, all or none, durably; concurrent commits share their round trips.
+
+        Raises:
+            Stale: A superseded version is not the current one.
+            Exists: A resource to be created is there.
+            Conflict: Other writers of the same resources were in the way for 8 seconds.
+            Unprocessable: A document has a value that cannot be stored.
+            TooLarge: A document is above 16 MB without its large texts.
+            Unavailable: The database cannot be reached, or did not confirm (the text says which).
+        """
+        await self._writes.commit(changes)
+
+    async def transact(self, work: Callable[[Unit], Awaitable[T]], types: Iterable[str] = ()) -> T:
+        """Run the work in one transaction and return what it returns; what it wrote is there or nothing is.
+
+        The work may run several times, from its beginning, when it meets another transaction. It must not do anything
+        outside of the unit that cannot be repeated, and it must let what `Unit` and the store raise pass.
+
+        Args:
+            work: Gets the `Unit` to read and write with.
+            types: Resource types that it may create; their collections are made ready first.
+
+        Raises:
+            Conflict: Other writers of the same resources were in the way for 8 seconds.
+            Unavailable: The database cannot be reached, or did not confirm (the text says which).
+        """
+        await self._collections.ensure(types)
+        return await self._workshop.transact(work)
+
+    async def types(self) -> list[str]:
+        """Return the resource types of which anything was ever stored, sorted."""
+        return await self._collections.types()
+
+    async def sweep_blobs(self) -> int:
+        """Delete files of large content that no version names, older than an hour; return how many."""
+        return await self._blobs.sweep()

@@ -1,0 +1,81 @@
+"""One MongoDB transaction: run, begun again where it only met another one, committed for good."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pymongo import ReadPreference, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from fhir_server.store import failures
+
+T = TypeVar("T")
+
+PATIENCE = 8.0
+FIRST_PAUSE = 0.005
+LONGEST_PAUSE = 0.25
+
+_SNAPSHOT = ReadConcern("snapshot")
+_DURABLE = WriteConcern("majority", j=True)
+
+
+class Again(Exception):  # noqa: N818 - an instruction, not a fault
+    """The attempt cannot go on, and a new one may succeed."""
+
+
+async def once(session: AsyncClientSession, work: Callable[[], Awaitable[T]]) -> T:
+    """Run the work in a transaction of the session and commit it; abort it if the work raises."""
+    await session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY)
+    try:
+        result = await work()
+    except BaseException:
+        with contextlib.suppress(PyMongoError):
+            await session.abort_transaction()
+        raise
+    # A caller who gives up must not stop a commit half-way: the answer is awaited, then the cancellation goes on.
+    commit = asyncio.ensure_future(_commit(session))
+    try:
+        await asyncio.shield(commit)
+    except asyncio.CancelledError:
+        await asyncio.wait([commit])
+        raise
+    return result
+
+
+async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Return what the attempt returns; begin again, after growing random pauses, when it only met another transaction.
+
+    Raises:
+        PyMongoError: What the driver raised when patience (8 s) was over, or what repetition cannot mend.
+        Again: The same, of an attempt that asked for another one.
+    """
+    deadline = time.monotonic() + PATIENCE
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await attempt()
+        except (Again, PyMongoError) as error:
+            transient = isinstance(error, Again) or error.has_error_label(failures.TRANSIENT)
+            if not transient or time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _commit(session: AsyncClientSession) -> None:
+    """Commit, asking again while the answer is unknown (a commit may be repeated without harm)."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            await session.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label(failures.UNKNOWN_COMMIT) or time.monotonic() >= deadline:
+                raise
+            await asyncio.sleep(FIRST_PAUSE)
+        else:
+            return

@@ -1,0 +1,175 @@
+"""A unit of work: several writes, and reads between them, in one transaction that is all or nothing.
+
+`Unit` is what the work gets to write with; `Workshop` runs it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from fhir_server.model.errors import Conflict
+from fhir_server.store import failures
+from fhir_server.store.blobs import LARGE, Blobs
+from fhir_server.store.changes import Change, Create, Update
+from fhir_server.store.clock import Clock
+from fhir_server.store.collections import Collections
+from fhir_server.store.operations import Operations, Refused
+from fhir_server.store.transactions import Again, once, retried
+
+T = TypeVar("T")
+
+LOCKS = "lk"
+LOCKS_KEPT_SECONDS = 3600
+
+
+class Locks:
+    """Names locked in this process, so that its own contenders queue instead of colliding in the database."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._users: dict[str, int] = {}
+
+    async def acquire(self, key: str) -> None:
+        """Wait for the key."""
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._users[key] = self._users.get(key, 0) + 1
+        try:
+            await lock.acquire()
+        except BaseException:
+            self._leave(key)
+            raise
+
+    def release(self, key: str) -> None:
+        """Give the key back."""
+        self._locks[key].release()
+        self._leave(key)
+
+    def _leave(self, key: str) -> None:
+        self._users[key] -= 1
+        if not self._users[key]:
+            del self._users[key], self._locks[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What the units of one store share, and how they are run."""
+
+    database: AsyncDatabase[Any]
+    collections: Collections
+    blobs: Blobs
+    clock: Clock
+    locks: Locks
+
+    async def prepare(self, changes: Sequence[Change], files: list[Any]) -> Operations:
+        """Return the operations of the changes; ids of what was uploaded for them are added to `files`.
+
+        Raises:
+            Unprocessable: A document has a value that cannot be stored.
+            TooLarge: A document is above 16 MB.
+        """
+        small = [change if _is_small(change) else await self._detached(change, files) for change in changes]
+        return Operations(small)
+
+    async def transact(self, work: Callable[["Unit"], Awaitable[T]]) -> T:
+        """Run the work as one interactive unit (see `Store.transact`)."""
+        try:
+            return await retried(lambda: self._attempt(work))
+        except Again:
+            raise Conflict("Too many requests are writing the same resources. Send the request again.") from None
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def _attempt(self, work: Callable[["Unit"], Awaitable[T]]) -> T:
+        async with self.database.client.start_session() as session:
+            unit = Unit(session, self)
+
+            async def guarded() -> T:
+                try:
+                    return await work(unit)
+                except BaseException:
+                    await self.blobs.discard(unit.files)
+                    raise
+
+            try:
+                return await once(session, guarded)
+            finally:
+                unit.end()
+
+    async def _detached(self, change: Change, files: list[Any]) -> Change:
+        """Return the change with its large content uploaded."""
+        if not isinstance(change, Create | Update):
+            return change
+        doc = await self.blobs.detach(change.doc)
+        files.append(doc["jb"])
+        return replace(change, doc=doc)
+
+
+class Unit:
+    """The writes of one interactive transaction.
+
+    Attributes:
+        session: Pass it to the store's reads, so that they see what this unit wrote.
+        files: Uploads made for it.
+    """
+
+    def __init__(self, session: AsyncClientSession, workshop: Workshop) -> None:
+        self.session = session
+        self.files: list[Any] = []
+        self._workshop = workshop
+        self._keys: list[str] = []
+        self._tickets: list[int] = []
+
+    async def lock(self, keys: Iterable[str]) -> None:
+        """See to it that no other unit with one of these keys runs at the same time. The first thing in a unit, once.
+
+        Args:
+            keys: Texts such as `Patient?identifier=…`.
+        """
+        wanted = sorted(set(keys))
+        if not wanted:
+            return
+        if not self._keys:  # one ordered round of waiting; a second one could wait in a circle
+            for key in wanted:
+                await self._workshop.locks.acquire(key)
+                self._keys.append(key)
+        upserts = [{"q": {"_id": key}, "u": [{"$set": {"at": "$$NOW"}}], "upsert": True} for key in wanted]
+        reply = await self._workshop.database.command({"update": LOCKS, "updates": upserts}, session=self.session)
+        if reply.get("writeErrors"):
+            raise Again  # another process made the same new row
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Write the changes; they count when the unit commits. A failure ends the unit.
+
+        Raises:
+            Stale: A superseded version is not the current one.
+            Exists: A resource to be created is there.
+        """
+        workshop = self._workshop
+        operations = await workshop.prepare(changes, self.files)
+        if not workshop.collections.all_ready(operations.types):
+            # Never inside of a transaction, and this one could not see the new collection.
+            await workshop.collections.ensure(operations.types)
+            raise Again
+        if operations.earliest:
+            self._tickets.append(workshop.clock.hold(operations.earliest))
+        try:
+            await operations.execute(workshop.database, self.session)
+        except Refused as refused:
+            raise next(iter(refused.culprits.values())) from None
+
+    def end(self) -> None:
+        """Give back what the unit holds in this process: its locks, and its place among the writes in flight."""
+        for key in self._keys:
+            self._workshop.locks.release(key)
+        for ticket in self._tickets:
+            self._workshop.clock.release(ticket)
+
+
+def _is_small(change: Change) -> bool:
+    doc: Mapping[str, Any] = getattr(change, "doc", {})
+    return len(doc.get("j", b"")) <= LARGE
