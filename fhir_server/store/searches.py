@@ -1,11 +1,13 @@
 """Running compiled queries over live resources: a page, a count, and who refers to a resource."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from fhir_server.model.query import Query, Where
 from fhir_server.model.stored import Stored
@@ -35,19 +37,8 @@ class Searches:
         name = query.resource_type
         if query.where.kind == "nothing" or not query.limit or not await self._collections.ensure_if_present(name):
             return []
-        command: dict[str, Any] = {
-            "find": name,
-            "filter": query.where.clause,
-            "projection": {**BODY, **dict.fromkeys(query.fields, 1)},
-            "sort": dict(query.sort),
-            "limit": query.limit,
-            "batchSize": query.limit,
-            "maxTimeMS": self._time_limit_ms,
-        }
-        if query.hint:
-            command["hint"] = query.hint
         try:
-            docs = await self._page(command, session)
+            docs = await self._documents(query, session)
         except PyMongoError as error:
             raise failures.outward(error, session) from error
         if any("jb" in doc for doc in docs):
@@ -103,6 +94,49 @@ class Searches:
         except PyMongoError as error:
             raise failures.outward(error, session) from error
         return None
+
+    async def _documents(self, query: Query, session: AsyncClientSession | None) -> Sequence[Mapping[str, Any]]:
+        """Return the documents of a query, and where they are fewer than its limit, those of what follows it."""
+        projection = {**BODY, **dict.fromkeys(query.fields, 1)}
+        if query.computed:
+            return await self._computed(query, projection, session)
+        command: dict[str, Any] = {
+            "find": query.resource_type,
+            "filter": query.where.clause,
+            "projection": projection,
+            "sort": dict(query.sort),
+            "limit": query.limit,
+            "batchSize": query.limit,
+            "maxTimeMS": self._time_limit_ms,
+        }
+        if query.hint:
+            command["hint"] = query.hint
+        docs = await self._page(command, session)
+        if query.then is None or len(docs) >= query.limit:
+            return docs
+        return [*docs, *await self._documents(replace(query.then, limit=query.limit - len(docs)), session)]
+
+    async def _computed(
+        self, query: Query, projection: Mapping[str, Any], session: AsyncClientSession | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the documents of a query whose sort keys are computed."""
+        level = ReadConcern("majority") if session is None else None
+        options: dict[str, Any] = {"hint": query.hint} if query.hint else {}
+        collection = self._database[query.resource_type].with_options(codec_options=ENVELOPE, read_concern=level)
+        cursor = await collection.aggregate(
+            [
+                {"$match": query.where.clause},
+                {"$set": query.computed},
+                {"$match": query.after},
+                {"$sort": dict(query.sort)},
+                {"$limit": query.limit},
+                {"$project": projection},
+            ],
+            session=session,
+            maxTimeMS=self._time_limit_ms,
+            **options,
+        )
+        return await cursor.to_list()
 
     async def _page(self, command: dict[str, Any], session: AsyncClientSession | None) -> Sequence[Mapping[str, Any]]:
         """Return the documents of a find command, mostly in one answer."""
