@@ -56,7 +56,9 @@ class Context:
         """
         return json.parse(self.request.body) if self.request.resource is None else self.request.resource
 
-    async def enter(self, request: FhirRequest, repository: Repository | None = None, assigned: str = "") -> FhirResponse:
+    async def enter(
+        self, request: FhirRequest, repository: Repository | None = None, assigned: str = ""
+    ) -> FhirResponse:
         """Send a bundle entry through the whole pipeline, as this caller.
 
         Args:

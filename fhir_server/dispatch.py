@@ -7,11 +7,10 @@ import structlog
 
 from fhir_server.capability.table import TABLE, Interaction
 from fhir_server.context import Context, Statement
-from fhir_server.model import ids
+from fhir_server.model import ids, json
 from fhir_server.model.errors import BadRequest, FhirError, NotFound, NotSupported, UnknownType
 from fhir_server.model.outcome import outcome, refusal
 from fhir_server.model.request import FhirRequest, FhirResponse
-from fhir_server.model import json
 from fhir_server.repository import Repository
 from fhir_server.settings import Settings
 from profiles.definitions.registry import Definitions
@@ -91,7 +90,7 @@ class Dispatch:
             values = _fit(shape, path)
             if values is None:
                 continue
-            self._check(path, values)
+            self._check(values)
             row = rows.get(method)
             if row is None:
                 allowed = ", ".join(sorted(rows))
@@ -102,7 +101,7 @@ class Dispatch:
             return Route(row, values.get("{type}", ""), values.get("{id}", ""), values.get("{vid}", ""))
         raise self._nowhere(path)
 
-    def _check(self, path: tuple[str, ...], values: dict[str, str]) -> None:
+    def _check(self, values: dict[str, str]) -> None:
         resource_type = values.get("{type}")
         if resource_type is not None and resource_type not in self._definitions.resource_types:
             raise self._unknown_type(resource_type)

@@ -17,12 +17,38 @@ from profiles.validate.validator import Validator
 
 SHARED = frozenset(
     {
-        "ActivityDefinition", "CapabilityStatement", "ChargeItemDefinition", "CodeSystem", "CompartmentDefinition",
-        "ConceptMap", "EffectEvidenceSynthesis", "EventDefinition", "Evidence", "EvidenceVariable", "ExampleScenario",
-        "GraphDefinition", "ImplementationGuide", "Library", "Measure", "MessageDefinition", "NamingSystem",
-        "OperationDefinition", "OrganizationAffiliation", "PlanDefinition", "Practitioner", "Questionnaire",
-        "ResearchDefinition", "ResearchElementDefinition", "RiskEvidenceSynthesis", "SearchParameter",
-        "StructureDefinition", "StructureMap", "TerminologyCapabilities", "TestReport", "TestScript", "ValueSet",
+        "ActivityDefinition",
+        "CapabilityStatement",
+        "ChargeItemDefinition",
+        "CodeSystem",
+        "CompartmentDefinition",
+        "ConceptMap",
+        "EffectEvidenceSynthesis",
+        "EventDefinition",
+        "Evidence",
+        "EvidenceVariable",
+        "ExampleScenario",
+        "GraphDefinition",
+        "ImplementationGuide",
+        "Library",
+        "Measure",
+        "MessageDefinition",
+        "NamingSystem",
+        "OperationDefinition",
+        "OrganizationAffiliation",
+        "PlanDefinition",
+        "Practitioner",
+        "Questionnaire",
+        "ResearchDefinition",
+        "ResearchElementDefinition",
+        "RiskEvidenceSynthesis",
+        "SearchParameter",
+        "StructureDefinition",
+        "StructureMap",
+        "TerminologyCapabilities",
+        "TestReport",
+        "TestScript",
+        "ValueSet",
     }
 )  # fmt: skip - types that belong to the deployment's root Organization, whoever creates them (docs/custodians.md)
 
@@ -53,7 +79,9 @@ class Draft:
         references: list[str] = self.entries.get("rf", [])
         return references
 
-    def document(self, vid: int, moment: datetime, order: int, method: str, envelope: Mapping[str, Any]) -> dict[str, Any]:
+    def document(
+        self, vid: int, moment: datetime, order: int, method: str, envelope: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Return the stored document of this version.
 
         Args:

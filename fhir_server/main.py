@@ -23,8 +23,8 @@ from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
 from fhir_server.settings import Settings
 from fhir_server.store import Store
-from fhir_server.store.embedded import embedded
 from fhir_server.store.client import check, connect
+from fhir_server.store.embedded import embedded
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
 

@@ -157,7 +157,9 @@ def _with_body(entry: Entry, resource: Any) -> Entry:
     request = entry.request
     match request.method:
         case "POST" | "PUT" if not isinstance(resource, dict):
-            raise BadRequest(f"Entry {entry.index} has no resource to {request.method}.", expression=entry.at("resource"))
+            raise BadRequest(
+                f"Entry {entry.index} has no resource to {request.method}.", expression=entry.at("resource")
+            )
         case "POST":
             fresh = ids.new() if len(request.path) == 1 else ""
             return replace(entry, request=replace(request, resource=resource), assigned=fresh, fresh=fresh)

@@ -56,9 +56,7 @@ async def _history(ctx: Context, resource_type: str, resource_id: str) -> FhirRe
     if page.next:
         links.append(("next", f"{url}?{urlencode([*asked, (CURSOR, page.next)])}"))
     entries = (answer.history_entry(ctx.base, stored) for stored in page.versions)
-    body = answer.resource_bundle(
-        "history", links, entries, total=page.total, last_updated=instant.text(page.horizon)
-    )
+    body = answer.resource_bundle("history", links, entries, total=page.total, last_updated=instant.text(page.horizon))
     return FhirResponse(200, {}, body)
 
 
@@ -88,8 +86,10 @@ def _values(ctx: Context) -> dict[str, Any]:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text[:9]):
-        raise InvalidParameter(f"_count must be a whole number of at least 1, not '{text[:40]}'.", expression="http._count")
+    if not text.isdecimal() or int(text[:9]) < 1:
+        raise InvalidParameter(
+            f"_count must be a whole number of at least 1, not '{text[:40]}'.", expression="http._count"
+        )
     return int(text[:9])
 
 

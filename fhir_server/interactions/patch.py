@@ -65,10 +65,16 @@ class Change:
             Unprocessable: A `test` fails, a path leads nowhere, or what remains is no resource of the same identity.
         """
         try:
-            changed = self._patch.apply(resource)
+            changed: dict[str, Any] = self._patch.apply(resource)
         except jsonpatch.JsonPatchTestFailed:
             raise Unprocessable("A test operation of the patch fails on the current version. Read it again.") from None
-        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError, ValueError) as error:
+        except (
+            jsonpatch.JsonPatchException,
+            jsonpointer.JsonPointerException,
+            TypeError,
+            KeyError,
+            ValueError,
+        ) as error:
             raise Unprocessable(f"The patch does not fit the current version: {str(error)[:200]}") from None
         for name in ("resourceType", "id"):
             if not isinstance(changed, dict) or changed.get(name) != resource[name]:

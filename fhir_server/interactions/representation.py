@@ -90,7 +90,9 @@ def written(ctx: Context, result: Written) -> FhirResponse:
     if preference == "representation":
         return FhirResponse(status, headers, stored.body, stored)
     done = "created" if result.created else "updated"
-    said = Issue("information", "informational", f"{stored.resource_type}/{stored.id} was {done}; version {stored.vid}.")
+    said = Issue(
+        "information", "informational", f"{stored.resource_type}/{stored.id} was {done}; version {stored.vid}."
+    )
     return FhirResponse(status, headers, json.encode(outcome([said, *result.warnings])), stored)
 
 
@@ -103,7 +105,11 @@ def found(ctx: Context, stored: Stored) -> FhirResponse:
         return FhirResponse(200, headers, version=stored)
     if preference == "representation":
         return FhirResponse(200, headers, stored.body, stored)
-    said = Issue("information", "informational", f"{stored.resource_type}/{stored.id} fulfils the condition; nothing was created.")
+    said = Issue(
+        "information",
+        "informational",
+        f"{stored.resource_type}/{stored.id} fulfils the condition; nothing was created.",
+    )
     return FhirResponse(200, headers, json.encode(outcome([said])), stored)
 
 
@@ -157,7 +163,8 @@ def subset(ctx: Context) -> Subset:
             )
     if summary not in SUMMARIES:
         raise InvalidParameter(
-            f"The _summary '{summary[:40]}' is not known. A read takes {', '.join(SUMMARIES)}.", expression="http._summary"
+            f"The _summary '{summary[:40]}' is not known. A read takes {', '.join(SUMMARIES)}.",
+            expression="http._summary",
         )
     return Subset(summary, tuple(part.strip() for part in elements.split(",") if part.strip()))
 
@@ -178,7 +185,9 @@ def reduce(body: bytes, wanted: Subset, definitions: Definitions) -> bytes:
         case "data":
             keep = set(resource) - {"text"}
         case _:
-            choices = {name for name, element in elements.items() if element.choice in wanted.elements and element.choice}
+            choices = {
+                name for name, element in elements.items() if element.choice in wanted.elements and element.choice
+            }
             keep = always | mandatory | modifiers | set(wanted.elements) | choices
     kept = {name: value for name, value in resource.items() if name.removeprefix("_") in keep}
     meta = kept.get("meta", {})

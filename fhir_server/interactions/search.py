@@ -30,13 +30,20 @@ async def by_post(ctx: Context) -> FhirResponse:
     try:
         form = parse_qsl(ctx.request.body.decode(), keep_blank_values=True, errors="strict")
     except (UnicodeDecodeError, ValueError):
-        raise BadRequest("The form of the search is not valid. Send name=value pairs in percent-encoded UTF-8.") from None
+        raise BadRequest(
+            "The form of the search is not valid. Send name=value pairs in percent-encoded UTF-8."
+        ) from None
     return await _search(ctx, (*ctx.request.query, *form))
 
 
 async def _search(ctx: Context, pairs: Pairs) -> FhirResponse:
     request = parse(
-        ctx.resource_type, pairs, ctx.definitions, ctx.settings.search, strict=_strict(ctx), base=ctx.settings.server.base_url
+        ctx.resource_type,
+        pairs,
+        ctx.definitions,
+        ctx.settings.search,
+        strict=_strict(ctx),
+        base=ctx.settings.server.base_url,
     )
     page = await ctx.repository.search(request)
     links = _links(ctx, request, page)

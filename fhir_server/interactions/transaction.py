@@ -40,7 +40,11 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
         resolved = [_resolved(entry, found[entry.index]) if entry.index in found else entry for entry in parsed]
         entries.refuse_clashes([entry for entry in resolved if not _settled(entry, found)])
         linked = await _linked(ctx, resolved, repository)
-        await repository.expect([(e.resource_type, e.assigned) for e in linked if e.assigned and e.method != "POST"])
+        places = {(entry.resource_type, entry.assigned): entry.at("resource") for entry in linked if entry.assigned}
+        changed = [
+            (entry.resource_type, entry.assigned) for entry in linked if entry.assigned and entry.method != "POST"
+        ]
+        await repository.expect(changed, places)
         return await _run(ctx, linked, found, repository)
 
     answers = await ctx.repository.exclusively(locks, walk)
@@ -92,7 +96,9 @@ def _resolved(entry: Entry, found: Stored | None) -> Entry:
     if entry.method == "PUT" and request.resource is not None:
         stated = request.resource.get("id")
         if isinstance(stated, str):
-            return replace(entry, request=replace(request, path=(entry.resource_type, stated), query=()), assigned=stated)
+            return replace(
+                entry, request=replace(request, path=(entry.resource_type, stated), query=()), assigned=stated
+            )
         return replace(entry, request=replace(request, method="POST", query=()), assigned=entry.fresh)
     return replace(entry, request=request)
 
@@ -101,7 +107,11 @@ def _settled(entry: Entry, found: Mapping[int, Stored | None]) -> bool:
     """Whether nothing is left to do: a conditional create whose resource is there, a conditional delete of nothing."""
     if entry.index not in found:
         return False
-    return (found[entry.index] is not None) if entry.method == "POST" else (entry.method == "DELETE" and not entry.assigned)
+    return (
+        (found[entry.index] is not None)
+        if entry.method == "POST"
+        else (entry.method == "DELETE" and not entry.assigned)
+    )
 
 
 async def _linked(ctx: Context, resolved: list[Entry], repository: Repository) -> list[Entry]:
@@ -120,7 +130,8 @@ async def _linked(ctx: Context, resolved: list[Entry], repository: Repository) -
         entry
         if entry.request.resource is None
         else replace(
-            entry, request=replace(entry.request, resource=references.rewritten(entry.request.resource, targets, members))
+            entry,
+            request=replace(entry.request, resource=references.rewritten(entry.request.resource, targets, members)),
         )
         for entry in resolved
     ]

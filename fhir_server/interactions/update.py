@@ -62,6 +62,6 @@ def _refuse_other_id(resource: dict[str, object], resource_id: str) -> None:
         return
     found = f"'{stated[:64]}'" if isinstance(stated, str) else "no id" if stated is None else "an id that is no string"
     raise BadRequest(
-        f"The body has {found}, but this update is of '{resource_id}'. Send the resource with \"id\": \"{resource_id}\".",
+        f'The body has {found}, but this update is of \'{resource_id}\'. Send the resource with "id": "{resource_id}".',
         expression=f"{resource.get('resourceType')}.id",
     )

@@ -1,23 +1,23 @@
 """The one family of expected failures, each with its status and issue code.
 
-    FhirError
-    ├── BadRequest            400 invalid         malformed URL, header, JSON or parameter
-    ├── InvalidParameter      400 invalid         a search parameter, modifier or value that is not valid
-    ├── TooCostly             400 too-costly      a query above its cap or time limit
-    ├── Unauthenticated       401 login           no or no valid token
-    ├── Forbidden             403 forbidden       the grant does not cover this interaction at all
-    ├── NotFound              404 not-found       no such instance within what the caller may see
-    ├── UnknownType           404 not-supported   not a resource type that is served
-    ├── NotSupported          405 not-supported   the interaction is not offered here
-    ├── NotAcceptable         406 not-supported   no representation that the Accept header allows
-    ├── Conflict              409 conflict        a concurrent write, or a reference that forbids the deletion
-    ├── Gone                  410 deleted         the instance was deleted
-    ├── PreconditionFailed    412 conflict        If-Match is stale
-    ├── MultipleMatches       412 multiple-matches  a conditional interaction matched more than one
-    ├── TooLarge              413 too-long        body above the limit
-    ├── UnsupportedMedia      415 not-supported   Content-Type that is not read here
-    ├── Unprocessable         422 processing      well-formed, but refused by the rules of the resource or the bundle
-    └── Unavailable           503 transient       the database cannot be reached now; try again
+FhirError
+├── BadRequest            400 invalid         malformed URL, header, JSON or parameter
+├── InvalidParameter      400 invalid         a search parameter, modifier or value that is not valid
+├── TooCostly             400 too-costly      a query above its cap or time limit
+├── Unauthenticated       401 login           no or no valid token
+├── Forbidden             403 forbidden       the grant does not cover this interaction at all
+├── NotFound              404 not-found       no such instance within what the caller may see
+├── UnknownType           404 not-supported   not a resource type that is served
+├── NotSupported          405 not-supported   the interaction is not offered here
+├── NotAcceptable         406 not-supported   no representation that the Accept header allows
+├── Conflict              409 conflict        a concurrent write, or a reference that forbids the deletion
+├── Gone                  410 deleted         the instance was deleted
+├── PreconditionFailed    412 conflict        If-Match is stale
+├── MultipleMatches       412 multiple-matches  a conditional interaction matched more than one
+├── TooLarge              413 too-long        body above the limit
+├── UnsupportedMedia      415 not-supported   Content-Type that is not read here
+├── Unprocessable         422 processing      well-formed, but refused by the rules of the resource or the bundle
+└── Unavailable           503 transient       the database cannot be reached now; try again
 """
 
 from collections.abc import Sequence

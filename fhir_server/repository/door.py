@@ -4,7 +4,8 @@ A repository is either free, each write then being a unit of its own that the st
 requests; or it is bound to a unit of work (`exclusively`), where writes gather in `Pending` until `flush`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from fhir_server.access.scope_filter import Letter, ScopeFilter
 from fhir_server.intake import Draft, Intake, custodian
 from fhir_server.model import instant, json, reference
-from fhir_server.model.errors import Conflict, Forbidden, Gone, NotFound, PreconditionFailed, Unprocessable
+from fhir_server.model.errors import Conflict, FhirError, Forbidden, Gone, NotFound, PreconditionFailed, Unprocessable
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
@@ -72,7 +73,9 @@ class Repository:
         """
         where = self._where(resource_type, "r")
         stored = await self.store.read(resource_type, resource_id, where, self._session)
-        return stored or await self._absent(resource_type, resource_id, where)
+        if stored is None:
+            raise await self._absence(resource_type, resource_id, where)
+        return stored
 
     async def vread(self, resource_type: str, resource_id: str, version: str) -> Stored:
         """Return one version.
@@ -85,7 +88,9 @@ class Repository:
         vid = int(version) if version.isdecimal() and len(version) < 10 else 0
         stored = await self.store.read_version(resource_type, resource_id, vid, where, self._session) if vid else None
         if stored is None:
-            raise NotFound(f"There is no version {version} of {resource_type}/{resource_id}. Its _history lists those there are.")
+            raise NotFound(
+                f"There is no version {version} of {resource_type}/{resource_id}. Its _history lists those there are."
+            )
         if stored.deleted:
             raise _gone(stored)
         return stored
@@ -151,7 +156,7 @@ class Repository:
 
         async def attempt(live: Live | None) -> Written:
             if live is None:
-                return await self._absent(resource_type, resource_id, self._where(resource_type, "u"))
+                raise await self._absence(resource_type, resource_id, self._where(resource_type, "u"))
             _demand(version, live, resource_type, resource_id)
             draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
             await self._require_targets(draft)
@@ -228,10 +233,16 @@ class Repository:
         async with self.turns.take(locks), self.store.clock.writing() as stamp:
             return await self.store.transact(attempt)
 
-    async def expect(self, instances: Iterable[Key]) -> None:
-        """Read the current versions ahead that this unit of work is about to change, one query for each type."""
+    async def expect(self, instances: Iterable[Key], places: Mapping[Key, str]) -> None:
+        """Prepare for what a bundle is about to write.
+
+        Args:
+            instances: Those that it changes; their current versions are read ahead, one query for each type.
+            places: FHIRPath location of each resource in the bundle, for findings that show only when all is known.
+        """
         if not self.pending:
             return
+        self.pending.places.update(places)
         by_type: dict[str, list[str]] = {}
         for resource_type, resource_id in instances:
             by_type.setdefault(resource_type, []).append(resource_id)
@@ -274,11 +285,12 @@ class Repository:
         if not matches(self.scope.expression(resource_type, letter), document):
             raise Forbidden(f"This grant does not cover writing this {resource_type}.")
 
-    async def _absent(self, resource_type: str, resource_id: str, where: Where) -> Any:
+    async def _absence(self, resource_type: str, resource_id: str, where: Where) -> FhirError:
+        """Return the error for an instance that is not there now: deleted, or never there as far as the caller may see."""
         last = await self.store.last_version(resource_type, resource_id, where, self._session)
         if last and last.deleted:
-            raise _gone(last)
-        raise NotFound(f"There is no {resource_type}/{resource_id}.")
+            return _gone(last)
+        return NotFound(f"There is no {resource_type}/{resource_id}.")
 
     async def _in_turn(self, resource_type: str, resource_id: str, attempt: Callable[[Live | None], Awaitable[T]]) -> T:
         """Run `attempt` on the current version; again on the newer one when another writer came first."""
@@ -297,7 +309,7 @@ class Repository:
     async def _known(self, pending: Pending, resource_type: str, resource_id: str) -> Live | None:
         key = (resource_type, resource_id)
         if key not in pending.known:
-            await self.expect([key])
+            await self.expect([key], {})
         return pending.known[key]
 
     async def _create_at(self, draft: Draft) -> Written:
@@ -347,15 +359,20 @@ class Repository:
         else:
             await self._require(dict.fromkeys(needed, draft), set())
 
-    async def _require(self, needed: Mapping[Key, Draft], created: Set[Key]) -> None:
+    async def _require(self, needed: Mapping[Key, Draft], created: AbstractSet[Key]) -> None:
         asked = [key for key in needed if key not in created]
         if not asked:
             return
         there = await self.store.exists(asked, self._readable, self._session)
         missing = [key for key in asked if key not in there]
         if missing:
-            issues = [_missing(key, needed[key]) for key in missing]
+            issues = [_missing(key, needed[key], self._place(needed[key])) for key in missing]
             raise Unprocessable(f"{len(missing)} references lead nowhere.", issues=issues)
+
+    def _place(self, draft: Draft) -> str:
+        """Return the FHIRPath location of a draft: its type, or its entry in the bundle that brought it."""
+        places = self.pending.places if self.pending else {}
+        return places.get((draft.resource_type, draft.id), draft.resource_type)
 
     async def _refuse_referenced(self, resource_type: str, resource_id: str) -> None:
         """Refuse to delete what others refer to; in a unit of work that is looked at when all its writes are known."""
@@ -382,15 +399,15 @@ def _key(text: str) -> Key:
     return resource_type, resource_id
 
 
-def _missing(key: Key, draft: Draft) -> Issue:
+def _missing(key: Key, draft: Draft, where: str) -> Issue:
     target = f"{key[0]}/{key[1]}"
     place = next(
         (
             f"{place}.reference"
-            for place, holder in reference.walk(draft.resource, draft.resource_type)
+            for place, holder in reference.walk(draft.resource, where)
             if holder["reference"].partition("/_history/")[0].endswith(target)
         ),
-        draft.resource_type,
+        where,
     )
     return Issue(
         "error",

@@ -83,9 +83,7 @@ class Pages:
         total = len(matches) if not following and cursor is None else await self._total(request, where_of, session)
         return SearchPage(matches, await self._included(request, matches, where_of, session), total, following)
 
-    async def matches(
-        self, resource_type: str, pairs: Pairs, where: Where, most: int, session: Any
-    ) -> list[Stored]:
+    async def matches(self, resource_type: str, pairs: Pairs, where: Where, most: int, session: Any) -> list[Stored]:
         """Return at most `most` matches of a condition.
 
         Raises:
@@ -138,7 +136,12 @@ class Pages:
         return added
 
     async def _forward(
-        self, includes: Sequence[Include], wave: Sequence[Stored], seen: set[tuple[str, str]], where_of: WhereOf, session: Any
+        self,
+        includes: Sequence[Include],
+        wave: Sequence[Stored],
+        seen: set[tuple[str, str]],
+        where_of: WhereOf,
+        session: Any,
     ) -> list[Stored]:
         ids: dict[str, dict[str, None]] = {}
         for stored in wave:
@@ -180,4 +183,3 @@ def _new(found: Iterable[Stored], seen: set[tuple[str, str]]) -> list[Stored]:
             seen.add(key)
             new.append(stored)
     return new
-

@@ -116,12 +116,16 @@ async def _require(store: Store, request: HistoryRequest, where_of: Callable[[st
 
 
 async def _total(
-    store: Store, request: HistoryRequest, versions: Sequence[Stored], where_of: Callable[[str], Where], *, complete: bool
+    store: Store,
+    request: HistoryRequest,
+    versions: Sequence[Stored],
+    where_of: Callable[[str], Where],
+    *,
+    complete: bool,
 ) -> int | None:
     """Return the number of all versions where it costs nothing: the page holds all, or version numbers count them."""
     if complete:
         return len(versions)
     if request.id and not request.since and not request.at and where_of(request.type_name) == ANYTHING:
-        newest = versions[0].vid if versions and not request.cursor else None
-        return newest
+        return versions[0].vid if versions and not request.cursor else None
     return None

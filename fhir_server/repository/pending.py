@@ -24,6 +24,7 @@ class Pending:
         created: Instances that it creates; references to them are fulfilled.
         deleted: Instances that it deletes; no reference to them may remain.
         needed: Referenced instances that must exist, each with a draft that refers to it.
+        places: FHIRPath location of each of its resources, where that is not the resource itself.
     """
 
     unit: Unit
@@ -34,6 +35,7 @@ class Pending:
     created: set[Key] = field(default_factory=set)
     deleted: set[Key] = field(default_factory=set)
     needed: dict[Key, Draft] = field(default_factory=dict)
+    places: dict[Key, str] = field(default_factory=dict)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Stamp]:

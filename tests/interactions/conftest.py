@@ -25,7 +25,9 @@ async def client(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[httpx.As
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost/fhir/", headers=headers, timeout=60) as client,
+        httpx.AsyncClient(
+            transport=transport, base_url="http://localhost/fhir/", headers=headers, timeout=60
+        ) as client,
     ):
         yield client
 
@@ -33,7 +35,11 @@ async def client(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[httpx.As
 @pytest.fixture
 def fresh() -> Callable[[str], str]:
     """Return a maker of ids that nobody else uses."""
-    return lambda prefix="x": f"{prefix}-{uuid4().hex[:12]}"
+
+    def make(prefix: str) -> str:
+        return f"{prefix}-{uuid4().hex[:12]}"
+
+    return make
 
 
 def patient(**more: Any) -> Json:

@@ -164,7 +164,9 @@ async def test_conditional_create_and_references(client: httpx.AsyncClient, fres
     owner = first.json()["entry"][0]["response"]["location"].split("/_history")[0]
     assert second.json()["entry"][0]["response"]["location"].startswith(owner)
 
-    by_condition = await client.post("", json=transaction(entry("POST", "Observation", observation(f"Patient?{condition}"))))
+    by_condition = await client.post(
+        "", json=transaction(entry("POST", "Observation", observation(f"Patient?{condition}")))
+    )
     assert by_condition.status_code == 200, by_condition.text
     location = by_condition.json()["entry"][0]["response"]["location"].split("/_history")[0]
     assert (await client.get(location)).json()["subject"]["reference"] == owner
