@@ -1,8 +1,10 @@
 """The indexes of a type, and that the searches we know walk hardly more keys than they return."""
 
 import random
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +20,7 @@ from fhir_server.model.query import ANYTHING, IndexSpec, Query, Where
 from fhir_server.search.compile import plan
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
-from fhir_server.search.params import PRIMARY_DATES, params
+from fhir_server.search.params import PRIMARY_CODES, PRIMARY_DATES, params
 from fhir_server.search.parse import parse
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
@@ -225,3 +227,12 @@ async def _keys(database: Database, resource_type: str) -> dict[str, int]:
     """Return the number of keys in each index."""
     found = await database.command("validate", resource_type)
     return {name: int(count) for name, count in found["keysPerIndex"].items()}
+
+
+def test_the_documentation_names_every_index_and_every_primary_date(definitions: Definitions) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "search.md").read_text()
+    for resource_type in definitions.resource_types:
+        for spec in indexes(resource_type, definitions):
+            assert f"`{spec.name.removesuffix('_down').replace('_updated', '_date')}`" in page
+    for resource_type, code in (*PRIMARY_DATES.items(), *PRIMARY_CODES.items()):
+        assert re.search(rf"^\| `{code}` \|.*\b{resource_type}\b", page, re.MULTILINE), resource_type
