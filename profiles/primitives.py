@@ -173,6 +173,7 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
 
 ALLOWED: Mapping[str, str] = {
     "base64Binary": "base64 in groups of four characters (A-Z, a-z, 0-9, + and /), padded with '='",
+    "boolean": "true or false",
     "canonical": "a URI without spaces",
     "code": "text without leading, trailing or double spaces",
     "date": "a real calendar date as YYYY, YYYY-MM or YYYY-MM-DD",
@@ -208,6 +209,12 @@ def json_kind(value: Any) -> str:
         return "null"
     kinds = {bool: "boolean", str: "string", list: "array", dict: "object"}
     return kinds.get(type(value), "number")
+
+
+def article(value: Any) -> str:
+    """Return the JSON kind of a value with its article: `an array`, `a string`, `null`."""
+    found = json_kind(value)
+    return found if value is None else f"an {found}" if found[0] in "ao" else f"a {found}"
 
 
 def fault(type_name: str, value: Any) -> str:

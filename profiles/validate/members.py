@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from profiles.definitions.model import Element, RequiredSet
-from profiles.primitives import ALLOWED, SHAPES, fault, json_kind, kind
+from profiles.primitives import ALLOWED, SHAPES, article, fault, json_kind, kind
 from profiles.validate import binding, invariant, narrative, reference, resource
 from profiles.validate.messages import home, shown
 from profiles.validate.walk import Json, Place, Walk
@@ -211,7 +211,7 @@ def _siblings(element: Element, checks: "Checks") -> Rule:
     def each(value: Any, node: Json, where: Place, walk: Walk) -> None:
         here = (where, step, None)
         if type(value) is not list:
-            walk.report("array-expected", here, name=own, found=_article(value))
+            walk.report("array-expected", here, name=own, found=article(value))
             return
         if not value or all(item is None for item in value):
             walk.report("array-empty", here, name=own)
@@ -234,7 +234,7 @@ def _extension_of(value: Any, name: str, where: Place, walk: Walk, checks: "Chec
     """Check one `_x`. Beside no value, it must itself have content: an extension (ele-1)."""
     own = f"_{name}"
     if type(value) is not dict:
-        walk.report("object-expected", where, name=own, found=_article(value), type="Element")
+        walk.report("object-expected", where, name=own, found=article(value), type="Element")
     elif not value:
         walk.report("object-empty", where, name=own)
     else:
@@ -270,8 +270,8 @@ def _is_kind(value: Any, element: Element, where: Place, walk: Walk) -> bool:
     elif found == "array":
         walk.report("array-not-expected", where, name=element.name, expected=f"a {expected}")
     else:
-        article = _article(value)
-        walk.report("primitive-kind", where, name=element.name, expected=expected, found=article, type=element.type)
+        places = {"expected": expected, "found": article(value), "type": element.type}
+        walk.report("primitive-kind", where, name=element.name, **places)
     return False
 
 
@@ -281,11 +281,11 @@ def _not_an_object(value: Any, element: Element, where: Place, walk: Walk) -> No
     elif value is None and not element.array:
         walk.report("null", where, name=element.name)
     else:
-        walk.report("object-expected", where, name=element.name, found=_article(value), type=element.type)
+        walk.report("object-expected", where, name=element.name, found=article(value), type=element.type)
 
 
 def _not_an_array(value: Any, element: Element, where: Place, walk: Walk) -> None:
-    walk.report("array-expected", where, name=element.name, found=_article(value))
+    walk.report("array-expected", where, name=element.name, found=article(value))
 
 
 def _count(found: int, element: Element, where: Place, walk: Walk) -> None:
@@ -295,8 +295,3 @@ def _count(found: int, element: Element, where: Place, walk: Walk) -> None:
     elif element.max is not None and found > element.max:
         url = home(element.path)
         walk.report("maximum", where, path=element.path, max=element.max, found=found, url=url)
-
-
-def _article(value: Any) -> str:
-    found = json_kind(value)
-    return found if value is None else f"an {found}" if found[0] in "ao" else f"a {found}"

@@ -5,12 +5,14 @@ characters: an outcome is no place to copy records to.
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 from profiles.definitions.model import Invariant
 from profiles.issue import Issue, Severity
 
 LONGEST_VALUE = 60
+SHOWN = {dict: "an object", list: "an array", type(None): "null"}
 
 
 class Message(NamedTuple):
@@ -103,7 +105,7 @@ MESSAGES: Mapping[str, Message] = {
     "type-mismatch": Message(
         "error",
         "structure",
-        "The resource is of type '{found}' where '{expected}' is expected. Send a '{expected}' or use the other address.",
+        "The resource is of type '{found}' where '{expected}' is expected. Send that type, or use the address of '{found}'.",
     ),
     "too-deep": Message(
         "error",
@@ -298,14 +300,13 @@ def home(path: str) -> str:
 
 def shown(value: object) -> str:
     """Return a value of the resource in at most 60 characters, on one line."""
-    # Cut first: a value may be megabytes long.
-    text = " ".join(str(value)[: LONGEST_VALUE + 1].split()) if isinstance(value, str) else _plain(value)
+    if isinstance(value, str):
+        # Cut first: a text may be megabytes long.
+        text = " ".join(value[: LONGEST_VALUE + 1].split())
+    elif isinstance(value, Decimal):
+        text = str(value)
+    elif isinstance(value, int) and abs(value) >= 10**LONGEST_VALUE:
+        text = "a number of more than 60 digits"
+    else:
+        text = SHOWN.get(type(value), str(value).lower())
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict | list):
-        return "an array" if isinstance(value, list) else "an object"
-    if isinstance(value, int) and abs(value) >= 10**LONGEST_VALUE:
-        return "a number of more than 60 digits"
-    return str(value)

@@ -4,7 +4,7 @@ from typing import Any
 
 from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
-from profiles.primitives import json_kind
+from profiles.primitives import article
 from profiles.validate import resource as resources
 from profiles.validate.messages import issue, shown
 from profiles.validate.structure import Checks
@@ -31,7 +31,7 @@ class Validator:
             Findings; the resource may be stored when none of them `fails`.
         """
         if not isinstance(resource, dict):
-            return [issue("not-an-object", found=json_kind(resource))]
+            return [issue("not-an-object", found=article(resource))]
         issues: list[Issue] = []
         walk = Walk(resource, issues, [])
         found = resource.get("resourceType")
