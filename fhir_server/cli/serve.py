@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 from starlette.types import ASGIApp
 
 from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, settings_of
@@ -117,12 +116,11 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _announce(settings: Settings, base: str) -> None:
     console = Console(highlight=False)
-    table = Table.grid(padding=(0, 2))
-    for path, text in TRY:
-        table.add_row(f"[cyan]{base}{path}[/]", f"[dim]{text}[/]")
     console.print()
     console.print(f"[bold green]Aquifer is ready[/] at [bold]{base}/fhir[/] (FHIR R4). Things to try:\n")
-    console.print(table, soft_wrap=True)
+    width = max(len(path) for path, _ in TRY)
+    for path, text in TRY:
+        console.print(f"  [cyan]{base}{path:<{width}}[/]  [dim]{text}[/]", soft_wrap=True)
     if settings.auth.mode == "open":
         console.print()
         console.print(Panel(WARNING, title="no authentication", border_style="bold red", title_align="left"))

@@ -58,7 +58,7 @@ class Bridge(logging.Handler):
             text = record.getMessage()
         except (TypeError, ValueError):
             text = str(record.msg)
-        log.log(record.levelno, text, logger=record.name, exc_info=record.exc_info)
+        log.log(record.levelno, text.strip(), logger=record.name, exc_info=record.exc_info)
 
 
 def strip_exception(_: Any, __: str, event: Event) -> Event:

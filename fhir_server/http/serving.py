@@ -23,6 +23,7 @@ from fhir_server.settings import Settings
 
 Announce = Callable[[], None]
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 2048
 IDLE_SECONDS = 75
 GRACE_SECONDS = 30
@@ -87,11 +88,13 @@ def serve_here(settings: Settings, running: Running, listener: socket.socket, an
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
         # Until uvicorn takes the signals over, they end the start; what is already there is put away in order.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             loop.add_signal_handler(number, task.cancel if task else loop.stop)
         async with running(settings) as service:
             garbage.settle()
-            await _Server(_config(create_app(settings, _given(service))), announce).serve([listener])
+            for number in ENDING:
+                loop.remove_signal_handler(number)
+            await AnnouncingServer(config(create_app(settings, _given(service))), announce).serve([listener])
 
     with contextlib.suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
@@ -113,10 +116,10 @@ def serve_workers(
         announce: Called once every worker answers.
     """
     with _held(running(settings)):
-        _Workers(_config(factory, settings.server.workers), listener, announce).run()
+        _Workers(config(factory, settings.server.workers), listener, announce).run()
 
 
-class _Server(uvicorn.Server):
+class AnnouncingServer(uvicorn.Server):
     """A server that tells when it answers, and whose end by a signal is an ordinary end."""
 
     def __init__(self, config: uvicorn.Config, announce: Announce) -> None:
@@ -124,11 +127,13 @@ class _Server(uvicorn.Server):
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
         await super().startup(sockets)
         if self.started:
             self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        """End in order; a second SIGINT ends at once."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
@@ -185,7 +190,8 @@ def _held(context: AbstractAsyncContextManager[Service]) -> Iterator[None]:
             loop.close()
 
 
-def _config(app: ASGIApp | str, workers: int = 1) -> uvicorn.Config:
+def config(app: ASGIApp | str, workers: int = 1) -> uvicorn.Config:
+    """Return how uvicorn serves an application, or what the import path of a factory returns."""
     return uvicorn.Config(
         app,
         factory=isinstance(app, str),

@@ -1,0 +1,32 @@
+"""Where an open server listens and which names it answers."""
+
+import pytest
+
+from fhir_server.http.bind import Base, check_bind
+from fhir_server.model.errors import Forbidden
+from fhir_server.settings import Server, Settings
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "LOCALHOST"])
+def test_open_mode_listens_on_loopback(host: str) -> None:
+    check_bind(Settings(server=Server(host=host)))
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "", "192.168.1.5", "db.localhost.example", "example.org", "127.0.0.1.nip.io"]
+)
+def test_open_mode_refuses_any_other_address_and_says_what_to_do(host: str) -> None:
+    with pytest.raises(ValueError, match=r"Open mode .* Use --host 127\.0\.0\.1"):
+        check_bind(Settings(server=Server(host=host)))
+
+
+def test_the_configured_base_counts_more_than_the_host_header() -> None:
+    base = Base(Settings(server=Server(base_url="https://record.example/r4/")))
+    assert base.of("http", "localhost:8080") == "https://record.example/r4"
+    assert base.of("http", "record.example") == "https://record.example/r4"
+    with pytest.raises(Forbidden, match=r"server\.base_url"):
+        base.of("http", "other.example")
+
+
+def test_a_request_without_host_gets_the_address_that_the_server_listens_on() -> None:
+    assert Base(Settings(server=Server(port=9000))).of("http", "") == "http://127.0.0.1:9000/fhir"
