@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 
-class Uncompilable(ValueError):  # noqa: N818 - a finding about an expression, which callers table
+class Uncompilable(ValueError):
     """An expression outside the subset, or one that names an element which does not exist."""
 
 
