@@ -197,7 +197,11 @@ def located(error: FhirError, entry: Entry) -> FhirError:
     moved = []
     for issue in error.issues:
         _, dot, rest = issue.expression.partition(".")
-        inside = issue.expression and not issue.expression.startswith(("Bundle.", "http."))
-        place = f"{prefix}.{rest}" if inside and dot else prefix if inside else issue.expression or entry.at("request")
+        if issue.expression.startswith("Bundle."):
+            place = issue.expression
+        elif not issue.expression or issue.expression.startswith("http."):
+            place = entry.at("request")
+        else:
+            place = f"{prefix}{dot}{rest}"
         moved.append(replace(issue, expression=place))
     return type(error)(str(error), issues=moved, headers=error.headers)

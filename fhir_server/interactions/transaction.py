@@ -47,7 +47,9 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
         await repository.expect(changed, places)
         return await _run(ctx, linked, found, repository)
 
-    answers = await ctx.repository.exclusively(locks, walk)
+    deleted = [(entry.resource_type, entry.assigned) for entry in parsed if entry.method == "DELETE" and entry.assigned]
+    async with ctx.repository.leaving(deleted):
+        answers = await ctx.repository.exclusively(locks, walk)
     return FhirResponse(200, {}, answer.response_bundle("transaction-response", answers, ctx.base))
 
 

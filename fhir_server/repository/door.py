@@ -4,11 +4,14 @@ A repository is either free, each write then being a unit of its own that the st
 requests; or it is bound to a unit of work (`exclusively`), where writes gather in `Pending` until `flush`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 
 from fhir_server.access.scope_filter import Letter, ScopeFilter
@@ -33,9 +36,18 @@ from profiles.issue import Issue
 
 T = TypeVar("T")
 TRIES = 50
+PATIENCE = 5.0
+PAUSE = 0.01
 MILLISECOND = timedelta(milliseconds=1)
 SERVER_OWNED = ("rg", "f", "sl", "held", "va", "adv")
 """Envelope fields that stay with an instance over its versions."""
+
+
+class BeingDeleted(Conflict):
+    """A reference leads to what another request is deleting; whether it stays is not decided yet."""
+
+    def __init__(self, resource_type: str, resource_id: str) -> None:
+        super().__init__(f"{resource_type}/{resource_id}, which this refers to, is being deleted. Try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +115,17 @@ class Repository:
             Unprocessable: A reference leads nowhere.
         """
         draft = self.intake.draft(resource_type, resource_id, resource)
-        await self._require_targets(draft)
-        async with self._writing() as stamp:
-            document = draft.document(1, stamp.now, stamp.order, "POST", self._envelope(draft))
-            self._permit(resource_type, "c", document)
-            await self._commit([Create(resource_type, document)])
-        self._note_created(resource_type, resource_id)
-        return Written(_stored(resource_type, document), created=True, warnings=draft.warnings)
+
+        async def attempt() -> Written:
+            async with self._writing() as stamp:
+                await self._require_targets(draft)
+                document = draft.document(1, stamp.now, stamp.order, "POST", self._envelope(draft))
+                self._permit(resource_type, "c", document)
+                await self._commit([Create(resource_type, document)])
+            self._note_created(resource_type, resource_id)
+            return Written(_stored(resource_type, document), created=True, warnings=draft.warnings)
+
+        return await self._patiently(attempt)
 
     async def update(
         self, resource_type: str, resource_id: str, resource: dict[str, Any], version: int | None = None
@@ -129,7 +145,6 @@ class Repository:
             Conflict: Other writers came first again and again.
         """
         draft = self.intake.draft(resource_type, resource_id, resource)
-        await self._require_targets(draft)
 
         async def attempt(live: Live | None) -> Written:
             _demand(version, live, resource_type, resource_id)
@@ -159,7 +174,6 @@ class Repository:
                 raise await self._absence(resource_type, resource_id, self._where(resource_type, "u"))
             _demand(version, live, resource_type, resource_id)
             draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
-            await self._require_targets(draft)
             return await self._supersede(live, draft, "PATCH")
 
         return await self._in_turn(resource_type, resource_id, attempt)
@@ -177,16 +191,23 @@ class Repository:
                 _demand(version, live, resource_type, resource_id)
             if live is None:
                 return None
-            await self._refuse_referenced(resource_type, resource_id)
-            async with self._writing() as stamp:
-                moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
-                tombstone = _tombstone(live, moment, stamp.order)
-                await self._commit([Delete(resource_type, resource_id, live.document, tombstone)])
             if self.pending:
                 self.pending.deleted.add((resource_type, resource_id))
-            return Stored(resource_type, resource_id, live.stored.vid + 1, moment, b"", "DELETE", deleted=True)
+                return await self._bury(live)
+            async with self.leaving([(resource_type, resource_id)]):
+                await self._refuse_referrer(resource_type, resource_id)
+                return await self._bury(live)
 
         return await self._in_turn(resource_type, resource_id, attempt)
+
+    @asynccontextmanager
+    async def leaving(self, instances: Sequence[Key]) -> AsyncIterator[None]:
+        """Keep others from referring to the instances, which are about to be deleted, while inside."""
+        if self.rules.references == "off" or not instances:
+            yield
+            return
+        async with self.store.leaving.mark(instances):
+            yield
 
     async def matches(self, resource_type: str, pairs: Pairs, most: int) -> list[Stored]:
         """Return at most `most` instances that fulfil a condition.
@@ -222,16 +243,20 @@ class Repository:
         if self.pending:
             return await work(self)
 
-        async def attempt(unit: Unit) -> T:
-            if locks:
-                await unit.lock(locks)
-            bound = replace(self, pending=Pending(unit, stamp.now, self.store.clock))
-            result = await work(bound)
-            await bound.flush()
-            return result
+        async def once() -> T:
+            async with self.turns.take(locks), self.store.clock.writing() as stamp:
 
-        async with self.turns.take(locks), self.store.clock.writing() as stamp:
-            return await self.store.transact(attempt)
+                async def attempt(unit: Unit) -> T:
+                    if locks:
+                        await unit.lock(locks)
+                    bound = replace(self, pending=Pending(unit, stamp.now, self.store.clock))
+                    result = await work(bound)
+                    await bound.flush()
+                    return result
+
+                return await self.store.transact(attempt)
+
+        return await self._patiently(once)
 
     async def expect(self, instances: Iterable[Key], places: Mapping[Key, str]) -> None:
         """Prepare for what a bundle is about to write.
@@ -263,9 +288,8 @@ class Repository:
         pending = self.pending
         await self._require(pending.needed, pending.created)
         await pending.unit.apply(pending.take())
-        if self.rules.references == "enforce":
-            for resource_type, resource_id in sorted(pending.deleted):
-                await self._refuse_referrer(resource_type, resource_id)
+        for resource_type, resource_id in sorted(pending.deleted):
+            await self._refuse_referrer(resource_type, resource_id)
 
     @property
     def _session(self) -> Any:
@@ -301,7 +325,7 @@ class Repository:
             for _ in range(TRIES):
                 live = await self.store.current(resource_type, [resource_id], where)
                 try:
-                    return await attempt(live.get(resource_id))
+                    return await self._patiently(partial(attempt, live.get(resource_id)))
                 except (Stale, Exists):
                     continue
         raise Conflict(f"{resource_type}/{resource_id} is being changed by others all the time. Try again.")
@@ -312,11 +336,32 @@ class Repository:
             await self.expect([key], {})
         return pending.known[key]
 
+    async def _bury(self, live: Live) -> Stored:
+        """Delete the current version."""
+        stored = live.stored
+        async with self._writing() as stamp:
+            moment = max(stamp.now, stored.last_updated + MILLISECOND)
+            tombstone = _tombstone(live, moment, stamp.order)
+            await self._commit([Delete(stored.resource_type, stored.id, live.document, tombstone)])
+        return Stored(stored.resource_type, stored.id, stored.vid + 1, moment, b"", "DELETE", deleted=True)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Run `attempt`; again while it refers to something whose deletion is not decided yet."""
+        deadline = monotonic() + PATIENCE
+        while True:
+            try:
+                return await attempt()
+            except BeingDeleted:
+                if self.pending or monotonic() > deadline:
+                    raise
+            await asyncio.sleep(PAUSE)
+
     async def _create_at(self, draft: Draft) -> Written:
         """Create an instance under an id that the client chose; its versions continue after a deletion."""
         last = await self.store.last_version(draft.resource_type, draft.id, ANYTHING, self._session)
         vid = last.vid if last else 0
         async with self._writing() as stamp:
+            await self._require_targets(draft)
             moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
             document = draft.document(vid + 1, moment, stamp.order, "PUT", self._envelope(draft))
             self._permit(draft.resource_type, "c", document)
@@ -328,6 +373,7 @@ class Repository:
         vid = live.stored.vid
         envelope = {name: live.document[name] for name in SERVER_OWNED if name in live.document}
         async with self._writing() as stamp:
+            await self._require_targets(draft)
             moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
             document = draft.document(vid + 1, moment, stamp.order, method, envelope)
             self._permit(draft.resource_type, "u", document)
@@ -363,9 +409,13 @@ class Repository:
         asked = [key for key in needed if key not in created]
         if not asked:
             return
-        there = await self.store.exists(asked, self._readable, self._session)
+        staying = self.store.leaving.staying()
+        there = await self.store.exists(asked, lambda each: self._readable(each) & staying, self._session)
         missing = [key for key in asked if key not in there]
         if missing:
+            leaving = await self.store.exists(missing, self._readable, self._session)
+            if leaving:
+                raise BeingDeleted(*min(leaving))
             issues = [_missing(key, needed[key], self._place(needed[key])) for key in missing]
             raise Unprocessable(f"{len(missing)} references lead nowhere.", issues=issues)
 
@@ -374,12 +424,9 @@ class Repository:
         places = self.pending.places if self.pending else {}
         return places.get((draft.resource_type, draft.id), draft.resource_type)
 
-    async def _refuse_referenced(self, resource_type: str, resource_id: str) -> None:
-        """Refuse to delete what others refer to; in a unit of work that is looked at when all its writes are known."""
-        if self.rules.references == "enforce" and not self.pending:
-            await self._refuse_referrer(resource_type, resource_id)
-
     async def _refuse_referrer(self, resource_type: str, resource_id: str) -> None:
+        if self.rules.references == "off":
+            return
         itself = frozenset({(resource_type, resource_id)})
         referrer = await self.store.referrers(resource_type, resource_id, itself, self._session)
         if referrer:

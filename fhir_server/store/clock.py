@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import socket
+import sys
 import time
 from collections import deque
 from contextlib import AbstractAsyncContextManager
@@ -140,9 +141,26 @@ class Clock:
                 rows = [{"now": await self._ask_time(), "floor": None}, *await self._ask_floors()]
         except PyMongoError as error:
             raise failures.expected(error) from error
-        floors = [row["floor"] - MILLISECOND for row in rows if row["floor"]]
+        floors: list[datetime] = [row["floor"] - MILLISECOND for row in rows if row["floor"]]
         told: datetime = rows[0]["now"]
         return min(told, _moment(own), *floors)
+
+    async def quiet_before(self, moment: datetime) -> bool:
+        """Return whether no write that began at or before this moment is in flight, in any process.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        if min(self._held.values(), default=sys.maxsize) <= (moment - EPOCH) // MILLISECOND:
+            return False
+        recent = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", FORGOTTEN_AFTER // MILLISECOND]}]}}
+        try:
+            busy = await self._writers.find_one(
+                {"_id": {"$ne": self._id}, "floor": {"$lte": moment}, **recent}, {"_id": 1}
+            )
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return busy is None
 
     async def enter(self) -> tuple[Stamp, int]:
         """Return a stamp and the ticket of its hold (see `writing`)."""

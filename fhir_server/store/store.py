@@ -21,6 +21,7 @@ from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.collections import Collections, IndexesOf
 from fhir_server.store.documents import Live, stored
 from fhir_server.store.history import History, Position, Span
+from fhir_server.store.leaving import Leaving
 from fhir_server.store.reads import BODIES, IDS, WHOLE, Reads
 from fhir_server.store.searches import Searches
 from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS, Locks, Unit, Workshop
@@ -40,6 +41,7 @@ class Store:
     Attributes:
         clock: Database time and stamps for writes.
         secret: Seals paging links.
+        leaving: Marks on resources that are about to be deleted.
     """
 
     secret: bytes = b""
@@ -53,6 +55,7 @@ class Store:
         self._collections = Collections(self._database, indexes_of)
         self._blobs = Blobs(self._database)
         self.clock = Clock(self._database)
+        self.leaving = Leaving(self._database, self.clock)
         self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks())
         self._reads = Reads(self._database)
         self._writes = Writes(self._workshop)
@@ -83,6 +86,17 @@ class Store:
         except PyMongoError as error:
             raise failures.expected(error) from error
         return store
+
+    async def ping(self) -> None:
+        """Return when the database answers.
+
+        Raises:
+            Unavailable: It does not.
+        """
+        try:
+            await self._database.command("ping")
+        except PyMongoError as error:
+            raise failures.expected(error) from error
 
     async def close(self) -> None:
         """Finish what is on the wire. The client stays open."""

@@ -1,0 +1,80 @@
+"""Marks on resources that are about to be deleted, so that nothing comes to refer to them meanwhile.
+
+A write looks whether its targets are there, and a deletion whether anything refers to its resource. Done side by side, each
+would find nothing wrong. So a deletion first marks its resource, then waits for every write in flight that may have looked
+before the mark was there (the clock knows them), and only then looks for references. A write that meets the mark waits.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from fhir_server.model.errors import Conflict
+from fhir_server.model.query import Where
+from fhir_server.store import failures
+from fhir_server.store.clock import Clock
+
+MARK = "dg"
+VALID = timedelta(seconds=30)
+COARSE = 10  # seconds; readers with the same filter share a round trip, so the filter must not change with every read
+PATIENCE = 10.0
+PAUSE = 0.002
+
+Instance = tuple[str, str]
+
+
+class Leaving:
+    """Marks in one database."""
+
+    def __init__(self, database: AsyncDatabase[Any], clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def staying(self) -> Where:
+        """Return the filter for resources that nobody is deleting; marks of those who died on the way do not count."""
+        now = self._clock.now()
+        floor = now.replace(second=now.second // COARSE * COARSE, microsecond=0) - VALID
+        return Where("clause", {MARK: {"$not": {"$elemMatch": {"at": {"$gt": floor}}}}})
+
+    @asynccontextmanager
+    async def mark(self, instances: Iterable[Instance]) -> AsyncIterator[None]:
+        """Mark the instances while inside; entered when no write is in flight that did not see the marks.
+
+        Raises:
+            Conflict: Such writes did not end for ten seconds.
+        """
+        ids: dict[str, list[str]] = {}
+        for resource_type, resource_id in instances:
+            ids.setdefault(resource_type, []).append(resource_id)
+        token = secrets.token_hex(8)
+        try:
+            mark = {"by": token, "at": self._clock.now()}
+            await self._each(ids, {"$push": {MARK: mark}})
+            await self._settled()
+            yield
+        finally:
+            await asyncio.shield(self._each(ids, {"$pull": {MARK: {"by": token}}}, {f"{MARK}.by": token}))
+
+    async def _each(
+        self, ids: dict[str, list[str]], change: dict[str, Any], only: dict[str, Any] | None = None
+    ) -> None:
+        try:
+            for resource_type, wanted in ids.items():
+                await self._database[resource_type].update_many({"_id": {"$in": wanted}, **(only or {})}, change)
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def _settled(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        moment = self._clock.now()
+        while not await self._clock.quiet_before(moment):
+            if time.monotonic() > deadline:
+                raise Conflict("Writes that may refer to this resource take too long. Try the deletion again.")
+            await asyncio.sleep(PAUSE)
