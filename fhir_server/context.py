@@ -24,6 +24,7 @@ class Context:
         settings: Effective settings.
         dispatch: The whole pipeline, for entries of a bundle: (request, repository, id) to response.
         statement: Service base to CapabilityStatement.
+        link_members: JSON members that may hold a link (`bundle.references.link_members`).
         resource_type: Type in the URL, empty for system interactions.
         id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
         vid: Version id in the URL.
@@ -35,6 +36,7 @@ class Context:
     settings: Settings
     dispatch: "Callable[[FhirRequest, Context, str], Awaitable[FhirResponse]]"
     statement: Statement
+    link_members: frozenset[str]
     resource_type: str = ""
     id: str = ""
     vid: str = ""

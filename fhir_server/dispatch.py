@@ -1,10 +1,11 @@
 """The one pipeline: route, check, authorize, run. Requests, bundle entries and jobs all pass through here."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from fhir_server.bundle.references import link_members
 from fhir_server.capability.table import TABLE, Interaction
 from fhir_server.context import Context, Statement
 from fhir_server.model import ids, json
@@ -47,6 +48,7 @@ class Dispatch:
         self._settings = settings
         self._statement = statement
         self._routes = _routes()
+        self._link_members = link_members(definitions)
 
     async def answer(self, request: FhirRequest, repository: Repository | None = None) -> FhirResponse:
         """Return the answer to a request. Never raises: failures are answers with an OperationOutcome."""
@@ -58,6 +60,7 @@ class Dispatch:
                 self._settings,
                 self._enter,
                 self._statement,
+                self._link_members,
             )
             return await self._enter(request, context, "")
         except FhirError as error:
@@ -70,8 +73,17 @@ class Dispatch:
     async def _enter(self, request: FhirRequest, outer: Context, assigned: str) -> FhirResponse:
         """Run one interaction; raises FhirError."""
         route = self.route(request)
-        context = replace(
-            outer, request=request, resource_type=route.resource_type, id=assigned or route.id, vid=route.vid
+        context = Context(
+            request,
+            outer.repository,
+            outer.definitions,
+            outer.settings,
+            outer.dispatch,
+            outer.statement,
+            outer.link_members,
+            route.resource_type,
+            assigned or route.id,
+            route.vid,
         )
         return await route.row.handler(context)
 

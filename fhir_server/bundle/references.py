@@ -1,22 +1,22 @@
-"""Rewrites the references of a transaction: `urn:uuid` and conditional ones become `Type/id` (R4 3.1.0.11.2).
+"""Rewrites the links of a transaction: `urn:uuid` and conditional ones become `Type/id` (R4 3.1.0.11.2).
 
-References are found wherever they stand: `Reference.reference`, every element of type uri, url, oid, uuid or canonical,
-links and images in narrative, contained resources and extensions.
+Links are found wherever they stand: `Reference.reference`, every element of type uri, url, oid, uuid or canonical, links
+and images in narrative, contained resources and extensions. A business identifier is a string, not a link, and stays.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.model import reference
 from fhir_server.model.errors import BadRequest
 from profiles.definitions.registry import Definitions
 
-_LINK = re.compile(r"""((?:href|src)\s*=\s*)(["'])(.*?)\2""", re.ASCII | re.DOTALL)
-_LOCAL_SCHEMES = ("urn:uuid:", "urn:oid:")
-
-
 LINK_TYPES = frozenset({"uri", "url", "canonical", "oid", "uuid"})
+BUNDLE_ONLY = ("urn:uuid:", "urn:oid:")
+
+_IN_NARRATIVE = re.compile(r"""((?:href|src)\s*=\s*)(["'])(.*?)\2""", re.ASCII | re.DOTALL)
 
 
 def link_members(definitions: Definitions) -> frozenset[str]:
@@ -27,51 +27,95 @@ def link_members(definitions: Definitions) -> frozenset[str]:
     return frozenset(members)
 
 
-def rewritten(value: Any, targets: Mapping[str, str], members: frozenset[str], key: str = "") -> Any:
-    """Return the value with every link in `targets` replaced; parts without links are shared, not copied.
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One place that may hold a link into the bundle: a member of an object, with the text that the client sent."""
 
-    Args:
-        value: A resource or a part of one.
-        targets: What a link is in the bundle (`urn:uuid:…`, a fullUrl, `Patient?identifier=…`) to `Type/id`.
-        members: JSON members that hold links (`link_members`).
-        key: The JSON member that holds the value.
-    """
-    if isinstance(value, dict):
-        changed = {name: rewritten(child, targets, members, name) for name, child in value.items()}
-        return changed if any(changed[name] is not child for name, child in value.items()) else value
-    if isinstance(value, list):
-        items = [rewritten(child, targets, members, key) for child in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    if isinstance(value, str):
-        if key == "div":
-            return _LINK.sub(lambda link: _link(link, targets), value) if "=" in value else value
-        if key in members:
-            return _target(value, targets) or value
-    return value
+    holder: dict[str, Any]
+    member: str
+    text: str
+
+    def point(self, targets: Mapping[str, str]) -> None:
+        """Write what the link leads to; what is not in `targets` stays as it was sent."""
+        if self.member == "div":
+            self.holder["div"] = _IN_NARRATIVE.sub(lambda found: _in_narrative(found, targets), self.text)
+        else:
+            self.holder[self.member] = _target(self.text, targets) or self.text
 
 
-def conditionals(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield (location, text) of the conditional references in a resource."""
-    for place, holder in reference.walk(value, path):
-        text = holder["reference"]
-        if reference.conditional(text):
-            yield f"{place}.reference", text
+class Links:
+    """All links of the resources of a bundle, found in one walk. The resources are the bundle's own to change."""
 
+    __slots__ = ("_asked", "_links", "_resources")
 
-def refuse_dangling(value: Any, path: str, known: Mapping[str, str]) -> None:
-    """Refuse a `urn:uuid` or `urn:oid` reference that no entry's fullUrl defines.
+    def __init__(
+        self, resources: Mapping[str, dict[str, Any]], full_urls: Iterable[str], members: frozenset[str]
+    ) -> None:
+        """Find the links.
 
-    Raises:
-        BadRequest: Names the element.
-    """
-    for place, holder in reference.walk(value, path):
-        text = holder["reference"]
-        if text.startswith(_LOCAL_SCHEMES) and text.partition("#")[0] not in known:
-            raise BadRequest(
-                f"The reference '{text[:80]}' names no entry of this bundle. Add the entry with that fullUrl, or refer to "
-                "an existing resource.",
-                expression=f"{place}.reference",
-            )
+        Args:
+            resources: Resources by their FHIRPath location.
+            full_urls: Identities in the bundle, which links may lead to.
+            members: JSON members that may hold a link (`link_members`).
+        """
+        self._resources = resources
+        self._links: list[Link] = []
+        self._asked: dict[str, None] = {}
+        known = frozenset(full_urls)
+        for resource in resources.values():
+            self._walk(resource, known, members)
+
+    @property
+    def conditional(self) -> list[str]:
+        """The distinct conditional references, such as `Patient?identifier=…`."""
+        return list(self._asked)
+
+    def point(self, targets: Mapping[str, str]) -> None:
+        """Write what every link leads to; may be called again with other targets.
+
+        Raises:
+            BadRequest: A `urn:uuid` or `urn:oid` reference names no entry.
+        """
+        for link in self._links:
+            if link.member == "reference" and link.text.startswith(BUNDLE_ONLY) and not _target(link.text, targets):
+                raise BadRequest(
+                    f"The reference '{link.text[:80]}' names no entry of this bundle. Add the entry with that fullUrl, or "
+                    "refer to an existing resource.",
+                    expression=self.place(link.text),
+                )
+            link.point(targets)
+
+    def place(self, text: str) -> str:
+        """Return the FHIRPath location of the first reference with this text."""
+        for where, resource in self._resources.items():
+            for place, holder in reference.walk(resource, where):
+                if holder["reference"] == text:
+                    return f"{place}.reference"
+        return ""
+
+    def _walk(self, resource: dict[str, Any], known: frozenset[str], members: frozenset[str]) -> None:
+        stack: list[Any] = [resource]
+        while stack:
+            node = stack.pop()
+            if type(node) is list:
+                stack += [child for child in node if type(child) is dict]
+                continue
+            for name, child in node.items():
+                kind = type(child)
+                if kind is dict or kind is list:
+                    stack.append(child)
+                elif kind is str and (name in members or name == "div"):
+                    self._consider(node, name, child, known)
+
+    def _consider(self, holder: dict[str, Any], member: str, text: str, known: frozenset[str]) -> None:
+        if member == "div":
+            if "href" in text or "src" in text:
+                self._links.append(Link(holder, member, text))
+        elif text in known or text.startswith(BUNDLE_ONLY) or text.partition("#")[0] in known:
+            self._links.append(Link(holder, member, text))
+        elif member == "reference" and "?" in text and reference.conditional(text):
+            self._asked[text] = None
+            self._links.append(Link(holder, member, text))
 
 
 def _target(text: str, targets: Mapping[str, str]) -> str | None:
@@ -81,6 +125,6 @@ def _target(text: str, targets: Mapping[str, str]) -> str | None:
     return f"{targets[head]}#{tail}" if mark and head in targets else None
 
 
-def _link(found: re.Match[str], targets: Mapping[str, str]) -> str:
+def _in_narrative(found: re.Match[str], targets: Mapping[str, str]) -> str:
     target = _target(found[3], targets)
     return f"{found[1]}{found[2]}{target}{found[2]}" if target else found[0]

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fhir_server.bundle import answer, entries, references
+from fhir_server.bundle import answer, entries
 from fhir_server.bundle.entries import ORDER, Entry
+from fhir_server.bundle.references import Links
 from fhir_server.context import Context
 from fhir_server.interactions import conditional
 from fhir_server.interactions.conditional import Criteria
@@ -32,6 +33,7 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
         raise BadRequest("Bundle.entry must be an array.", expression="Bundle.entry")
     parsed = entries.parse(rows, ctx.request, ctx.settings.server.max_entries)
     entries.refuse_clashes(parsed)
+    links = _links(ctx, parsed)
     conditions = {entry.index: criteria for entry in parsed if (criteria := _condition(entry))}
     locks = _locks(conditions)
 
@@ -39,13 +41,13 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
         found = {index: await conditional.match(repository, criteria) for index, criteria in conditions.items()}
         resolved = [_resolved(entry, found[entry.index]) if entry.index in found else entry for entry in parsed]
         entries.refuse_clashes([entry for entry in resolved if not _settled(entry, found)])
-        linked = await _linked(ctx, resolved, repository)
-        places = {(entry.resource_type, entry.assigned): entry.at("resource") for entry in linked if entry.assigned}
+        await _link(resolved, links, repository)
+        places = {(entry.resource_type, entry.assigned): entry.at("resource") for entry in resolved if entry.assigned}
         changed = [
-            (entry.resource_type, entry.assigned) for entry in linked if entry.assigned and entry.method != "POST"
+            (entry.resource_type, entry.assigned) for entry in resolved if entry.assigned and entry.method != "POST"
         ]
         await repository.expect(changed, places)
-        return await _run(ctx, linked, found, repository)
+        return await _run(ctx, resolved, found, repository)
 
     deleted = [(entry.resource_type, entry.assigned) for entry in parsed if entry.method == "DELETE" and entry.assigned]
     async with ctx.repository.leaving(deleted):
@@ -61,6 +63,12 @@ def _condition(entry: Entry) -> Criteria | None:
     if entry.method in {"PUT", "PATCH", "DELETE"} and len(request.path) == 1:
         return conditional.checked(entry.resource_type, request.query, entry.at("request.url"))
     return None
+
+
+def _links(ctx: Context, parsed: list[Entry]) -> Links:
+    resources = {entry.at("resource"): entry.request.resource for entry in parsed if entry.request.resource is not None}
+    full_urls = [entry.full_url for entry in parsed if entry.full_url]
+    return Links(resources, full_urls, ctx.link_members)
 
 
 def _locks(conditions: Mapping[int, Criteria]) -> list[str]:
@@ -116,49 +124,34 @@ def _settled(entry: Entry, found: Mapping[int, Stored | None]) -> bool:
     )
 
 
-async def _linked(ctx: Context, resolved: list[Entry], repository: Repository) -> list[Entry]:
-    """Return the entries with every link inside the bundle and every conditional reference replaced."""
+async def _link(resolved: list[Entry], links: Links, repository: Repository) -> None:
+    """Write what every link inside the bundle and every conditional reference leads to."""
     targets = {entry.full_url: entry.identity for entry in resolved if entry.full_url and entry.identity}
-    asked: dict[str, str] = {}
-    for entry in resolved:
-        if entry.request.resource is not None:
-            references.refuse_dangling(entry.request.resource, entry.at("resource"), targets)
-            for place, text in references.conditionals(entry.request.resource, entry.at("resource")):
-                asked.setdefault(text, place)
-    for text, place in asked.items():
-        targets[text] = await _reference_target(repository, text, place)
-    members = references.link_members(ctx.definitions)
-    return [
-        entry
-        if entry.request.resource is None
-        else replace(
-            entry,
-            request=replace(entry.request, resource=references.rewritten(entry.request.resource, targets, members)),
-        )
-        for entry in resolved
-    ]
+    for text in links.conditional:
+        targets[text] = await _reference_target(repository, text, links)
+    links.point(targets)
 
 
-async def _reference_target(repository: Repository, text: str, place: str) -> str:
+async def _reference_target(repository: Repository, text: str, links: Links) -> str:
     resource_type, _, query = text.partition("?")
-    criteria = conditional.parse(resource_type, query, place)
+    criteria = conditional.parse(resource_type, query, f"The conditional reference to a {resource_type}")
     found = await repository.matches(criteria.resource_type, criteria.pairs, most=2)
     if len(found) != 1:
         raise PreconditionFailed(
             f"The conditional reference to a {resource_type} matches {'more than one' if found else 'no'} resource; it must "
             "match exactly one. Create the target first, or refer to it by id.",
-            expression=place,
+            expression=links.place(text),
         )
     return f"{resource_type}/{found[0].id}"
 
 
 async def _run(
-    ctx: Context, linked: list[Entry], found: Mapping[int, Stored | None], repository: Repository
+    ctx: Context, resolved: list[Entry], found: Mapping[int, Stored | None], repository: Repository
 ) -> list[FhirResponse]:
     """Send each entry through the whole pipeline in the specification's order; return the answers in the bundle's."""
     answers: dict[int, FhirResponse] = {}
     flushed = False
-    for entry in sorted(linked, key=lambda entry: (ORDER[entry.method], entry.index)):
+    for entry in sorted(resolved, key=lambda entry: (ORDER[entry.method], entry.index)):
         if entry.method in {"GET", "HEAD"} and not flushed:
             await repository.flush()
             flushed = True
@@ -169,7 +162,7 @@ async def _run(
             answers[entry.index] = await ctx.enter(entry.request, repository, entry.assigned)
         except FhirError as error:
             raise entries.located(error, entry) from None
-    return [answers[entry.index] for entry in linked]
+    return [answers[entry.index] for entry in resolved]
 
 
 def _settled_answer(ctx: Context, entry: Entry, stored: Stored | None) -> FhirResponse:
