@@ -95,11 +95,7 @@ async def check(client: AsyncMongoClient[Document], database: str = "fhir") -> N
     except ServerSelectionTimeoutError as error:
         raise MongoUnavailable(_unreachable(client, error)) from error
     except OperationFailure as error:
-        reason = (error.details or {}).get("errmsg", str(error))
-        raise MongoUnavailable(
-            f"MongoDB refused the login ({reason}); correct user, password and authSource in FHIR_MONGO__URL, and give "
-            f"the user the role readWrite on the database {database}"
-        ) from error
+        raise MongoUnavailable(_refused(error)) from error
     except PyMongoError as error:
         raise MongoUnavailable(f"MongoDB does not answer ({error}); check that it runs and can be reached") from error
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
@@ -119,9 +115,21 @@ async def check(client: AsyncMongoClient[Document], database: str = "fhir") -> N
         )
 
 
+def _refused(error: OperationFailure) -> str:
+    """Return the sentence for a login that does not work or may too little."""
+    reason = (error.details or {}).get("errmsg", str(error))
+    return (
+        f"MongoDB refused the login ({reason}). Correct user, password and authSource in FHIR_MONGO__URL, and give the "
+        "user the role readWrite on the database of the record (FHIR_MONGO__DATABASE)"
+    )
+
+
 def _unreachable(client: AsyncMongoClient[Document], error: ServerSelectionTimeoutError) -> str:
     """Return the sentence for a deployment in which no primary was found."""
     servers = client.topology_description.server_descriptions().values()
+    refusal = next((server.error for server in servers if isinstance(server.error, OperationFailure)), None)
+    if refusal is not None:
+        return _refused(refusal)
     if any(server.server_type_name == "RSGhost" for server in servers):
         return f"the replica set was never initiated. {INITIATE}"
     if not servers or "belongs to a set named 'None'" in str(error):

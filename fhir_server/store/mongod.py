@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -27,6 +28,9 @@ from fhir_server.store.client import MongoUnavailable
 
 SET = "aquifer"
 """Name of the replica set."""
+
+FILES = 64_000
+"""Open files that MongoDB asks for, one for each collection and index in use; the server itself gets them too."""
 
 STOP_SECONDS = 60
 START_SECONDS = 300
@@ -218,8 +222,17 @@ def _held(path: Path) -> bool:
     return False
 
 
+def _allow_files() -> None:
+    """Raise the soft limit of open files, which children inherit; many systems grant 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _run(command: list[str], inherited: int) -> subprocess.CompletedProcess[bytes]:
     """Run `mongod --fork …`, whose first process ends when the second accepts connections, or failed to."""
+    _allow_files()
     return subprocess.run(  # noqa: S603 - the operator chose the binary, the arguments are ours
         command,
         stdin=subprocess.DEVNULL,
