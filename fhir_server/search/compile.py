@@ -169,7 +169,7 @@ def _one_of(texts: frozenset[str]) -> Any:
 
 @lru_cache(maxsize=1024)
 def _index_names(resource_type: str, definitions: Definitions) -> frozenset[str]:
-    return frozenset(spec.name for spec in indexes(resource_type, definitions))
+    return frozenset({"_id_", *(spec.name for spec in indexes(resource_type, definitions))})
 
 
 def _hint(where: Where, by: Order, code: str, names: frozenset[str]) -> str | None:

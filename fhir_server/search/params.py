@@ -255,10 +255,17 @@ def _param(resource_type: str, parameter: SearchParameter, patient: str, definit
         parts=PARTS.get(resource_type, {}).get(code, ()),
         value_types=value_types,
         bindings=tuple(dict.fromkeys(one.binding for one in found if one.type == "code" and one.binding)),
-        targets=parameter.targets,
+        targets=_targets(parameter, found),
         url=parameter.url,
         description=_sentence(parameter.description, resource_type),
     )
+
+
+def _targets(parameter: SearchParameter, found: tuple[Selection, ...]) -> tuple[str, ...]:
+    """Return the target types of a parameter, for this type only those that its expression resolves to."""
+    resolved = {one.route[-1].type for one in found if one.route and isinstance(one.route[-1], Resolves)}
+    every = all(one.route and isinstance(one.route[-1], Resolves) for one in found)
+    return tuple(target for target in parameter.targets if target in resolved) if found and every else parameter.targets
 
 
 def _may_be_patient(selection: Selection) -> bool:

@@ -1,14 +1,20 @@
 """Definitions and official examples for the tests of search."""
 
 import tarfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.model.json import decode
 from fhir_server.search.index import Indexer
+from fhir_server.search.layout import indexes
+from fhir_server.store import Store
 from profiles.definitions.registry import Definitions, load
+from tests.search.shelf import Shelf
 
 Resource = dict[str, Any]
 
@@ -36,3 +42,13 @@ def examples(test_data: Path, definitions: Definitions) -> dict[str, Resource]:
             if resource.get("resourceType") in definitions.resource_types:
                 found[f"{resource['resourceType']}/{resource['id']}"] = resource
     return found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shelf(
+    database: AsyncDatabase[dict[str, Any]], indexer: Indexer, definitions: Definitions
+) -> AsyncIterator[Shelf]:
+    """An empty database with its indexes, to put resources in and search them."""
+    store = await Store.open(database, lambda resource_type: indexes(resource_type, definitions))
+    yield Shelf(store, database, indexer, definitions)
+    await store.close()

@@ -18,6 +18,9 @@ MODIFIERS: frozenset[str] = frozenset()
 EXAMPLE = f"a number such as 100, 5.40 or ge1e2; prefixes are {', '.join(ranges.PREFIXES)}"
 
 _NUMBER = re.compile(r"[+-]?\d{1,34}(?:\.\d{1,34})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+LARGEST = Decimal("1e300")
+"""Beyond it a double has no room for the range around a number."""
+
 _EXACT = Context(prec=1100)
 
 
@@ -66,14 +69,18 @@ def within(text: str) -> Within | None:
     if not _NUMBER.fullmatch(digits):
         return None
     point = Decimal(digits)
+    if abs(point) > LARGEST:
+        return None
     if prefix in {"eq", "ne"}:
         unit = point.as_tuple().exponent
         half = Decimal(5).scaleb(int(unit) - 1, _EXACT)
-        return Within(prefix, _double(_EXACT.subtract(point, half)), nextafter(_double(_EXACT.add(point, half)), -inf))
+        # A number of more digits than a double holds is itself all of its range.
+        below_end = nextafter(float(_EXACT.add(point, half)), -inf)
+        return Within(prefix, float(_EXACT.subtract(point, half)), max(below_end, float(point)))
     if prefix == "ap":
         tenth = abs(point).scaleb(-1, _EXACT)
-        return Within(prefix, _double(_EXACT.subtract(point, tenth)), _double(_EXACT.add(point, tenth)))
-    return Within(prefix, _double(point), _double(point))
+        return Within(prefix, float(_EXACT.subtract(point, tenth)), float(_EXACT.add(point, tenth)))
+    return Within(prefix, float(point), float(point))
 
 
 def _value(param: Param, text: str) -> Within:
@@ -81,10 +88,3 @@ def _value(param: Param, text: str) -> Within:
     if not found:
         raise refusal(param, text, EXAMPLE)
     return found
-
-
-def _double(value: Decimal) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return inf if value > 0 else -inf

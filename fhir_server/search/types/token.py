@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_server.search.escapes import plain, split
-from fhir_server.search.expression import Criterion, Expression, Not
+from fhir_server.search.expression import Criterion, Expression, Not, Nothing
 from fhir_server.search.params import Param
 from fhir_server.search.reading import PLAIN, Reading
 from fhir_server.search.types import conditions
@@ -74,7 +74,8 @@ def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = 
         InvalidParameter: More than one bar, a system where the element has none, or a flag other than true and false.
     """
     found = tuple(condition for text in texts for condition in _conditions(param, text, reading))
-    criterion = Criterion(param, found)
+    # A system that the element cannot have leaves no condition: nothing matches.
+    criterion = Criterion(param, found) if found else Nothing()
     return Not(criterion) if modifier == "not" else criterion
 
 
