@@ -48,7 +48,7 @@ REPLICATE = (
 INITIATE = 'Run once `mongosh --eval "rs.initiate()"` against it.'
 
 
-class MongoUnavailable(Exception):  # noqa: N818 - reads as the state it reports, like FhirError's Unavailable
+class MongoUnavailable(Exception):
     """No MongoDB that the server can use. The text names the remedy."""
 
 

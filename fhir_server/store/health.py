@@ -130,7 +130,7 @@ async def _members(subject: _Subject) -> AsyncIterator[Finding]:
 
 async def _clock(subject: _Subject) -> AsyncIterator[Finding]:
     asked = datetime.now(UTC)
-    told = (await subject.client.admin.command("hello"))["localTime"]
+    told = (await subject.client.admin.command("hello", codec_options=subject.client.codec_options))["localTime"]
     heard = datetime.now(UTC)
     skew = max(asked - told, told - heard, timedelta())
     if skew > SKEW:
