@@ -74,7 +74,7 @@ class Edge:
         self._base = Base(settings)
         self._cors = Cors(settings)
         self._shapes = Shapes(TABLE, service.definitions.resource_types)
-        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("fhir_server.http")
+        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("fhir_server.http").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

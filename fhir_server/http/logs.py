@@ -8,7 +8,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import structlog
 
@@ -22,14 +22,14 @@ MUTED = ("pymongo", "asyncio", "uvicorn")
 FRAMES = 12
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
+def configure(level: str, stream: BinaryIO | None = None) -> None:
     """Send structlog and the standard library's logging, of this whole process, to one stream.
 
     Args:
         level: Least severe level written: debug, info, warning or error.
         stream: Where to; standard error by default. A terminal gets short lines for people, anything else JSON.
     """
-    out = stream or sys.stderr
+    out = stream or sys.stderr.buffer
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -38,7 +38,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
             as_line if out.isatty() else as_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.BytesLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -87,18 +87,18 @@ def places(error: BaseException) -> list[str]:
     return lines
 
 
-def as_json(_: Any, __: str, event: Event) -> str:
+def as_json(_: Any, __: str, event: Event) -> bytes:
     """Return an event as one line of JSON."""
     try:
-        return json.encode(event).decode()
+        return json.encode(event)
     except TypeError:
-        return json.encode({name: str(value) for name, value in event.items()}).decode()
+        return json.encode({name: str(value) for name, value in event.items()})
 
 
-def as_line(_: Any, __: str, event: Event) -> str:
+def as_line(_: Any, __: str, event: Event) -> bytes:
     """Return an event as a short line for people."""
     stamp = str(event.pop("timestamp", ""))[11:23]
     level, name = event.pop("level", "info"), event.pop("event", "")
     exception = event.pop("exception", [])
     details = " ".join(f"{key}={value}" for key, value in event.items() if value != "")
-    return "\n".join([f"{stamp} {level:<7} {name} {details}".rstrip(), *exception])
+    return "\n".join([f"{stamp} {level:<7} {name} {details}".rstrip(), *exception]).encode("utf-8", "replace")
