@@ -17,6 +17,7 @@ Json = dict[str, Any]
 Place = tuple[Any, Any, int | None]
 
 MOST_HINTS = 20
+MOST_ISSUES = 1000
 
 
 def place(segment: str | Json, parent: Place | None = None, index: int | None = None) -> Place:
@@ -86,12 +87,15 @@ class Walk:
         self.hints = MOST_HINTS
 
     def report(self, message_id: str, where: Place | None, **places: object) -> None:
-        """Add the finding of a message at a place."""
-        self.add(issue(message_id, render(where), **places))
+        """Add the finding of a message at a place; after a thousand errors, nothing more is worth its time."""
+        if len(self.issues) < MOST_ISSUES:
+            self.add(issue(message_id, render(where), **places))
 
     def add(self, found: Issue) -> None:
         """Add a finding."""
-        (self.issues if found.fails else self.warnings).append(found)
+        found_so_far = self.issues if found.fails else self.warnings
+        if len(found_so_far) < MOST_ISSUES:
+            found_so_far.append(found)
 
     def point(self, fragment: str) -> None:
         """Note a `#fragment`, wherever it stands: contained resources that nothing points to are refused."""

@@ -364,8 +364,8 @@ def test_a_value_is_shown_on_one_line(value: object, text: str) -> None:
 
 
 def test_suggestions_stop_before_they_cost_too_much(validator: Validator) -> None:
-    found = errors(validator, patient(**{f"birthDat{number}": "x" for number in range(1000)}))
-    assert len(found) == 1000
+    found = errors(validator, patient(**{f"birthDat{number}": "x" for number in range(500)}))
+    assert len(found) == 500
     assert sum("did you mean" in issue.text for issue in found) == 20
 
 
@@ -386,3 +386,7 @@ def test_every_message_is_a_sentence_of_a_known_kind() -> None:
         assert message.code in codes | {"too-long"}
         assert message.text.endswith((".", ")"))
         assert all(name is None or name.isidentifier() for _, name, _, _ in string.Formatter().parse(message.text))
+
+
+def test_findings_stop_at_a_thousand(validator: Validator) -> None:
+    assert len(errors(validator, patient(**{f"x{number}": 1 for number in range(50_000)}))) == 1000

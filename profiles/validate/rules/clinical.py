@@ -55,8 +55,13 @@ def _times_or_open(node: Json) -> bool:
 def _component_is_another(node: Json) -> bool:
     if not has(node, "value[x]") or "component" not in node:
         return True
-    own = inner(node, "code", "coding")
-    return not any(coding in own for coding in inner(node, "component", "code", "coding"))
+    own, others = _texts(node, "code", "coding"), _texts(node, "component", "code", "coding")
+    return own.isdisjoint(others)
+
+
+def _texts(node: Json, *path: str) -> set[str]:
+    """Return codings as text, so that many of them compare in no more than one pass."""
+    return {str(sorted(coding.items())) for coding in inner(node, *path)}
 
 
 def _for_a_practitioner(node: Json, walk: Walk) -> bool:

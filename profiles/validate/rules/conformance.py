@@ -78,12 +78,12 @@ def _document_profiles(node: Json) -> bool:
 
 
 def _grouping_known(node: Json) -> bool:
-    known = inner(node, "grouping", "id")
+    known = set(inner(node, "grouping", "id"))
     return all(one in known for one in inner(node, "resource", "groupingId"))
 
 
 def _version_known(node: Json) -> bool:
-    return all(one in many(node, "fhirVersion") for one in inner(node, "definition", "resource", "fhirVersion"))
+    return set(many(node, "fhirVersion")).issuperset(inner(node, "definition", "resource", "fhirVersion"))
 
 
 def _root_identifiers(node: Json) -> bool:
