@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 
 class Section(BaseModel):
@@ -100,7 +106,6 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",
         toml_file="fhir.toml",
-        secrets_dir=None,
     )
 
     data_dir: Path = Field(default=Path("data"), description="Folder of the embedded database, keys and sockets.")
@@ -121,7 +126,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the sources in the order that the module's docstring states."""
         toml = TomlConfigSettingsSource(settings_cls, os.environ.get("FHIR_CONFIG", "fhir.toml"))
-        return init_settings, env_settings, file_secret_settings, toml
+        secrets = NestedSecretsSettingsSource(
+            file_secret_settings,
+            secrets_dir=os.environ.get("FHIR_SECRETS", "/run/secrets"),
+            secrets_dir_missing="ok",
+            secrets_prefix="fhir_",
+            secrets_nested_delimiter="__",
+        )
+        return init_settings, env_settings, secrets, toml
 
     @classmethod
     def load(cls, **overrides: Any) -> "Settings":
@@ -130,7 +142,7 @@ class Settings(BaseSettings):
         Raises:
             ValueError: An unknown key, a value of the wrong form, or an unknown `FHIR_` variable.
         """
-        known = {name.upper() for name in cls.model_fields} | {"CONFIG", "TEST_DATA"}
+        known = {name.upper() for name in cls.model_fields} | {"CONFIG", "SECRETS", "TEST_DATA"}
         for name in os.environ:
             if name.startswith("FHIR_") and name.removeprefix("FHIR_").split("__")[0] not in known:
                 raise ValueError(f"unknown environment variable {name}; known are FHIR_{{{', '.join(sorted(known))}}}")
