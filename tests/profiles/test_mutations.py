@@ -8,11 +8,11 @@ from profiles.definitions.registry import Definitions
 from profiles.validate.validator import Validator
 from tests.profiles.damage import KINDS, Site, sites
 
-LARGE = 40
+LARGE = 24
 
 
 def shortened(value: Any) -> Any:
-    """Return a copy with at most forty items in an array: a few examples are megabytes of the same."""
+    """Return a copy with at most 24 items in an array: a few examples are megabytes of the same."""
     if isinstance(value, dict):
         return {key: shortened(item) for key, item in value.items()}
     return [shortened(item) for item in value[:LARGE]] if isinstance(value, list) else value
