@@ -1,0 +1,25 @@
+"""The command `fhir-server`. Each sub-command is one file; what it needs is imported when it runs, so `--help` is quick."""
+
+import typer
+
+from fhir_server.cli import definitions
+from fhir_server.cli.config import config
+from fhir_server.cli.demo import demo
+from fhir_server.cli.doctor import doctor
+from fhir_server.cli.load import load
+from fhir_server.cli.serve import serve
+
+app = typer.Typer(
+    name="fhir-server",
+    help="A FHIR R4 server on MongoDB. Every command works on a data directory, also while a server runs on it.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command()(serve)
+app.command()(load)
+app.command()(demo)
+app.command()(doctor)
+app.command()(config)
+app.add_typer(definitions.app, name="definitions")

@@ -1,0 +1,63 @@
+"""A real `fhir-server serve` on a database with the first patients of the demo country."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from fhir_server.cli.posting import Poster
+from fhir_server.demo import country
+from fhir_server.main import running
+from fhir_server.settings import Mongo, Settings
+
+PATIENTS = 14
+"""Shipments of patients, enough for those that the pages name."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def documented(data_dir: Path, mongo_url: SecretStr) -> Settings:
+    """Settings of a database with the ground of the demo country and its first patients."""
+    settings = Settings(data_dir=data_dir, mongo=Mongo(database=f"docs_{uuid4().hex[:8]}", cache_gb=0.25))
+    async with running(settings) as service:
+        poster = Poster(service)
+        for shipment in (*country.ground(), *islice(country.patients(), PATIENTS)):
+            response = await poster.post(shipment.bundle, shipment.facility)
+            assert response.status == 200, response.resource
+    return settings
+
+
+@pytest.fixture(scope="session")
+def server(documented: Settings) -> Iterator[str]:
+    """Address of the running server, such as `127.0.0.1:34567`."""
+    environment = {
+        **os.environ,
+        "FHIR_DATA_DIR": str(documented.data_dir),
+        "FHIR_MONGO__DATABASE": documented.mongo.database,
+        "FHIR_MONGO__CACHE_GB": "0.25",
+    }
+    command = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        try:
+            yield said["url"].removeprefix("http://")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def client(server: str) -> Iterator[httpx.Client]:
+    """A client that adds nothing of its own to a request."""
+    with httpx.Client(timeout=30) as client:
+        client.headers.clear()
+        yield client
