@@ -99,6 +99,8 @@ class Workshop:
                 return await once(session, guarded)
             finally:
                 unit.end()
+                # Only now: creating a collection waits for every open transaction, so it would wait for this one.
+                await self.collections.ensure(unit.missing)
 
     async def _detached(self, change: Change, files: list[Any]) -> Change:
         """Return the change with its large content uploaded."""
@@ -115,11 +117,13 @@ class Unit:
     Attributes:
         session: Pass it to the store's reads, so that they see what this unit wrote.
         files: Uploads made for it.
+        missing: Types whose collections must be made before the next attempt.
     """
 
     def __init__(self, session: AsyncClientSession, workshop: Workshop) -> None:
         self.session = session
         self.files: list[Any] = []
+        self.missing: tuple[str, ...] = ()
         self._workshop = workshop
         self._keys: list[str] = []
         self._tickets: list[int] = []
@@ -152,8 +156,7 @@ class Unit:
         workshop = self._workshop
         operations = await workshop.prepare(changes, self.files)
         if not workshop.collections.all_ready(operations.types):
-            # Never inside of a transaction, and this one could not see the new collection.
-            await workshop.collections.ensure(operations.types)
+            self.missing = tuple(operations.types)
             raise Again
         if operations.earliest:
             self._tickets.append(workshop.clock.hold(operations.earliest))
