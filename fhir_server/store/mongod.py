@@ -9,6 +9,7 @@ whose starter was killed before it could open its files.
 import asyncio
 import contextlib
 import fcntl
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -29,6 +30,10 @@ from fhir_server.store.client import MongoUnavailable
 SET = "aquifer"
 """Name of the replica set."""
 
+LIBCURL = "libcurl.so.4"
+NOT_LOADED = 127
+"""Exit code of the dynamic loader when a library is missing."""
+
 FILES = 64_000
 """Open files that MongoDB asks for, one for each collection and index in use; the server itself gets them too."""
 
@@ -45,7 +50,7 @@ REMEDY = (
 )
 
 REMEDIES: Mapping[str, str] = {
-    "libcurl.so.4": "Install the library: `apt-get install libcurl4`",
+    LIBCURL: "Install the library: `apt-get install libcurl4`",
     "error while loading shared libraries": "Install that library, or name another mongod in FHIR_MONGO__BINARY",
     "No space left on device": "Free disk space, or move the data directory",
     "featureCompatibilityVersion": (
@@ -123,17 +128,40 @@ class Mongod:
             self.log.touch(mode=0o600)
         alive = os.open(self.root / "mongod.alive", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        run = asyncio.ensure_future(asyncio.to_thread(_run, [str(binary), *self._arguments()], alive))
+        run = asyncio.ensure_future(asyncio.to_thread(self._run, [str(binary), *self._arguments()], alive))
         run.add_done_callback(lambda _: os.close(alive))
         try:
             process = await asyncio.shield(run)
         except asyncio.CancelledError:
             await run  # else it would come up after we stopped looking, and nobody would stop it
             raise
+        except subprocess.TimeoutExpired:
+            raise MongoUnavailable(f"mongod took more than {START_SECONDS} s to start; see {self.log}") from None
         if process.returncode and not self.is_running():
             said = self._complaint() or process.stdout.decode(errors="replace").strip()[-400:]
             remedy = next((text for sign, text in REMEDIES.items() if sign in said), f"See {self.log}")
             raise MongoUnavailable(f"{binary} did not start (exit code {process.returncode}): {said}. {remedy}")
+
+    def _run(self, command: list[str], inherited: int) -> subprocess.CompletedProcess[bytes]:
+        """Run `mongod --fork …`, whose first process ends when the second accepts connections, or failed to."""
+        _allow_files()
+        process = _spawn(command, inherited, os.environ)
+        if process.returncode == NOT_LOADED and LIBCURL.encode() in process.stdout and (lent := self._lend_libcurl()):
+            process = _spawn(command, inherited, {**os.environ, "LD_LIBRARY_PATH": lent})
+        return process
+
+    def _lend_libcurl(self) -> str:
+        """Return a library path with the libcurl of the pycurl wheel, under the name that mongod wants; or nothing."""
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            for file in importlib.metadata.files("pycurl") or ():
+                if file.name.startswith("libcurl"):
+                    library = Path(str(file.locate())).absolute()
+                    link = self.root / "lib" / LIBCURL
+                    link.parent.mkdir(mode=0o700, exist_ok=True)
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(library)
+                    return f"{link.parent}:{library.parent}"
+        return ""
 
     def _arguments(self) -> list[str]:
         """Return the command line. Compressors leave out zlib: CVE-2025-14847 is open in the wheel's version."""
@@ -230,9 +258,7 @@ def _allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _run(command: list[str], inherited: int) -> subprocess.CompletedProcess[bytes]:
-    """Run `mongod --fork …`, whose first process ends when the second accepts connections, or failed to."""
-    _allow_files()
+def _spawn(command: list[str], inherited: int, environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(  # noqa: S603 - the operator chose the binary, the arguments are ours
         command,
         stdin=subprocess.DEVNULL,
@@ -241,6 +267,7 @@ def _run(command: list[str], inherited: int) -> subprocess.CompletedProcess[byte
         timeout=START_SECONDS,
         check=False,
         pass_fds=(inherited,),
+        env=environment,
     )
 
 

@@ -87,6 +87,11 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def loaded(mongod: Mongod) -> str:
+    """The files that a running mongod has mapped."""
+    return Path(f"/proc/{mongod.pid()}/maps").read_text()
+
+
 async def test_first_start_makes_a_private_replica_set_with_passwords(home: Path) -> None:
     async with visiting(home) as client:
         await client.fhir.Patient.insert_one({"_id": "1"})
@@ -337,7 +342,10 @@ async def test_a_binary_is_taken_from_the_setting_then_path_then_the_extra(
         find(tmp_path / "nothing")
 
 
-async def test_a_mongod_that_does_not_start_says_why(home: Path, tmp_path: Path) -> None:
+async def test_a_mongod_that_does_not_start_says_why(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [])  # no pycurl that could lend its library
     broken = tmp_path / "mongod"
     broken.write_text(
         "#!/bin/sh\necho 'mongod: error while loading shared libraries: libcurl.so.4: No such file'\nexit 127\n"
@@ -346,6 +354,21 @@ async def test_a_mongod_that_does_not_start_says_why(home: Path, tmp_path: Path)
     with pytest.raises(MongoUnavailable, match=r"exit code 127.*libcurl\.so\.4.*apt-get install libcurl4"):
         async with embedded(settings_of(home, binary=broken)):
             pass
+
+
+async def test_where_the_system_has_no_libcurl_that_of_pycurl_is_lent(home: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "mongod"
+    bare.write_text(
+        f"""#!/bin/sh
+        [ -e "${{LD_LIBRARY_PATH%%:*}}/libcurl.so.4" ] && exec {find(None)} "$@"
+        echo 'error while loading shared libraries: libcurl.so.4: cannot open shared object file'; exit 127
+        """
+    )
+    bare.chmod(0o755)
+    settings = settings_of(home, binary=bare)
+    async with embedded(settings) as connection, connect(connection.url, settings) as client:
+        await client.fhir.Patient.insert_one({"_id": "1"})
+        assert "pycurl.libs/libcurl" in loaded(mongod_of(home))
 
 
 async def test_a_data_directory_of_somebody_else_is_named(tmp_path: Path) -> None:
