@@ -1,5 +1,6 @@
 """The one pipeline: route, check, authorize, run. Requests, bundle entries and jobs all pass through here."""
 
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,10 @@ class Dispatch:
         except FhirError as error:
             return refusal(error)
         except Exception as error:  # the last line: a bug must not show its insides
-            log.exception("interaction failed", method=request.method, request=request.id, error=type(error).__name__)
+            frames = traceback.format_tb(error.__traceback__)
+            log.error(
+                "interaction_failed", method=request.method, request=request.id, error=type(error).__name__, at=frames
+            )  # noqa: TRY400 - neither the message nor locals: they may hold patient data
             text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
             return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
 

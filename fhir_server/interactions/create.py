@@ -31,4 +31,4 @@ async def create(ctx: Context) -> FhirResponse:
             return representation.found(ctx, found)
         return representation.written(ctx, await repository.create(ctx.resource_type, resource_id, resource))
 
-    return await ctx.repository.exclusively([criteria.lock], create_unless_there)
+    return await ctx.repository.exclusively([criteria.lock], [ctx.resource_type], create_unless_there)

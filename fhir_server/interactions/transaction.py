@@ -50,8 +50,9 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
         return await _run(ctx, resolved, found, repository)
 
     deleted = [(entry.resource_type, entry.assigned) for entry in parsed if entry.method == "DELETE" and entry.assigned]
+    types = {entry.resource_type for entry in parsed if entry.request.resource is not None}
     async with ctx.repository.leaving(deleted):
-        answers = await ctx.repository.exclusively(locks, walk)
+        answers = await ctx.repository.exclusively(locks, types & ctx.definitions.resource_types, walk)
     return FhirResponse(200, {}, answer.response_bundle("transaction-response", answers, ctx.base))
 
 

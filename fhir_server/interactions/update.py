@@ -49,7 +49,7 @@ async def conditional_update(ctx: Context) -> FhirResponse:
             written = await repository.create(ctx.resource_type, ctx.id or ids.new(), resource)
         return representation.written(ctx, written)
 
-    return await ctx.repository.exclusively([criteria.lock], update_match)
+    return await ctx.repository.exclusively([criteria.lock], [ctx.resource_type], update_match)
 
 
 _BAD_ID = "The id must be 1 to 64 letters, digits, '-' or '.'."

@@ -16,7 +16,7 @@ MAX_DEPTH = 100
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_KEY = re.compile(rb'"\s*:')
+_KEY = re.compile(rb'(?<!\\)"\s*:')  # not the escaped quote of a text such as {"a": 1}
 
 Raw = msgspec.Raw
 
@@ -90,7 +90,7 @@ def _count_members(root: Any, what: str) -> int:
 
 
 def _refuse_duplicates(data: bytes, what: str) -> None:
-    """Raise for a property given twice. The key count may also differ because a string holds an escaped `":`."""
+    """Raise for a property given twice. The key count may also differ because a key ends in a backslash."""
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}

@@ -230,11 +230,14 @@ class Repository:
         """
         return await self.pages.history(request, self._readable)
 
-    async def exclusively(self, locks: Sequence[str], work: Callable[["Repository"], Awaitable[T]]) -> T:
+    async def exclusively(
+        self, locks: Sequence[str], types: Iterable[str], work: Callable[["Repository"], Awaitable[T]]
+    ) -> T:
         """Run `work` in one unit of work while nobody else holds any of the locks; repeat it on a transient conflict.
 
         Args:
             locks: Names, in sorted order.
+            types: Resource types that it may write.
             work: Gets a repository bound to the unit; what it wrote is committed when it returns.
 
         Raises:
@@ -242,6 +245,8 @@ class Repository:
         """
         if self.pending:
             return await work(self)
+
+        await self.store.prepare(types)
 
         async def once() -> T:
             async with self.turns.take(locks), self.store.clock.writing() as stamp:

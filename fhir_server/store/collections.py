@@ -59,10 +59,11 @@ class Collections:
 
     async def ensure(self, resource_types: Iterable[str]) -> None:
         """Create what is missing: collections and indexes of these types."""
-        for resource_type in resource_types:
-            if resource_type in self._ready:
-                continue
-            async with self._turn:
+        missing = [each for each in resource_types if each not in self._ready]
+        if not missing:
+            return
+        async with self._turn:
+            for resource_type in missing:
                 if resource_type in self._ready:
                     continue
                 try:
@@ -72,6 +73,15 @@ class Collections:
                     raise failures.expected(error) from error
                 self._ready.add(resource_type)
                 self._present.add(resource_type)
+
+    async def settled(self) -> None:
+        """Return when this process is not creating anything.
+
+        A transaction that is open meanwhile could not go on: its snapshot knows nothing of the new collection.
+        """
+        if self._turn.locked():
+            async with self._turn:
+                pass
 
     async def ensure_if_present(self, resource_type: str) -> bool:
         """Bring the indexes of a type up to date before it is searched; return whether it is there to be searched."""

@@ -87,6 +87,16 @@ class Store:
             raise failures.expected(error) from error
         return store
 
+    async def prepare(self, resource_types: Iterable[str]) -> None:
+        """Create what is missing of the collections of these types, ahead of a unit that writes them.
+
+        Inside a unit that is too late: creating a collection waits for every open transaction.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self._collections.ensure(resource_types)
+
     async def ping(self) -> None:
         """Return when the database answers.
 

@@ -85,6 +85,7 @@ class Workshop:
             raise failures.expected(error) from error
 
     async def _attempt(self, work: Callable[["Unit"], Awaitable[T]]) -> T:
+        await self.collections.settled()
         async with self.database.client.start_session() as session:
             unit = Unit(session, self)
 
