@@ -66,11 +66,10 @@ class Dispatch:
             return await self._enter(request, context, "")
         except FhirError as error:
             return refusal(error)
-        except Exception as error:  # the last line: a bug must not show its insides
+        except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
+            # Neither the message nor the locals are logged: they may hold patient data.
             frames = traceback.format_tb(error.__traceback__)
-            log.error(
-                "interaction_failed", method=request.method, request=request.id, error=type(error).__name__, at=frames
-            )  # noqa: TRY400 - neither the message nor locals: they may hold patient data
+            log.error("interaction_failed", request=request.id, error=type(error).__name__, at=frames)  # noqa: TRY400
             text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
             return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
 

@@ -14,7 +14,7 @@ FREE = 2**20
 MOST_RATIO = 200
 
 
-class Disconnected(Exception):  # noqa: N818 - not a failure of ours: nobody is left to tell
+class Disconnected(Exception):
     """The client went away before it had sent the whole body."""
 
 

@@ -38,7 +38,7 @@ class Protocol(HttpToolsProtocol):
                     431, f"URL and headers are longer than {MOST_HEAD // 1024} KiB. Search by POST to _search."
                 )
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn gives its own words
+    def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
         self._refuse(400, "This is not a valid HTTP/1.1 request: check the request line and the headers.")
 

@@ -132,7 +132,7 @@ class AnnouncingServer(uvicorn.Server):
         if self.started:
             self._announce()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order; a second SIGINT ends at once."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

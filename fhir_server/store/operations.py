@@ -27,7 +27,7 @@ Namespace = tuple[str, str]  # database ("" for the record's own) and collection
 MOST_MESSAGE = 40 * 2**20  # a message holds 48 MB
 
 
-class Refused(Exception):  # noqa: N818 - what happened, not a fault
+class Refused(Exception):
     """Guards of some resources failed; nothing of the transaction may be committed.
 
     Attributes:

@@ -257,10 +257,6 @@ class Store:
         """Return the last moment up to which every write is visible and to which none can be added any more."""
         return await self.clock.horizon()
 
-    async def prepare(self, resource_types: Iterable[str]) -> None:
-        """Create the collections of these types where they are missing; best before a unit that writes to them."""
-        await self._collections.ensure(resource_types)
-
     async def commit(self, changes: Sequence[Change]) -> None:
         """Write the changes, all or none, durably; concurrent commits share their round trips.
 

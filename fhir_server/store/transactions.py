@@ -24,7 +24,7 @@ _SNAPSHOT = ReadConcern("snapshot")
 _DURABLE = WriteConcern("majority", j=True)
 
 
-class Again(Exception):  # noqa: N818 - an instruction, not a fault
+class Again(Exception):
     """The attempt cannot go on, and a new one may succeed."""
 
 

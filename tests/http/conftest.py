@@ -1,14 +1,22 @@
 """The edge over a small service that answers with what it was asked, in process and over TCP."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
+from pymongo import MongoClient
 
 from fhir_server.http import serving
 from fhir_server.http.app import Application, create_app
@@ -115,3 +123,38 @@ async def port(app: Application, plain_settings: Settings) -> AsyncIterator[int]
     yield listener.getsockname()[1]
     server.should_exit = True
     await task
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A whole server in a process of its own.
+
+    Attributes:
+        url: Where it listens.
+        log: What it wrote to standard error.
+    """
+
+    url: str
+    log: Path
+
+
+@pytest.fixture(scope="module")
+def served(data_dir: Path, mongo_url: SecretStr, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`fhir-server serve` on the shared mongod, with a database of its own."""
+    log = tmp_path_factory.mktemp("served") / "stderr.log"
+    database = f"test_{uuid4().hex[:16]}"
+    settings = {"FHIR_DATA_DIR": str(data_dir), "FHIR_MONGO__DATABASE": database, "FHIR_MONGO__CACHE_GB": "0.25"}
+    command = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve", "--port", "0", "--json"]
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said, log.read_text()
+        yield Served(json.decode(said)["url"], log)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, log.read_text()[-4000:]
+    with MongoClient[dict[str, Any]](mongo_url.get_secret_value()) as client:
+        client.drop_database(database)
+        client.drop_database(f"{database}_audit")
