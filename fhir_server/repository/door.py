@@ -4,20 +4,17 @@ A repository is either free, each write then being a unit of its own that the st
 requests; or it is bound to a unit of work (`exclusively`), where writes gather in `Pending` until `flush`.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from time import monotonic
 from typing import Any, TypeVar
 
 from fhir_server.access.scope_filter import Letter, ScopeFilter
 from fhir_server.intake import Draft, Intake, custodian
-from fhir_server.model import instant, json, reference
-from fhir_server.model.errors import Conflict, FhirError, Forbidden, Gone, NotFound, PreconditionFailed, Unprocessable
+from fhir_server.model import instant, json
+from fhir_server.model.errors import Conflict, FhirError, Forbidden, Gone, NotFound, PreconditionFailed
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
@@ -25,6 +22,7 @@ from fhir_server.repository.locks import Turns
 from fhir_server.repository.pages import Pages, SearchPage
 from fhir_server.repository.past import HistoryPage, HistoryRequest
 from fhir_server.repository.pending import Key, Pending
+from fhir_server.repository.targets import Targets, patiently
 from fhir_server.repository.written import Written
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.match import matches
@@ -32,22 +30,12 @@ from fhir_server.search.parse import SearchRequest
 from fhir_server.settings import Record
 from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Store, Unit, Update, history_id
 from profiles.definitions.registry import Definitions
-from profiles.issue import Issue
 
 T = TypeVar("T")
 TRIES = 50
-PATIENCE = 5.0
-PAUSE = 0.01
 MILLISECOND = timedelta(milliseconds=1)
 SERVER_OWNED = ("rg", "f", "sl", "held", "va", "adv")
 """Envelope fields that stay with an instance over its versions."""
-
-
-class BeingDeleted(Conflict):
-    """A reference leads to what another request is deleting; whether it stays is not decided yet."""
-
-    def __init__(self, resource_type: str, resource_id: str) -> None:
-        super().__init__(f"{resource_type}/{resource_id}, which this refers to, is being deleted. Try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +113,7 @@ class Repository:
             self._note_created(resource_type, resource_id)
             return Written(_stored(resource_type, document), created=True, warnings=draft.warnings)
 
-        return await self._patiently(attempt)
+        return await (attempt() if self.pending else patiently(attempt))
 
     async def update(
         self, resource_type: str, resource_id: str, resource: dict[str, Any], version: int | None = None
@@ -195,19 +183,14 @@ class Repository:
                 self.pending.deleted.add((resource_type, resource_id))
                 return await self._bury(live)
             async with self.leaving([(resource_type, resource_id)]):
-                await self._refuse_referrer(resource_type, resource_id)
+                await self._targets.refuse_referrer(resource_type, resource_id)
                 return await self._bury(live)
 
         return await self._in_turn(resource_type, resource_id, attempt)
 
-    @asynccontextmanager
-    async def leaving(self, instances: Sequence[Key]) -> AsyncIterator[None]:
+    def leaving(self, instances: Sequence[Key]) -> AbstractAsyncContextManager[None]:
         """Keep others from referring to the instances, which are about to be deleted, while inside."""
-        if self.rules.references == "off" or not instances:
-            yield
-            return
-        async with self.store.leaving.mark(instances):
-            yield
+        return self._targets.leaving(instances)
 
     async def matches(self, resource_type: str, pairs: Pairs, most: int) -> list[Stored]:
         """Return at most `most` instances that fulfil a condition.
@@ -249,7 +232,7 @@ class Repository:
         await self.store.prepare(types)
 
         async def once() -> T:
-            async with self.turns.take(locks), self.store.clock.writing() as stamp:
+            async with self.store.clock.writing() as stamp:
 
                 async def attempt(unit: Unit) -> T:
                     if locks:
@@ -261,7 +244,7 @@ class Repository:
 
                 return await self.store.transact(attempt)
 
-        return await self._patiently(once)
+        return await patiently(once)
 
     async def expect(self, instances: Iterable[Key], places: Mapping[Key, str]) -> None:
         """Prepare for what a bundle is about to write.
@@ -291,10 +274,14 @@ class Repository:
         if not self.pending:
             return
         pending = self.pending
-        await self._require(pending.needed, pending.created)
+        await self._targets.require(pending.needed, pending.created, pending.places)
         await pending.unit.apply(pending.take())
         for resource_type, resource_id in sorted(pending.deleted):
-            await self._refuse_referrer(resource_type, resource_id)
+            await self._targets.refuse_referrer(resource_type, resource_id)
+
+    @property
+    def _targets(self) -> Targets:
+        return Targets(self.store, self.rules.references == "enforce", self._readable, self._session)
 
     @property
     def _session(self) -> Any:
@@ -330,7 +317,7 @@ class Repository:
             for _ in range(TRIES):
                 live = await self.store.current(resource_type, [resource_id], where)
                 try:
-                    return await self._patiently(partial(attempt, live.get(resource_id)))
+                    return await patiently(partial(attempt, live.get(resource_id)))
                 except (Stale, Exists):
                     continue
         raise Conflict(f"{resource_type}/{resource_id} is being changed by others all the time. Try again.")
@@ -349,17 +336,6 @@ class Repository:
             tombstone = _tombstone(live, moment, stamp.order)
             await self._commit([Delete(stored.resource_type, stored.id, live.document, tombstone)])
         return Stored(stored.resource_type, stored.id, stored.vid + 1, moment, b"", "DELETE", deleted=True)
-
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Run `attempt`; again while it refers to something whose deletion is not decided yet."""
-        deadline = monotonic() + PATIENCE
-        while True:
-            try:
-                return await attempt()
-            except BeingDeleted:
-                if self.pending or monotonic() > deadline:
-                    raise
-            await asyncio.sleep(PAUSE)
 
     async def _create_at(self, draft: Draft) -> Written:
         """Create an instance under an id that the client chose; its versions continue after a deletion."""
@@ -399,76 +375,16 @@ class Repository:
             self.pending.created.add((resource_type, resource_id))
 
     async def _require_targets(self, draft: Draft) -> None:
-        """Refuse a reference to an instance that is not there, or see to it that the unit of work does."""
-        if self.rules.references == "off" or not draft.references:
-            return
-        own = (draft.resource_type, draft.id)
-        needed = {key: key_text for key_text in draft.references if (key := _key(key_text)) != own}
+        """Refuse references that lead nowhere; in a unit of work that is looked at when all its writes are known."""
+        needed = dict.fromkeys(self._targets.of(draft), draft)
         if self.pending:
-            for key in needed:
-                self.pending.needed.setdefault(key, draft)
+            self.pending.needed |= needed
         else:
-            await self._require(dict.fromkeys(needed, draft), set())
-
-    async def _require(self, needed: Mapping[Key, Draft], created: AbstractSet[Key]) -> None:
-        asked = [key for key in needed if key not in created]
-        if not asked:
-            return
-        staying = self.store.leaving.staying()
-        there = await self.store.exists(asked, lambda each: self._readable(each) & staying, self._session)
-        missing = [key for key in asked if key not in there]
-        if missing:
-            leaving = await self.store.exists(missing, self._readable, self._session)
-            if leaving:
-                raise BeingDeleted(*min(leaving))
-            issues = [_missing(key, needed[key], self._place(needed[key])) for key in missing]
-            raise Unprocessable(f"{len(missing)} references lead nowhere.", issues=issues)
-
-    def _place(self, draft: Draft) -> str:
-        """Return the FHIRPath location of a draft: its type, or its entry in the bundle that brought it."""
-        places = self.pending.places if self.pending else {}
-        return places.get((draft.resource_type, draft.id), draft.resource_type)
-
-    async def _refuse_referrer(self, resource_type: str, resource_id: str) -> None:
-        if self.rules.references == "off":
-            return
-        itself = frozenset({(resource_type, resource_id)})
-        referrer = await self.store.referrers(resource_type, resource_id, itself, self._session)
-        if referrer:
-            seen = await self.store.exists([referrer], self._readable, self._session)
-            who = f"{referrer[0]}/{referrer[1]}" if seen else "another resource"
-            raise Conflict(
-                f"{resource_type}/{resource_id} cannot be deleted: {who} refers to it. Delete or change that first."
-            )
+            await self._targets.require(needed, frozenset(), {})
 
     def _envelope(self, draft: Draft) -> dict[str, Any]:
         keeper = custodian(draft, self.scope.facility or self.rules.facility, self.root)
         return {"rg": self.rules.zone, **({"f": keeper} if keeper else {})}
-
-
-def _key(text: str) -> Key:
-    resource_type, _, resource_id = text.partition("/")
-    return resource_type, resource_id
-
-
-def _missing(key: Key, draft: Draft, where: str) -> Issue:
-    target = f"{key[0]}/{key[1]}"
-    place = next(
-        (
-            f"{place}.reference"
-            for place, holder in reference.walk(draft.resource, where)
-            if holder["reference"].partition("/_history/")[0].endswith(target)
-        ),
-        where,
-    )
-    return Issue(
-        "error",
-        "not-found",
-        f"The reference leads to {target}, which is not here. Create it first, put it into the same transaction, or remove "
-        "the reference.",
-        place,
-        "reference-not-found",
-    )
 
 
 def _demand(version: int | None, live: Live | None, resource_type: str, resource_id: str) -> None:
