@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fhir_server.cli.config import consequences
-from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, settings_of
+from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, quiet_logs, settings_of
 from fhir_server.settings import Settings
 
 SAMPLE = 200
@@ -39,6 +39,7 @@ def doctor(*, data_dir: DataDir = None, check_all: Every = False, as_json: AsJso
     Reads and changes nothing. Exit code 1 when there is an error, 0 when there are only warnings.
     """
     settings = settings_of(data_dir)
+    quiet_logs()
     with expected_failures(), errors.status("Looking") if errors.is_terminal else errors:
         lines = asyncio.run(_examine(settings, check_all=check_all))
     wrong = [line for line in lines if line.level == "error"]

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from fhir_server.cli import sources
 from fhir_server.cli.ledger import Ledger
-from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, settings_of
+from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, quiet_logs, settings_of
 from fhir_server.cli.posting import Poster, Refusal, Tally, count
 from fhir_server.cli.sources import Portion, Source
 from fhir_server.settings import Settings
@@ -49,6 +49,7 @@ def load(
     Exit code 1 when something was refused.
     """
     settings = settings_of(data_dir)
+    quiet_logs()
     with expected_failures():
         tally, skipped = asyncio.run(_load(settings, paths, facility, jobs, again=again))
     if as_json:

@@ -64,6 +64,13 @@ def expected_failures() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+def quiet_logs() -> None:
+    """Log warnings and errors only, to stderr: stdout belongs to the command's answer."""
+    from fhir_server.http import logs
+
+    logs.configure("warning")
+
+
 def print_json(value: Any) -> None:
     """Write a value as indented JSON to stdout."""
     sys.stdout.write(json.pretty(json.encode(value)).decode() + "\n")

@@ -4,11 +4,13 @@ import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fhir_server.main import Service
 from fhir_server.model import json
 from fhir_server.model.request import FhirRequest, FhirResponse
+
+if TYPE_CHECKING:
+    from fhir_server.main import Service
 
 BASE = "http://127.0.0.1:8080/fhir"
 TRANSIENT = frozenset({409, 503})
@@ -79,7 +81,7 @@ class Poster:
         facility: Custodian of what is created, empty for the configured one.
     """
 
-    def __init__(self, service: Service, facility: str = "") -> None:
+    def __init__(self, service: "Service", facility: str = "") -> None:
         self._service = service
         self._facility = facility
 

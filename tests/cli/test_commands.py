@@ -1,0 +1,75 @@
+"""The commands beside `serve` and `load`: help, config, doctor, demo."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fhir_server.demo import country
+
+Run = Callable[..., Any]
+
+
+def test_help_lists_every_command_and_is_quick_about_it(command: Run) -> None:
+    shown = command("--help")
+    assert shown.code == 0
+    for name in ("serve", "load", "demo", "doctor", "config", "definitions"):
+        assert name in shown.out
+
+
+@pytest.mark.parametrize("name", ["serve", "load", "demo", "doctor", "config"])
+def test_every_command_takes_a_data_directory_and_speaks_json(command: Run, name: str) -> None:
+    shown = command(name, "--help")
+    assert shown.code == 0
+    assert "--data-dir" in shown.out
+    assert "--json" in shown.out
+
+
+def test_config_masks_secrets_and_says_where_values_come_from(command: Run) -> None:
+    url = "mongodb://app:hush@db.example/?replicaSet=rs0"
+    shown = command("config", FHIR_MONGO__URL=url, FHIR_SERVER__PORT="9999")
+    assert shown.code == 0
+    assert "hush" not in shown.out
+    assert "9999" in shown.out
+    assert "environment" in shown.out
+    told = command("config", "--json", FHIR_MONGO__URL=url)
+    assert told.json["settings"]["mongo"]["url"] == "**********"
+    assert any("TLS" in warning for warning in told.json["warnings"])
+    assert any("open" in warning for warning in told.json["warnings"])
+
+
+def test_a_wrong_setting_is_named_with_its_remedy(command: Run) -> None:
+    refused = command("config", FHIR_SERVER__PORT="many")
+    assert refused.code == 2
+    assert "server.port" in refused.err
+    misspelt = command("config", FHIR_SEVER__PORT="1")
+    assert misspelt.code == 2
+    assert "FHIR_SEVER__PORT" in misspelt.err
+
+
+def test_the_demo_loads_once_and_the_doctor_finds_it_healthy(command: Run) -> None:
+    first = command("demo", "--json")
+    assert first.code == 0, first.err
+    assert first.json["created"]["Patient"] == country.PATIENTS
+    assert first.json["refused"] == 0
+    again = command("demo")
+    assert again.code == 0
+    assert "there already" in again.out
+    examined = command("doctor", "--all", "--json")
+    assert examined.code == 0, examined.out
+    assert examined.json["healthy"] is True
+
+
+def test_the_demo_has_three_scales(command: Run) -> None:
+    refused = command("demo", "--scale", "7")
+    assert refused.code == 2
+    assert "1, 10, 100" in refused.err
+
+
+def test_the_doctor_names_what_stops_it(command: Run) -> None:
+    sick = command(
+        "doctor", "--json", FHIR_MONGO__URL="mongodb://127.0.0.1:1/?replicaSet=rs0&serverSelectionTimeoutMS=300"
+    )
+    assert sick.code == 1
+    assert sick.json["healthy"] is False
+    assert any(row["level"] == "error" and row["remedy"] for row in sick.json["findings"])

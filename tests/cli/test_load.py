@@ -1,0 +1,133 @@
+"""`fhir-server load`: what is stored, what is refused and why, and what a second run does."""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_server.model import json
+
+Json = dict[str, Any]
+
+
+def patient(name: str, **more: Any) -> Json:
+    return {"resourceType": "Patient", "id": name, **more}
+
+
+def observation(name: str, subject: str) -> Json:
+    code = {"text": "weight"}
+    return {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "code": code,
+        "subject": {"reference": subject},
+    }
+
+
+def bundle(kind: str, *resources: Json) -> bytes:
+    entries = [
+        {"resource": row, "request": {"method": "PUT", "url": f"{row['resourceType']}/{row['id']}"}}
+        for row in resources
+    ]
+    return json.encode({"resourceType": "Bundle", "type": kind, "entry": entries})
+
+
+def lines(*resources: Json) -> bytes:
+    return b"\n".join(json.encode(row) for row in resources) + b"\n"
+
+
+@pytest.fixture(scope="module")
+def loaded(command: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """Load a folder of every kind of file, one of which has two bad resources."""
+    folder = tmp_path_factory.mktemp("records")
+    (folder / "a-transaction.json").write_bytes(
+        bundle("transaction", patient("load-1"), observation("load-1-w", "Patient/load-1"))
+    )
+    (folder / "a-early.json").write_bytes(bundle("transaction", observation("load-early", "Patient/load-late")))
+    collection = json.decode(bundle("collection", patient("load-2"), observation("load-2-w", "urn:uuid:1")))
+    collection["entry"][0]["fullUrl"] = "urn:uuid:1"
+    (folder / "b-collection.json").write_bytes(json.encode(collection))
+    (folder / "c-single.json").write_bytes(json.encode(patient("load-3")))
+    (folder / "hospitalInformation1.json").write_bytes(
+        bundle("batch", {"resourceType": "Organization", "id": "load-clinic", "name": "Clinic"})
+    )
+    inner = folder / "bulk"
+    inner.mkdir()
+    (inner / "Patient.ndjson").write_bytes(
+        lines(patient("load-4"), patient("load-bad", gender="m"), patient("load-late")) + b"{broken\n"
+    )
+    (inner / "Observation.ndjson.gz").write_bytes(gzip.compress(lines(observation("load-4-w", "Patient/load-4"))))
+    (folder / "notes.txt").write_text("not to be loaded")
+    return folder, command("load", folder, "--json")
+
+
+def test_everything_that_can_be_stored_is(loaded: tuple[Path, Any]) -> None:
+    summary = loaded[1].json
+    assert summary["created"] == {"Observation": 4, "Organization": 1, "Patient": 5}
+    assert summary["stored"] == 10
+
+
+def test_what_is_refused_is_told_with_file_place_and_reason(loaded: tuple[Path, Any]) -> None:
+    summary = loaded[1].json
+    assert loaded[1].code == 1
+    assert summary["refused"] == 2
+    told = {row["first"].rsplit("/", 1)[-1]: row["reason"] for row in summary["reasons"]}
+    assert "'m'" in told["Patient.ndjson, line 2"]
+    assert "not valid JSON" in told["Patient.ndjson, line 4"]
+
+
+def test_a_second_run_sends_only_what_was_refused(loaded: tuple[Path, Any], command: Callable[..., Any]) -> None:
+    folder, _ = loaded
+    again = command("load", folder, "--json")
+    assert again.code == 1
+    assert again.json["stored"] == 0
+    assert again.json["files_skipped"] == 6
+    bad = folder / "bulk" / "Patient.ndjson"
+    bad.write_bytes(lines(patient("load-5")))
+    mended = command("load", folder, "--json")
+    assert (mended.code, mended.json["created"], mended.json["refused"]) == (0, {"Patient": 1}, 0)
+
+
+def test_the_facility_must_be_there(command: Callable[..., Any], loaded: tuple[Path, Any]) -> None:
+    single = loaded[0] / "c-single.json"
+    refused = command("load", single, "--facility", "nowhere")
+    assert refused.code == 2
+    assert "Organization/nowhere is not there" in refused.err
+    kept = command("load", single, "--facility", "load-clinic", "--json")
+    assert (kept.code, kept.json["updated"]) == (0, {"Patient": 1})
+
+
+def test_an_archive_is_loaded_like_a_folder(command: Callable[..., Any], tmp_path: Path) -> None:
+    archive = tmp_path / "records.tar.xz"
+    content = bundle("transaction", patient("load-archived"))
+    with tarfile.open(archive, "w:xz") as tar:
+        member = tarfile.TarInfo("../outside/one.json")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    first = command("load", archive, "--json")
+    assert (first.code, first.json["created"]) == (0, {"Patient": 1})
+    assert not (tmp_path.parent / "outside").exists()
+    assert command("load", archive, "--json").json["files_skipped"] == 1
+
+
+def test_a_path_without_data_is_an_error(command: Callable[..., Any], tmp_path: Path) -> None:
+    nothing = command("load", tmp_path)
+    assert nothing.code == 2
+    assert "holds nothing to load" in nothing.err
+    missing = command("load", tmp_path / "missing")
+    assert missing.code == 2
+    assert "is not there" in missing.err
+
+
+def test_the_table_names_types_and_reasons(command: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "x.ndjson").write_bytes(lines(patient("load-table"), observation("load-table-w", "Patient/nobody")))
+    shown = command("load", tmp_path)
+    assert shown.code == 1
+    assert "1 resources stored" in shown.out
+    assert "1 refused" in shown.out
+    assert "Patient/nobody" in shown.out
