@@ -59,20 +59,18 @@ class Collections:
 
     async def ensure(self, resource_types: Iterable[str]) -> None:
         """Create what is missing: collections and indexes of these types."""
-        missing = [each for each in resource_types if each not in self._ready]
+        missing = set(resource_types) - self._ready
         if not missing:
             return
         async with self._turn:
-            for resource_type in missing:
-                if resource_type in self._ready:
-                    continue
-                try:
-                    await self._create(resource_type, self._indexes_of(resource_type))
-                    await self._create(history(resource_type), HISTORY_INDEXES)
-                except PyMongoError as error:
-                    raise failures.expected(error) from error
-                self._ready.add(resource_type)
-                self._present.add(resource_type)
+            missing -= self._ready
+            try:
+                await asyncio.gather(*(self._create(name, self._indexes_of(name)) for name in missing))
+                await asyncio.gather(*(self._create(history(name), HISTORY_INDEXES) for name in missing))
+            except PyMongoError as error:
+                raise failures.expected(error) from error
+            self._ready |= missing
+            self._present |= missing
 
     async def settled(self) -> None:
         """Return when this process is not creating anything.

@@ -4,7 +4,7 @@
 requests, which is what makes a shared transaction cheap.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -54,7 +54,7 @@ class Operations:
 
     __slots__ = ("deletions", "earliest", "inserts", "keys", "replacements", "size", "unused")
 
-    def __init__(self, changes: Iterable[Change] = ()) -> None:
+    def __init__(self) -> None:
         self.inserts: dict[Namespace, list[RawBSONDocument]] = {}
         self.replacements: dict[str, list[dict[str, Any]]] = {}
         self.deletions: dict[str, list[dict[str, Any]]] = {}
@@ -62,8 +62,6 @@ class Operations:
         self.keys: set[Key] = set()
         self.size = 0
         self.earliest: datetime | None = None
-        for change in changes:
-            _ADD[type(change)](self, change)
 
     @property
     def sole_insert(self) -> str:
@@ -77,6 +75,15 @@ class Operations:
     def types(self) -> set[str]:
         """The resource types that change."""
         return {resource_type for resource_type, _ in self.keys}
+
+    def add(self, change: Change) -> None:
+        """Add what a change writes, encoded.
+
+        Raises:
+            Unprocessable: A document has a value that cannot be stored.
+            TooLarge: A document is above 16 MB.
+        """
+        _ADD[type(change)](self, change)
 
     def join(self, other: "Operations") -> None:
         """Take over what another one is to write."""

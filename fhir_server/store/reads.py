@@ -13,7 +13,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 
 from fhir_server.model.query import Where
 from fhir_server.store import failures
-from fhir_server.store.codecs import ENVELOPE, RAW
+from fhir_server.store.codecs import ENVELOPE, RAW, encode
 from fhir_server.store.documents import BODY
 from fhir_server.store.grouping import Grouped
 
@@ -22,6 +22,7 @@ Found = Mapping[str, Doc]
 
 MOST_ASKS = 256
 MOST_IDS = 1000
+MOST_IDS_OF_ONE = 100  # who asks for more has a find of its own
 MOST_LANES = 1000
 WIDTH = 1
 
@@ -48,7 +49,7 @@ class Reads:
 
     def __init__(self, database: AsyncDatabase[Any]) -> None:
         self._database = database
-        self._lanes: dict[tuple[str, str, int], Grouped[Sequence[str], Found]] = {}
+        self._lanes: dict[tuple[str, str, bytes], Grouped[Sequence[str], Found]] = {}
 
     async def one(self, shape: str, resource_type: str, resource_id: str, where: Where) -> Doc | None:
         """Return the live document in that shape, or `None`; grouped with what others ask."""
@@ -68,7 +69,7 @@ class Reads:
         """Return the live documents by id, of those that are there; grouped unless there is a session or many ids."""
         if where.kind == "nothing" or not ids:
             return {}
-        if session is None and len(ids) <= MOST_IDS // 2:
+        if session is None and len(ids) <= MOST_IDS_OF_ONE:
             found = await self._lane(shape, resource_type, where).ask(tuple(ids))
             return {one: found[one] for one in ids if one in found}
         wanted, documents = list(ids), {}
@@ -86,8 +87,7 @@ class Reads:
             await lane.close()
 
     def _lane(self, shape: str, resource_type: str, where: Where) -> Grouped[Sequence[str], Found]:
-        # Filters are compiled once a grant, so identity is as good as equality here and costs nothing.
-        key = (shape, resource_type, id(where.clause) if where.kind == "clause" else 0)
+        key = (shape, resource_type, bytes(encode(where.clause).raw) if where.kind == "clause" else b"")
         lane = self._lanes.get(key)
         if lane is None:
             if len(self._lanes) > MOST_LANES:
