@@ -103,7 +103,8 @@ def _plain(value: Any) -> Any:
 
 def _fingerprint(request: Paged) -> bytes:
     """Return a digest of what is searched and how it is sorted."""
-    pairs = [(name, value) for name, value in request.applied if name.partition(":")[0] not in SHAPING]
+    kept = [(name, value) for name, value in request.applied if name.partition(":")[0] not in SHAPING]
+    pairs = sorted(kept, key=lambda pair: pair[0])
     return hashlib.sha256(msgspec.msgpack.encode((request.resource_type, pairs))).digest()[:PRINT]
 
 

@@ -12,8 +12,12 @@ from typing import Any
 
 from fhir_server.search.params import Param
 from fhir_server.search.types.date import UPDATED
+from fhir_server.search.types.reference import LOGICAL
 
 TIE = "o"
+# Stand for escaped characters while a token is taken apart; no FHIR text holds them.
+_BACKSLASH, _BAR = "\x01", "\x02"
+
 RANGES = frozenset({"date", "number", "quantity"})
 
 Clause = Mapping[str, Any]
@@ -186,7 +190,22 @@ def _values(param: Param) -> Any:
         entries: Any = {"$cond": [{"$isArray": path}, path, {"$cond": [{"$lte": [path, None]}, only, path_or_none]}]}
     else:
         entries = {"$cond": [{"$isArray": path}, path, {"$cond": [{"$lte": [path, None]}, [], [path]]}]}
-    held = {"$filter": {"input": entries, "cond": {"$ne": ["$$this", ""]}}}
-    if param.type != "token":
-        return held
-    return {"$map": {"input": held, "in": {"$arrayElemAt": [{"$split": ["$$this", "|"]}, 0]}}}
+    # Neither the empty entry nor a logical reference (`#…`).
+    searchable = {"$not": [{"$in": [{"$substrCP": ["$$this", 0, 1]}, ["", LOGICAL]]}]}
+    held = {"$filter": {"input": entries, "cond": searchable if param.type == "reference" else {"$ne": ["$$this", ""]}}}
+    keys = {"string": _before("$$this", "\n"), "token": _code("$$this")}
+    return {"$map": {"input": held, "in": keys[param.type]}} if param.type in keys else held
+
+
+def _before(text: Any, separator: str) -> Any:
+    return {"$arrayElemAt": [{"$split": [text, separator]}, 0]}
+
+
+def _code(entry: str) -> Any:
+    """Return the expression for the code of a token entry, without the escapes that keep its bars from its system's."""
+    held = _replaced(_replaced(entry, "\\\\", _BACKSLASH), "\\|", _BAR)
+    return _replaced(_replaced(_before(held, "|"), _BAR, "|"), _BACKSLASH, "\\")
+
+
+def _replaced(text: Any, find: str, replacement: str) -> Any:
+    return {"$replaceAll": {"input": text, "find": find, "replacement": replacement}}

@@ -89,6 +89,15 @@ def test_the_size_of_a_page_and_its_form_may_change_on_the_way() -> None:
     assert decode(carrying(token, other), KEY, 1) == Cursor((1,))
 
 
+def test_the_order_of_parameters_is_free_but_not_that_of_sort_keys() -> None:
+    search = SearchRequest("Patient", applied=(("name", "ann"), ("gender", "male"), ("_sort", "a"), ("_sort", "b")))
+    token = encode(Cursor((1,)), search, KEY)
+    pairs = search.applied
+    assert decode(carrying(token, SearchRequest("Patient", applied=(*pairs[1:], pairs[0]))), KEY, 1)
+    with pytest.raises(InvalidParameter):
+        decode(carrying(token, SearchRequest("Patient", applied=(pairs[0], pairs[1], pairs[3], pairs[2]))), KEY, 1)
+
+
 def test_a_token_expires() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     token = encode(Cursor((1,)), SEARCH, KEY, now)

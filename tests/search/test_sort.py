@@ -82,11 +82,30 @@ async def test_any_parameter_can_be_sorted_by(shelf: Shelf, sort: str, expected:
         observation(1, valueQuantity={"value": 10.5}, subject={"reference": "Patient/b"}, code=code("8302-2")),
         observation(2, valueQuantity={"value": 9}, subject={"reference": "Patient/c"}, code=code("8302")),
         observation(3, subject={"reference": "Group/x"}, component=[{"code": code("8302-0")}, {"code": code("9")}]),
-        observation(4, performer=[{"reference": "Patient/a"}], code=code("8302-20")),
+        observation(4, performer=[{"reference": "Patient/a", "identifier": {"value": "z"}}], code=code("8302-20")),
     )
     assert await shelf.ids("Observation", f"_sort={sort}") == expected.split()
     pages = await shelf.walk("Observation", f"_sort={sort}&_count=1")
     assert pages == [[one] for one in expected.split()]
+
+
+async def test_texts_and_codes_are_equal_for_the_next_key_where_they_are_equal_in_search(shelf: Shelf) -> None:
+    def value_set(number: int, title: str, code: str) -> dict[str, Any]:
+        return {
+            "resourceType": "ValueSet",
+            "id": f"v{number}",
+            "title": title,
+            "identifier": [{"value": code, "system": "u"}],
+        }
+
+    await shelf.put(
+        value_set(1, "MÜLLER", "a|b"),
+        value_set(2, "muller", "a|c"),
+        value_set(3, "Müller", "a\\"),
+        value_set(4, "müller", "a"),
+    )
+    assert await shelf.ids("ValueSet", "_sort=title,-_id") == ["v4", "v3", "v2", "v1"]
+    assert await shelf.ids("ValueSet", "_sort=identifier") == ["v4", "v3", "v1", "v2"]
 
 
 async def test_the_usual_orders_come_from_an_index_from_any_page_on(shelf: Shelf) -> None:

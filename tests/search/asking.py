@@ -1,0 +1,126 @@
+"""Generated searches: criteria whose values are taken from stored resources or lie near them, so that they meet some."""
+
+from random import Random
+from typing import Any
+
+from tests.search import oracle
+from tests.search.oracle import PARAMETERS, Resource, elements, parameters
+
+Pairs = list[tuple[str, str]]
+
+PREFIXES = ("", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
+MODIFIERS = {
+    "string": ("", "", "exact", "contains"),
+    "token": ("", "", "", "not"),
+    "code": ("", "", "not"),
+    "uri": ("", "below", "above"),
+}
+
+
+def search(chance: Random, resource_type: str, pool: list[Resource]) -> Pairs:
+    """Return the pairs of one search of a type."""
+    pairs = [_criterion(chance, resource_type, pool) for _ in range(chance.choice([1, 1, 1, 2, 2, 3]))]
+    if chance.random() < 0.6:
+        keys = chance.sample(
+            [code for code in parameters(resource_type) if code != "_profile"], chance.choice([1, 1, 2])
+        )
+        pairs.append(("_sort", ",".join(chance.choice(["", "-"]) + one for one in keys)))
+    return pairs
+
+
+def _criterion(chance: Random, resource_type: str, pool: list[Resource]) -> tuple[str, str]:
+    known = parameters(resource_type)
+    code = chance.choice([*known, *PARAMETERS[resource_type], *PARAMETERS[resource_type]])
+    kind, paths = known[code]
+    found = [value for resource in chance.sample(pool, min(30, len(pool))) for value in elements(resource, paths)]
+    if chance.random() < 0.08 or not found:
+        return f"{code}:missing", chance.choice(["true", "false"])
+    name, _, system = kind.partition(" ")
+    if name == "reference" and chance.random() < 0.2:
+        target, _, identity = str(chance.choice(found).get("reference", "Patient/nobody")).partition("/")
+        return f"{code}:{target}", identity
+    modifier = chance.choice(MODIFIERS.get(name, ("",)))
+    texts = [TEXTS[name](chance, chance.choice(found), modifier, system) for _ in range(chance.choice([1, 1, 1, 2, 3]))]
+    return f"{code}:{modifier}" if modifier else code, ",".join(filter(None, texts)) or "x"
+
+
+def _escaped(text: str) -> str:
+    for special in "\\,|$":
+        text = text.replace(special, f"\\{special}")
+    return text
+
+
+def _string(chance: Random, value: Any, modifier: str, system: str) -> str:
+    text: str = chance.choice([value] if isinstance(value, str) else [one for one in oracle.texts(value) if one])
+    if modifier == "exact":
+        return _escaped(chance.choice([text, text, text.lower()]))
+    start = chance.randrange(len(text)) if modifier == "contains" else 0
+    part = text[start : start + chance.randrange(1, 8)].strip() or text
+    return _escaped(chance.choice([part, part.upper(), part.lower(), oracle.fold(part) or part]))
+
+
+def _token(chance: Random, value: Any, modifier: str, system: str) -> str:
+    coded = chance.choice(value.get("coding", [value]))
+    code, of = _escaped(coded.get("code", coded.get("value", "x"))), _escaped(coded.get("system", ""))
+    of_any = f"{of}|" if of else code
+    return chance.choice([code, f"{of}|{code}", f"{of}|{code}", f"|{code}", of_any, f"urn:none|{code}"])
+
+
+def _code(chance: Random, value: Any, modifier: str, system: str) -> str:
+    code = str(value).lower() if isinstance(value, bool) else str(value)
+    return chance.choice([code, code, *([f"{system}|{code}", f"{system}|", f"urn:none|{code}"] if system else [])])
+
+
+def _reference(chance: Random, value: Any, modifier: str, system: str) -> str:
+    target = str(value.get("reference", "Patient/nobody"))
+    return chance.choice([target, target, target.partition("/")[2] or target])
+
+
+def _date(chance: Random, value: Any, modifier: str, system: str) -> str:
+    text = str(value)
+    if isinstance(value, dict):
+        stated = [value.get("start"), value.get("end"), *value.get("event", [])]
+        text = chance.choice([one for one in stated if one] or ["2015-06-01"])
+    if chance.random() < 0.2:
+        text = f"{chance.randrange(1950, 2021)}-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}"
+    forms = [text[:length] for length in (4, 7, 10) if length <= len(text)]
+    if len(text) > 19:
+        forms += [text, text]
+        if text[19] in "Z+-":
+            forms.append(text[:16] + text[19:])
+    return chance.choice(PREFIXES) + chance.choice(forms)
+
+
+def _number(chance: Random, value: Any, modifier: str, system: str) -> str:
+    stated = chance.choice([value["low"]["value"], value["high"]["value"]]) if isinstance(value, dict) else value
+    near = float(stated) + chance.choice([0, 0, 0, 0.05, -0.5, 1])
+    forms = [str(stated), f"{near:.0f}", f"{near:.1f}", f"{near:.2f}", f"{near:.2e}", f"{near:.0e}"]
+    return chance.choice(PREFIXES) + chance.choice(forms)
+
+
+def _quantity(chance: Random, value: Any, modifier: str, system: str) -> str:
+    number = _number(chance, value.get("value", 1), modifier, system)
+    unit = _escaped(value.get("code", value.get("unit", "")))
+    full = f"{number}|{_escaped(value.get('system', ''))}|{unit}"
+    return chance.choice([number, full, full, f"{number}||{_escaped(value.get('unit', 'mg'))}", f"{number}||none"])
+
+
+def _uri(chance: Random, value: Any, modifier: str, system: str) -> str:
+    path = str(value).partition("://")[2] or "acme.org"
+    if modifier == "above":
+        return f"http://{path}/more/1"
+    return f"http://{path[: chance.randrange(3, 40)]}" if modifier == "below" else str(value)
+
+
+def _canonical(chance: Random, value: Any, modifier: str, system: str) -> str:
+    return chance.choice([str(value), str(value).partition("|")[0]])
+
+
+def _contact(chance: Random, value: Any, modifier: str, system: str) -> str:
+    return _escaped(value["value"])
+
+
+TEXTS = {
+    "string": _string, "token": _token, "code": _code, "contact": _contact, "reference": _reference, "uri": _uri,
+    "canonical": _canonical, "date": _date, "instant": _date, "number": _number, "quantity": _quantity,
+}  # fmt: skip

@@ -1,0 +1,123 @@
+"""Resources of the kinds that Synthea never writes: partial dates, ranges, accents, escapes, versions of a canonical."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+Resource = dict[str, Any]
+
+DATES = (
+    "2019",
+    "2020-02",
+    "2020-02-29",
+    "2020-02-29T23:30:00-02:00",
+    "2020-03-01T00:00:00Z",
+    "2020-03-01T00:00:00.250Z",
+)
+NAMES = ("Müller", "Łukasz", "MULLER", "Mullen", "O'Hara", "van  der Berg", "Ångström", "angst, rom", "a|b")
+URLS = ("http://acme.org/fhir/ValueSet/1", "http://acme.org/fhir/ValueSet/12", "http://acme.org/fhir", "urn:oid:1.2.3")
+PROFILES = ("http://x/p|1", "http://x/p|2", "http://x/p", "http://x/q")
+PLANS = ("http://x/plan|1", "http://x/plan", "http://x/other|2")
+PEOPLE = 12
+
+
+def bundle(chance: Random) -> dict[str, Any]:
+    """Return a transaction that creates them."""
+    rows = [*_patients(chance), *_risks(chance), *_observations(chance), *_value_sets(chance), *_plans(chance)]
+    entry = [
+        {"fullUrl": f"urn:uuid:p{number}", "resource": row, "request": {"method": "POST", "url": row["resourceType"]}}
+        for number, row in enumerate(rows)
+    ]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entry}
+
+
+def _somebody(chance: Random) -> Resource:
+    return {"reference": f"urn:uuid:p{chance.randrange(PEOPLE)}"}
+
+
+def _patients(chance: Random) -> Iterator[Resource]:
+    for number in range(PEOPLE):
+        yield {
+            "resourceType": "Patient",
+            "name": [{"family": chance.choice(NAMES), "given": chance.sample(NAMES, 2)}],
+            **({"birthDate": chance.choice(DATES[:3])} if number % 3 else {}),
+            **({"gender": chance.choice(["male", "female", "other"])} if number % 4 else {}),
+            "identifier": [
+                {"value": chance.choice(["1", "a|b", "x,y"])},
+                {"system": "urn:sys", "value": str(number)},
+            ],
+        }
+
+
+def _risks(chance: Random) -> Iterator[Resource]:
+    percent = {"unit": "%", "code": "%", "system": "http://unitsofmeasure.org"}
+    for number in range(30):
+        start, end = sorted(chance.sample(DATES[:3], 2))
+        low = chance.choice([0, 10, 20])
+        first: Resource = {"probabilityDecimal": chance.choice([0, 0.1, 0.15, 0.149, 0.2, 0.25, 1, 50, 99.5])}
+        if number % 5 == 0:
+            high = {"value": low + chance.choice([0, 5, 30]), **percent}
+            first = {"probabilityRange": {"low": {"value": low, **percent}, "high": high}}
+        yield {
+            "resourceType": "RiskAssessment",
+            "status": "final",
+            "subject": _somebody(chance),
+            "prediction": [first, *([{"probabilityDecimal": 0.3}] if number % 7 == 0 else [])],
+            **({"method": {"coding": [{"code": chance.choice("ab")}, {"system": "urn:m", "code": "c"}]}} if number % 2 else {}),
+            **({"occurrencePeriod": {"start": start, "end": end}} if number % 2 else {"occurrenceDateTime": chance.choice(DATES)}),
+        }  # fmt: skip
+
+
+def _observations(chance: Random) -> Iterator[Resource]:
+    for number in range(40):
+        effective: Resource = {"effectiveTiming": {"event": chance.sample(DATES, 2)}}
+        if number % 3:
+            effective = {"effectiveDateTime": chance.choice(DATES)}
+        elif number % 2:
+            effective = {"effectivePeriod": {chance.choice(["start", "end"]): chance.choice(DATES)}}
+        value: Resource = {"valueString": chance.choice(NAMES)}
+        if number % 2:
+            amount = chance.choice([5, 5.4, 5.44, 5.45, 5.5, -1, 100, 0.001])
+            value = {"valueQuantity": {"value": amount, "unit": chance.choice(["mg", "g"])}}
+        yield {
+            "resourceType": "Observation",
+            "status": chance.choice(["final", "amended", "entered-in-error"]),
+            "code": {
+                "coding": [{"system": chance.choice(["urn:a", "urn:b"]), "code": chance.choice(["1", "1-2", "a|b"])}],
+                "text": "x",
+            },
+            **({"subject": _somebody(chance)} if number % 4 else {}),
+            **({"performer": [_somebody(chance), {"display": "somebody"}]} if number % 3 else {}),
+            **effective,
+            **value,
+            "identifier": [{"system": "urn:obs", "value": f"{number}"}],
+            "meta": {
+                "profile": chance.sample(PROFILES, 2),
+                "tag": [{"system": "urn:t", "code": chance.choice("ab")}],
+                "security": [{"code": "R"}],
+            },
+        }
+
+
+def _value_sets(chance: Random) -> Iterator[Resource]:
+    for number in range(12):
+        yield {
+            "resourceType": "ValueSet",
+            "url": chance.choice(URLS),
+            "version": f"{number}",
+            "status": "active",
+            "name": chance.choice(["Alpha", "alphabet", "Beta"]),
+            **({"title": chance.choice(NAMES)} if number % 2 else {}),
+            "date": chance.choice(DATES),
+        }
+
+
+def _plans(chance: Random) -> Iterator[Resource]:
+    for number in range(8):
+        yield {
+            "resourceType": "CarePlan",
+            "status": "active",
+            "intent": "plan",
+            "subject": {"reference": f"urn:uuid:p{number}"},
+            "instantiatesCanonical": chance.sample(PLANS, 2),
+        }
