@@ -82,7 +82,7 @@ class Clock:
     async def open(self) -> None:
         """Make this process's row, learn the database's time, and clear the rows of processes that are gone."""
         await self._publish(None, self._writers)
-        await self._clear_dead()
+        await self.clear_dead()
 
     async def close(self) -> None:
         """Withdraw this process's row."""
@@ -162,6 +162,18 @@ class Clock:
             raise failures.expected(error) from error
         return busy is None
 
+    async def clear_dead(self) -> None:
+        """Remove rows of processes that cannot write any more, so that they do not hold the horizon back."""
+        now = self.now()
+        gone = [
+            row["_id"]
+            async for row in self._writers.find({"host": self._host, "at": {"$lt": now - DEAD_AFTER}}, {"pid": 1})
+            if not _runs(row["pid"])
+        ]
+        await self._writers.delete_many(
+            {"$or": [{"_id": {"$in": gone}}, {"at": {"$lt": now - ABANDONED_AFTER}, "floor": None}]}
+        )
+
     async def enter(self) -> tuple[Stamp, int]:
         """Return a stamp and the ticket of its hold (see `writing`)."""
         if not (self._registered and time.monotonic() - self._heard < RENEW_AFTER):
@@ -219,8 +231,13 @@ class Clock:
         """Move the floor while there are writes; withdraw it when there are none for a while."""
         # Losing a moved floor in a failover leaves the older one, which is safe; so one node's word is enough.
         writers = self._writers.with_options(write_concern=WriteConcern(1))
+        cleared = time.monotonic()
         while True:
             await asyncio.sleep(HEARTBEAT)
+            if time.monotonic() - cleared > DEAD_AFTER.total_seconds():
+                cleared = time.monotonic()
+                with contextlib.suppress(PyMongoError):
+                    await self.clear_dead()
             async with self._turn:
                 idle = not self._held and time.monotonic() - self._used > IDLE_AFTER
                 floor = min([self._next(), *self._held.values()])
@@ -253,18 +270,6 @@ class Clock:
         """Keep what the database said, against the time of hearing it: an estimate that is never ahead."""
         heard = time.monotonic() * 1000
         self._offsets.append((told - EPOCH) / MILLISECOND - heard)
-
-    async def _clear_dead(self) -> None:
-        """Remove rows of processes that cannot write any more, so that they do not hold the horizon back."""
-        now = self.now()
-        gone = [
-            row["_id"]
-            async for row in self._writers.find({"host": self._host, "at": {"$lt": now - DEAD_AFTER}}, {"pid": 1})
-            if not _runs(row["pid"])
-        ]
-        await self._writers.delete_many(
-            {"$or": [{"_id": {"$in": gone}}, {"at": {"$lt": now - ABANDONED_AFTER}, "floor": None}]}
-        )
 
 
 class _Writing(AbstractAsyncContextManager[Stamp]):

@@ -6,6 +6,7 @@ before the mark was there (the clock knows them), and only then looks for refere
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -26,6 +27,7 @@ VALID = timedelta(seconds=30)
 COARSE = 10  # seconds; readers with the same filter share a round trip, so the filter must not change with every read
 PATIENCE = 10.0
 PAUSE = 0.002
+CLEARING = 1.0
 
 Instance = tuple[str, str]
 
@@ -72,9 +74,15 @@ class Leaving:
             raise failures.expected(error) from error
 
     async def _settled(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+        began = time.monotonic()
+        cleared = began
         moment = self._clock.now()
         while not await self._clock.quiet_before(moment):
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > began + PATIENCE:
                 raise Conflict("Writes that may refer to this resource take too long. Try the deletion again.")
+            if now > cleared + CLEARING:
+                cleared = now
+                with contextlib.suppress(PyMongoError):
+                    await self._clock.clear_dead()  # the writes may be those of a process that was killed
             await asyncio.sleep(PAUSE)
