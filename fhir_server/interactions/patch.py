@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import jsonpatch
-import jsonpointer
-
 from fhir_server.context import Context
 from fhir_server.interactions import conditional, representation
-from fhir_server.model import json
-from fhir_server.model.errors import BadRequest, NotFound, Unprocessable, UnsupportedMedia
+from fhir_server.model import json, json_patch
+from fhir_server.model.errors import NotFound, Unprocessable, UnsupportedMedia
 from fhir_server.model.request import FhirResponse
 
 JSON_PATCH = "application/json-patch+json"
@@ -47,16 +44,10 @@ async def conditional_patch(ctx: Context) -> FhirResponse:
 class Change:
     """A JSON Patch that was read and can be applied to any version."""
 
-    __slots__ = ("_patch",)
+    __slots__ = ("_operations",)
 
-    def __init__(self, operations: list[Any]) -> None:
-        for index, operation in enumerate(operations):
-            if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-                raise BadRequest(f"Operation {index} of the patch needs a string 'op' and a string 'path' (RFC 6902).")
-        try:
-            self._patch = jsonpatch.JsonPatch(operations)
-        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as error:
-            raise BadRequest(f"The body is not a JSON Patch (RFC 6902): {str(error)[:200]}") from None
+    def __init__(self, rows: list[Any]) -> None:
+        self._operations = json_patch.read(rows)
 
     def apply(self, resource: dict[str, Any]) -> dict[str, Any]:
         """Return the changed resource.
@@ -64,22 +55,12 @@ class Change:
         Raises:
             Unprocessable: A `test` fails, a path leads nowhere, or what remains is no resource of the same identity.
         """
-        try:
-            changed: dict[str, Any] = self._patch.apply(resource)
-        except jsonpatch.JsonPatchTestFailed:
-            raise Unprocessable("A test operation of the patch fails on the current version. Read it again.") from None
-        except (
-            jsonpatch.JsonPatchException,
-            jsonpointer.JsonPointerException,
-            TypeError,
-            KeyError,
-            ValueError,
-        ) as error:
-            raise Unprocessable(f"The patch does not fit the current version: {str(error)[:200]}") from None
-        for name in ("resourceType", "id"):
-            if not isinstance(changed, dict) or changed.get(name) != resource[name]:
+        identity = {name: resource[name] for name in ("resourceType", "id")}
+        changed = json_patch.apply(self._operations, resource)
+        for name, value in identity.items():
+            if not isinstance(changed, dict) or changed.get(name) != value:
                 raise Unprocessable(f"A patch must not change {name}.", expression=name)
-        return changed
+        return dict(changed)
 
 
 def _change(ctx: Context) -> Change:
