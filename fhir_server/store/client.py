@@ -15,6 +15,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from fhir_server.settings import Settings
+from fhir_server.store import processes
 
 Document = dict[str, Any]
 
@@ -22,7 +23,6 @@ OLDEST = (6, 0)
 """First MongoDB version with everything the store uses (pre-images, clustered transactions, `$$NOW` in updates)."""
 
 PREFERRED: Mapping[str, Any] = {
-    "appname": "aquifer",
     "serverSelectionTimeoutMS": 5_000,
     "connectTimeoutMS": 5_000,
     "socketTimeoutMS": 120_000,
@@ -64,7 +64,7 @@ def connect(url: SecretStr, settings: Settings) -> AsyncMongoClient[Document]:
     """
     text = url.get_secret_value()
     stated = {name.lower() for name, _ in parse_qsl(urlsplit(text).query, keep_blank_values=True)}
-    preferred = {**PREFERRED, "maxPoolSize": settings.mongo.pool}
+    preferred = {**PREFERRED, "appname": processes.name(), "maxPoolSize": settings.mongo.pool}
     if ".sock" not in text and importlib.util.find_spec("zstandard"):
         preferred["compressors"] = "zstd"
     options = {name: value for name, value in preferred.items() if name.lower() not in stated}

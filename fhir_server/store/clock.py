@@ -10,14 +10,12 @@ import asyncio
 import contextlib
 import os
 import secrets
-import socket
 import sys
 import time
 from collections import deque
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -25,7 +23,7 @@ from pymongo import WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
-from fhir_server.store import failures
+from fhir_server.store import failures, processes
 from fhir_server.store.codecs import ENVELOPE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,7 +35,7 @@ SAMPLES = 8
 RENEW_AFTER = 30.0  # a floor published longer ago is not relied upon by a new write
 LAPSED_AFTER = 60.0  # nor by one that waits to be sent: transactions live 60 s, and readers forget a row after 90 s
 FORGOTTEN_AFTER = timedelta(seconds=90)
-DEAD_AFTER = timedelta(seconds=5)
+DEAD_AFTER = timedelta(seconds=1)
 ABANDONED_AFTER = timedelta(days=1)
 
 # An order is milliseconds << 20 | counter << 8 | a random number of the process: 4,096 a millisecond before it runs
@@ -65,7 +63,7 @@ class Clock:
         self._database = database
         self._writers = database.get_collection("writers", write_concern=WriteConcern("majority", j=True))
         self._id = secrets.token_hex(8)
-        self._host = _host()
+        self._host = processes.host()
         self._offsets: deque[float] = deque(maxlen=SAMPLES)
         self._latest = 0  # stamp given, in milliseconds since 1970
         self._closed = 0  # horizon declared
@@ -163,15 +161,14 @@ class Clock:
         return busy is None
 
     async def clear_dead(self) -> None:
-        """Remove rows of processes that cannot write any more, so that they do not hold the horizon back."""
+        """Remove processes of this machine that are gone, so that they hold neither the horizon nor documents back."""
         now = self.now()
-        gone = [
-            row["_id"]
-            async for row in self._writers.find({"host": self._host, "at": {"$lt": now - DEAD_AFTER}}, {"pid": 1})
-            if not _runs(row["pid"])
-        ]
+        silent = self._writers.find({"host": self._host, "at": {"$lt": now - DEAD_AFTER}}, {"pid": 1})
+        gone = {row["_id"]: row["pid"] async for row in silent if not processes.runs(row["pid"])}
+        if gone:
+            await processes.end_sessions(self._database.client, gone.values())
         await self._writers.delete_many(
-            {"$or": [{"_id": {"$in": gone}}, {"at": {"$lt": now - ABANDONED_AFTER}, "floor": None}]}
+            {"$or": [{"_id": {"$in": list(gone)}}, {"at": {"$lt": now - ABANDONED_AFTER}, "floor": None}]}
         )
 
     async def enter(self) -> tuple[Stamp, int]:
@@ -293,20 +290,3 @@ class _Writing(AbstractAsyncContextManager[Stamp]):
 
 def _moment(milliseconds: int) -> datetime:
     return EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def _host() -> str:
-    """Return a name for the set of processes whose ids can be told apart: host, and container where there are some."""
-    space = Path("/proc/self/ns/pid")
-    return f"{socket.gethostname()} {space.readlink() if space.is_symlink() else ''}".rstrip()
-
-
-def _runs(pid: int) -> bool:
-    """Return whether a process of this host is there."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
