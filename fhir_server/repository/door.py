@@ -170,9 +170,14 @@ class Repository:
         """Delete an instance; return the deletion, or `None` where there was nothing to delete.
 
         Raises:
-            Conflict: Another resource refers to it.
+            Conflict: Another resource refers to it, or it is the deployment's root Organization.
             PreconditionFailed: Another version is current.
         """
+        if (resource_type, resource_id) == ("Organization", self.root):
+            raise Conflict(
+                f"Organization/{self.root} is the root of this deployment, the custodian of what no facility keeps. It stays; "
+                "change its name and address as you like."
+            )
 
         async def attempt(live: Live | None) -> Stored | None:
             if version is not None:

@@ -73,3 +73,10 @@ async def test_conditional_delete_takes_one_match(client: httpx.AsyncClient, fre
     assert (await client.delete(url)).status_code == 204
     assert (await client.get(f"Patient/{ids[1]}")).status_code == 410
     assert (await client.delete("Patient")).status_code == 400
+
+
+async def test_the_root_organization_stays(client: httpx.AsyncClient) -> None:
+    response = await client.delete("Organization/root")
+    assert response.status_code == 409
+    assert "root of this deployment" in said(response)
+    assert (await client.get("Organization/root")).status_code == 200
