@@ -130,6 +130,11 @@ def _entry(index: int, row: Any, outer: FhirRequest) -> Entry:
             f"The method '{str(method)[:20]}' of entry {index} is not one of {', '.join(METHODS)}.",
             expression=f"Bundle.entry[{index}].request.method",
         )
+    for member, value in (("request.url", url), ("fullUrl", row.get("fullUrl", ""))):
+        if not isinstance(value, str):
+            raise BadRequest(
+                f"The {member} of entry {index} is not a string.", expression=f"Bundle.entry[{index}].{member}"
+            )
     text = url.removeprefix(outer.base).removeprefix("/")
     path_text, _, query_text = text.partition("?")
     path = tuple(unquote(part) for part in path_text.split("/") if part)
@@ -149,7 +154,7 @@ def _entry(index: int, row: Any, outer: FhirRequest) -> Entry:
         headers=headers,
         id=outer.id,
     )
-    entry = Entry(index, row.get("fullUrl", "") or "", entry_request)
+    entry = Entry(index, row.get("fullUrl", ""), entry_request)
     return _with_body(entry, row.get("resource"))
 
 
