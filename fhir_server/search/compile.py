@@ -24,7 +24,7 @@ that fits:
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from fhir_server.model.query import ANYTHING, NOTHING, Query, Where
 from fhir_server.search.expression import (
@@ -67,8 +67,8 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
         case Nothing():
             return NOTHING
         case And(items):
-            dates = [item for item in items if isinstance(item, Criterion) and item.param.primary_date]
-            parts = [compile(item, resource_type, definitions) for item in items if item not in dates]
+            dates = [item for item in items if _of_primary_date(item)]
+            parts = [compile(item, resource_type, definitions) for item in items if not _of_primary_date(item)]
             return _all([*parts, *([Where("clause", date.joined(dates))] if dates else [])])
         case Or(items):
             return _any([compile(item, resource_type, definitions) for item in items])
@@ -118,6 +118,10 @@ def plan(request: SearchRequest, access: Where, cursor: Cursor | None, definitio
         )
     assert query is not None  # noqa: S101 - an order has at least one step
     return query
+
+
+def _of_primary_date(item: Expression) -> TypeGuard[Criterion]:
+    return isinstance(item, Criterion) and item.param.primary_date
 
 
 def _all(parts: list[Where]) -> Where:

@@ -9,6 +9,8 @@ _ESCAPED = re.compile(r"\\([,|$\\])")
 
 def split(text: str, separator: str) -> list[str]:
     """Return the parts between separators that are not escaped; the parts keep their escapes."""
+    if "\\" not in text:
+        return text.split(separator)
     parts, start, index = [], 0, 0
     while index < len(text):
         if text[index] == "\\":

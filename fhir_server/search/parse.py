@@ -5,6 +5,7 @@ unknown is refused, or with lenient handling passed over and reported; an unknow
 either way, because passing over it would return what was not asked for.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -27,6 +28,7 @@ __all__ = ["CURSOR", "SearchRequest", "parse"]
 
 MOST_TEXT = 2000
 MOST_VALUES = 5000
+_UNPAIRED = re.compile("[\ud800-\udfff]")
 FLAGS = {"true": True, "false": False}
 ANYTHING = Anything()
 
@@ -199,7 +201,7 @@ def _unknown(resource_type: str, name: str, known: Mapping[str, Param]) -> Issue
 def _refuse_unreadable(name: str, value: str) -> None:
     """Refuse what a database cannot be asked for: NUL and lone surrogates; and single texts that are too long."""
     for text in (name, value):
-        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        if not (text.isascii() or _UNPAIRED.search(text) is None) or "\0" in text:
             raise InvalidParameter(
                 "A search parameter holds a character that no FHIR text can hold (NUL or half of a surrogate pair). Remove it.",
                 expression="http.query",

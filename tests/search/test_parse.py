@@ -1,5 +1,6 @@
 """Query strings: what they become, and what is said of those that cannot be read."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +13,9 @@ from fhir_server.search.compile import compile as compiled
 from fhir_server.search.expression import And, Anything, Criterion, Missing, Not, Or
 from fhir_server.search.include import Include
 from fhir_server.search.parse import SearchRequest, parse
+from fhir_server.search.results import RESULTS
+from fhir_server.search.types import TYPES
+from fhir_server.search.types.ranges import PREFIXES
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions, load
 
@@ -262,3 +266,24 @@ def test_every_parameter_of_every_type_can_be_searched_by(definitions: Definitio
                     assert compiled(request.expression, resource_type, definitions).kind == "clause"
                     tried += 1
     assert tried > 2000
+
+
+def test_the_documentation_names_what_can_be_written() -> None:
+    text = (Path(__file__).parent.parent.parent / "docs" / "search-queries.md").read_text(encoding="utf-8")
+    written = [*RESULTS, *(f"### {kind}" for kind in TYPES), *(f"`{prefix}`" for prefix in PREFIXES)]
+    written += [f":{modifier}" for kind in TYPES.values() for modifier in kind.MODIFIERS]
+    assert [word for word in written if word not in text and word != "_cursor"] == []
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "query"),
+    [
+        ("Patient", "famly=x"), ("Patient", "name:exat=x"), ("Patient", "birthdate=1.1.2000"), ("Patient", "active=yes"),
+        ("Observation", "subject.name=x"), ("Patient", "_sort=brithdate"), ("Patient", "_include=Observation:subject"),
+    ],
+)  # fmt: skip
+def test_the_documented_refusals_are_those_that_are_given(resource_type: str, query: str) -> None:
+    text = (Path(__file__).parent.parent.parent / "docs" / "search-queries.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{resource_type}?{query}` |"))
+    documented = row.split("|")[2].strip().split("…")[0].strip()
+    assert refusal(resource_type, query)[0].startswith(documented)
