@@ -4,7 +4,8 @@ from random import Random
 from typing import Any
 
 from tests.search import oracle
-from tests.search.oracle import PARAMETERS, Resource, elements, parameters
+from tests.search.oracle import Resource, elements, parameters
+from tests.search.selections import PARAMETERS
 
 Pairs = list[tuple[str, str]]
 

@@ -1,6 +1,6 @@
 """R4 search told a second time: slow, over plain JSON, from the text of the specification, sharing no code with the server.
 
-`PARAMETERS` says by hand which elements a parameter reads. `selects` decides one criterion for one resource; `key` gives
+`selections` says by hand which elements a parameter reads. `selects` decides one criterion for one resource; `key` gives
 what a resource is sorted by. Dates are half-open intervals of exact time, numbers are fractions.
 """
 
@@ -11,153 +11,11 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from tests.search.selections import COMMON, PARAMETERS
+
 Resource = dict[str, Any]
 
 PAST, FUTURE = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
-GENDER = "http://hl7.org/fhir/administrative-gender"
-OBSERVATION_STATUS = "http://hl7.org/fhir/observation-status"
-ENCOUNTER_STATUS = "http://hl7.org/fhir/encounter-status"
-
-# type -> parameter -> (kind, paths); a code element names the system of its value set after the kind.
-PARAMETERS: dict[str, dict[str, tuple[str, str]]] = {
-    "Patient": {
-        "identifier": ("token", "identifier"),
-        "name": ("string", "name"),
-        "family": ("string", "name.family"),
-        "given": ("string", "name.given"),
-        "gender": (f"code {GENDER}", "gender"),
-        "birthdate": ("date", "birthDate"),
-        "address": ("string", "address"),
-        "address-city": ("string", "address.city"),
-        "address-state": ("string", "address.state"),
-        "telecom": ("contact", "telecom"),
-        "language": ("token", "communication.language"),
-        "death-date": ("date", "deceasedDateTime"),
-        "general-practitioner": ("reference", "generalPractitioner"),
-        "organization": ("reference", "managingOrganization"),
-    },
-    "Practitioner": {
-        "identifier": ("token", "identifier"),
-        "name": ("string", "name"),
-        "family": ("string", "name.family"),
-        "gender": (f"code {GENDER}", "gender"),
-        "active": ("code", "active"),
-        "address-city": ("string", "address.city"),
-    },
-    "Organization": {
-        "name": ("string", "name alias"),
-        "identifier": ("token", "identifier"),
-        "address": ("string", "address"),
-        "type": ("token", "type"),
-        "active": ("code", "active"),
-        "partof": ("reference", "partOf"),
-    },
-    "Encounter": {
-        "class": ("token", "class"),
-        "type": ("token", "type"),
-        "status": (f"code {ENCOUNTER_STATUS}", "status"),
-        "date": ("date", "period"),
-        "subject": ("reference", "subject"),
-        "patient": ("reference", "subject"),
-        "participant": ("reference", "participant.individual"),
-        "service-provider": ("reference", "serviceProvider"),
-        "reason-code": ("token", "reasonCode"),
-        "length": ("quantity", "length"),
-    },
-    "Observation": {
-        "code": ("token", "code"),
-        "category": ("token", "category"),
-        "combo-code": ("token", "code component.code"),
-        "component-code": ("token", "component.code"),
-        "status": (f"code {OBSERVATION_STATUS}", "status"),
-        "date": ("date", "effectiveDateTime effectivePeriod effectiveTiming effectiveInstant"),
-        "subject": ("reference", "subject"),
-        "patient": ("reference", "subject"),
-        "encounter": ("reference", "encounter"),
-        "performer": ("reference", "performer"),
-        "identifier": ("token", "identifier"),
-        "value-quantity": ("quantity", "valueQuantity"),
-        "component-value-quantity": ("quantity", "component.valueQuantity"),
-        "combo-value-quantity": ("quantity", "valueQuantity component.valueQuantity"),
-        "value-string": ("string", "valueString valueCodeableConcept.text"),
-        "value-date": ("date", "valueDateTime valuePeriod"),
-    },
-    "Condition": {
-        "code": ("token", "code"),
-        "clinical-status": ("token", "clinicalStatus"),
-        "onset-date": ("date", "onsetDateTime onsetPeriod"),
-        "recorded-date": ("date", "recordedDate"),
-        "abatement-date": ("date", "abatementDateTime abatementPeriod"),
-        "patient": ("reference", "subject"),
-        "encounter": ("reference", "encounter"),
-    },
-    "Procedure": {
-        "code": ("token", "code"),
-        "date": ("date", "performedDateTime performedPeriod"),
-        "subject": ("reference", "subject"),
-        "encounter": ("reference", "encounter"),
-        "reason-reference": ("reference", "reasonReference"),
-    },
-    "MedicationRequest": {
-        "code": ("token", "medicationCodeableConcept"),
-        "authoredon": ("date", "authoredOn"),
-        "date": ("date", "dosageInstruction.timing"),
-        "intent": ("code http://hl7.org/fhir/CodeSystem/medicationrequest-intent", "intent"),
-        "requester": ("reference", "requester"),
-        "patient": ("reference", "subject"),
-    },
-    "Immunization": {
-        "vaccine-code": ("token", "vaccineCode"),
-        "date": ("date", "occurrenceDateTime"),
-        "patient": ("reference", "patient"),
-        "status": ("code", "status"),
-    },
-    "DiagnosticReport": {
-        "code": ("token", "code"),
-        "category": ("token", "category"),
-        "issued": ("date", "issued"),
-        "date": ("date", "effectiveDateTime effectivePeriod"),
-        "result": ("reference", "result"),
-        "subject": ("reference", "subject"),
-    },
-    "Claim": {
-        "created": ("date", "created"),
-        "use": ("code", "use"),
-        "patient": ("reference", "patient"),
-        "provider": ("reference", "provider"),
-        "encounter": ("reference", "item.encounter"),
-        "priority": ("token", "priority"),
-    },
-    "CarePlan": {
-        "category": ("token", "category"),
-        "date": ("date", "period"),
-        "condition": ("reference", "addresses"),
-        "subject": ("reference", "subject"),
-        "activity-code": ("token", "activity.detail.code"),
-        "instantiates-canonical": ("canonical", "instantiatesCanonical"),
-    },
-    "RiskAssessment": {
-        "probability": ("number", "prediction.probabilityDecimal prediction.probabilityRange"),
-        "date": ("date", "occurrenceDateTime"),
-        "subject": ("reference", "subject"),
-        "method": ("token", "method"),
-    },
-    "ValueSet": {
-        "url": ("uri", "url"),
-        "version": ("code", "version"),
-        "name": ("string", "name"),
-        "title": ("string", "title"),
-        "date": ("date", "date"),
-        "identifier": ("token", "identifier"),
-    },
-}
-COMMON = {
-    "_id": ("code", "id"),
-    "_lastUpdated": ("instant", "meta.lastUpdated"),
-    "_tag": ("token", "meta.tag"),
-    "_profile": ("canonical", "meta.profile"),
-    "_security": ("token", "meta.security"),
-}
 
 
 def parameters(resource_type: str) -> dict[str, tuple[str, str]]:

@@ -27,7 +27,8 @@ from fhir_server.model import json
 from fhir_server.settings import Mongo, Settings
 from tests.search import supplement
 from tests.search.asking import Pairs, search
-from tests.search.oracle import PARAMETERS, Resource, key, selects
+from tests.search.oracle import Resource, key, selects
+from tests.search.selections import PARAMETERS
 
 BUNDLES = 6
 SEED = 20261121
