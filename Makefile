@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
+OUT ?= build/bench.md
 URL := http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
@@ -36,7 +37,7 @@ format: $(VENV)/.test  ## Format the code and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.test  ## Measure rates and latencies beside a raw baseline (about four minutes)
-	$(BIN)/python -m loadtests.bench
+	$(BIN)/python -m loadtests.bench --out $(OUT)
 
 load: $(VENV)/.load  ## Load test a running server with Locust: make load URL=http://127.0.0.1:8080
 	$(BIN)/locust --headless --locustfile loadtests/mix.py --host $(URL) --users 64 --spawn-rate 16 --run-time 60s

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,8 +41,9 @@ class Refusal:
 
 @dataclass(slots=True)
 class Tally:
-    """What a load has done so far."""
+    """What a load has done so far, and since when."""
 
+    started: float = field(default_factory=time.monotonic)
     created: Counter[str] = field(default_factory=Counter)
     updated: Counter[str] = field(default_factory=Counter)
     refused: list[Refusal] = field(default_factory=list)
@@ -69,6 +71,7 @@ class Tally:
             "created": dict(sorted(self.created.items())),
             "updated": dict(sorted(self.updated.items())),
             "refused": self.entries_refused,
+            "seconds": round(time.monotonic() - self.started, 3),
             "reasons": [{"reason": reason, "count": count, "first": place} for reason, count, place in self.reasons()],
         }
 

@@ -1,0 +1,1 @@
+"""Measurements: `bench` beside raw baselines, and a mixed load for Locust."""
