@@ -63,6 +63,7 @@ class Draft:
         resource_type: Its type.
         id: Logical id that it will have.
         resource: The resource without server-owned meta, `resourceType`, `id` and `meta` first.
+        wire: The same as JSON, in which a version only has to be inserted.
         entries: Search part of the stored document (`s`, `rf`, `p`, `d`, …).
         warnings: Findings that do not refuse it.
     """
@@ -70,6 +71,7 @@ class Draft:
     resource_type: str
     id: str
     resource: dict[str, Any]
+    wire: bytes
     entries: Mapping[str, Any]
     warnings: tuple[Issue, ...]
 
@@ -91,8 +93,8 @@ class Draft:
             method: POST, PUT or PATCH.
             envelope: `f`, `rg` and other server-owned fields.
         """
-        meta = {"versionId": str(vid), "lastUpdated": instant.text(moment), **self.resource["meta"]}
-        resource = {**self.resource, "meta": meta}
+        own = {"versionId": str(vid), "lastUpdated": instant.text(moment)}
+        meta = self.resource["meta"]
         return {
             "_id": self.id,
             "v": vid,
@@ -102,9 +104,15 @@ class Draft:
             "sv": SV,
             **envelope,
             **self.entries,
-            "r": resource,
-            "j": json.encode(resource),
+            "r": {**self.resource, "meta": {**own, **meta}},
+            "j": self._wire(json.encode(own)[1:-1]),
         }
+
+    def _wire(self, version: bytes) -> bytes:
+        """Return the JSON with members put at the head of its meta, which is its third member."""
+        place = len(json.encode({"resourceType": self.resource_type, "id": self.id})) + len(b'"meta":{')
+        wire = self.wire
+        return wire[:place] + version + (b"," if self.resource["meta"] else b"") + wire[place:]
 
 
 class Intake:
@@ -135,7 +143,8 @@ class Intake:
         if any(issue.fails for issue in issues):
             raise BadRequest(f"The {resource_type} is not valid.", issues=issues)
         complete = {**head, "meta": {}, **checked}
-        return Draft(resource_type, resource_id, complete, self._indexer.entries(complete), tuple(issues))
+        wire = json.encode(complete)
+        return Draft(resource_type, resource_id, complete, wire, self._indexer.entries(complete, wire), tuple(issues))
 
 
 def _client_meta(resource: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+LONGEST = 256
+"""No local reference is longer; what is longer is not kept in memory either."""
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?", re.ASCII)
 
@@ -37,6 +41,12 @@ def plain(text: str, base: str = "") -> str:
     """Return `Type/id` of a local literal reference, without its version; empty for any other kind of reference."""
     if base and text.startswith(base + "/"):
         text = text[len(base) + 1 :]
+    return _plain(text) if len(text) <= LONGEST else ""
+
+
+# The reference to the patient is met up to four times in a resource and again in all resources of a bundle.
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> str:
     match = _LOCAL.fullmatch(text)
     return f"{match[1]}/{match[2]}" if match else ""
 

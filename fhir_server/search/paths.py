@@ -5,6 +5,7 @@ all parameters of a type are grown into one trie. `Extractor.values` walks resou
 asks for is never looked at.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
@@ -146,7 +147,7 @@ class Extractor:
 
     def values(self, resource: Mapping[str, Any]) -> dict[str, list[Pair]]:
         """Return the values of each parameter that has any, by code. The resource must be structurally valid."""
-        found: dict[str, list[Pair]] = {}
+        found = defaultdict[str, list[Pair]](list)
         _walk(self._root, resource, resource, found)
         for code, compute in self._computed:
             found[code] = [compute(resource)]
@@ -167,27 +168,18 @@ def _grow(routes: list[tuple[str, str, tuple[str | Test, ...]]]) -> _Node:
     )
 
 
-def _walk(  # noqa: C901 - the hot loop of every write; a call for each member costs a third more
-    node: _Node, value: Any, resource: Mapping[str, Any], found: dict[str, list[Pair]]
-) -> None:
+def _walk(node: _Node, value: Any, resource: Mapping[str, Any], found: defaultdict[str, list[Pair]]) -> None:
     """Add what the leaves of the node take of the value, and go on."""
     leaves, children, branches = node
     for code, kind in leaves:
-        if code in found:
-            found[code].append((kind, value))
-        else:
-            found[code] = [(kind, value)]
+        found[code].append((kind, value))
     if children:
         for name, member in value.items():
             child = children.get(name)
-            if child is None:
-                continue
-            if type(member) is list:
-                for one in member:
+            if child is not None:
+                for one in member if type(member) is list else (member,):
                     if one is not None:
                         _walk(child, one, resource, found)
-            else:
-                _walk(child, member, resource, found)
     for test, child in branches:
         for one in test(value, resource):
             _walk(child, one, resource, found)

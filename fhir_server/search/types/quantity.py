@@ -61,8 +61,10 @@ def _entries(type_name: str, value: dict[str, Any]) -> Iterator[dict[str, Any]]:
             unit = {"u": value["currency"], "s": CURRENCIES} if "currency" in value else {}
             yield {**unit, **({"lo": float(value["value"]), "hi": float(value["value"])} if "value" in value else {})}
         case _:
-            bounds = _bounds(value) if "value" in value else None
-            yield {**_unit(value), **({"lo": bounds[0], "hi": bounds[1]} if bounds else {})}
+            found: dict[str, Any] = _unit(value)
+            if "value" in value:
+                found["lo"], found["hi"] = _bounds(value)
+            yield found
 
 
 def _unit(value: dict[str, Any]) -> dict[str, str]:

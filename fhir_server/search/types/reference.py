@@ -5,12 +5,13 @@ written. A reference with an `identifier` has a further entry, a number sign bef
 `:identifier`; a reference with neither has the empty entry, so that `:missing` tells the truth.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.model import ids
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.reference import local
+from fhir_server.model.reference import plain as local_text
 from fhir_server.search.escapes import plain, shown, split
 from fhir_server.search.expression import Criterion, Expression
 from fhir_server.search.params import Param
@@ -30,26 +31,24 @@ def entries(values: Sequence[tuple[str, Any]], param: Param, reading: Reading = 
     """Return the entries of references and canonicals."""
     found: dict[str, None] = {}
     for _, value in values:
-        found.update(dict.fromkeys(list(_entries(value, reading.base)) or [""]))
+        for text in _entries(value, reading.base) or ("",):
+            found[text] = None
     return list(found)
 
 
 def entry(text: str, base: str = "") -> str:
     """Return the stored form of a literal reference or canonical."""
-    instance = local(text, base)
-    return str(instance) if instance else text
+    return local_text(text, base) or text
 
 
-def _entries(value: Any, base: str) -> Iterator[str]:
+def _entries(value: Any, base: str) -> list[str]:
     if isinstance(value, str):
-        yield entry(value, base)
-        return
+        return [entry(value, base)]
     literal, identifier = value.get("reference"), value.get("identifier")
-    if isinstance(literal, str) and not literal.startswith("#"):
-        yield entry(literal, base)
+    found = [entry(literal, base)] if isinstance(literal, str) and literal[:1] != "#" else []
     if isinstance(identifier, dict):
-        for code in token.codes("Identifier", identifier):
-            yield LOGICAL + code
+        found += [LOGICAL + code for code in token.codes("Identifier", identifier)]
+    return found
 
 
 def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = PLAIN) -> Expression:

@@ -6,7 +6,7 @@ code is escaped by a backslash. FHIR `string`s are not case sensitive here (R4),
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_server.search.escapes import plain, split
@@ -28,13 +28,14 @@ def entries(values: Sequence[tuple[str, Any]], param: Param, reading: Reading = 
     """Return one entry for each code of the values; the empty entry for an element that holds none."""
     found: dict[str, None] = {}
     for type_name, value in values:
-        found.update(dict.fromkeys(list(codes(type_name, value)) or [""]))
+        for code in _CODES.get(type_name, _of_text)(value) or ("",):
+            found[code] = None
     return list(found)
 
 
 def escape(code: str) -> str:
     r"""Return the code with `\` and `|` escaped."""
-    return code.replace("\\", "\\\\").replace("|", "\\|")
+    return code.replace("\\", "\\\\").replace("|", "\\|") if "|" in code or "\\" in code else code
 
 
 def pair(code: str, system: str) -> str:
@@ -42,29 +43,53 @@ def pair(code: str, system: str) -> str:
     return f"{escape(code)}|{system}"
 
 
-def codes(type_name: str, value: Any) -> Iterator[str]:
-    """Yield the stored form of each code of one value."""
-    match type_name:
-        case "CodeableConcept":
-            for coding in value.get("coding", ()):
-                yield from codes("Coding", coding)
-        case "Coding":
-            yield from _pair(value.get("code"), value.get("system"))
-        case "Identifier":
-            yield from _pair(value.get("value"), value.get("system"))
-        case "ContactPoint":
-            yield from _pair(value.get("value"), None)
-        case "boolean":
-            yield "true" if value else "false"
-        case "string":
-            yield escape(value.casefold())
-        case _:
-            yield escape(str(value))
+def codes(type_name: str, value: Any) -> list[str]:
+    """Return the stored form of each code of one value."""
+    return _CODES.get(type_name, _of_text)(value)
 
 
-def _pair(code: Any, system: Any) -> Iterator[str]:
-    if isinstance(code, str) or isinstance(system, str):
-        yield pair(code if isinstance(code, str) else "", system if isinstance(system, str) else "")
+def _of_concept(value: Mapping[str, Any]) -> list[str]:
+    return [found for coding in value.get("coding", ()) for found in _of_coding(coding)]
+
+
+def _of_coding(value: Mapping[str, Any]) -> list[str]:
+    return _pair(value.get("code"), value.get("system"))
+
+
+def _of_identifier(value: Mapping[str, Any]) -> list[str]:
+    return _pair(value.get("value"), value.get("system"))
+
+
+def _of_contact(value: Mapping[str, Any]) -> list[str]:
+    return _pair(value.get("value"), None)
+
+
+def _of_flag(value: bool) -> list[str]:  # noqa: FBT001 - a FHIR boolean is the value itself
+    return ["true" if value else "false"]
+
+
+def _of_string(value: str) -> list[str]:
+    return [escape(value.casefold())]
+
+
+def _of_text(value: Any) -> list[str]:
+    return [escape(str(value))]
+
+
+_CODES: Mapping[str, Callable[[Any], list[str]]] = {
+    "CodeableConcept": _of_concept,
+    "Coding": _of_coding,
+    "Identifier": _of_identifier,
+    "ContactPoint": _of_contact,
+    "boolean": _of_flag,
+    "string": _of_string,
+}
+"""How the codes of a value are read, by its type; all others are text."""
+
+
+def _pair(code: Any, system: Any) -> list[str]:
+    stated, within = isinstance(code, str), isinstance(system, str)
+    return [pair(code if stated else "", system if within else "")] if stated or within else []
 
 
 def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = PLAIN) -> Expression:
