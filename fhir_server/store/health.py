@@ -179,7 +179,7 @@ async def _files(subject: _Subject) -> AsyncIterator[Finding]:
             files -= {row["jb"] async for row in named}
     if files:
         text = f"{len(files)} files of large content belong to no resource (left by crashes)"
-        yield Finding("warning", text, "They only take space; the server removes them when it starts")
+        yield Finding("warning", text, "They take space and do no harm")
     else:
         yield Finding("ok", "no orphaned files")
 
