@@ -4,6 +4,7 @@ FastAPI carries lifespan, health, metrics and documentation pages. FHIR URLs lea
 and router: that costs 2 µs where a FastAPI route costs 120.
 """
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -32,7 +33,7 @@ class Application(FastAPI):
     def __init__(self, settings: Settings, running: Running) -> None:
         super().__init__(title="Aquifer", openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._life)
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(str(os.getpid()) if settings.server.workers > 1 else "")
         self.service: Service | None = None
         self._running = running
         self._edge: Edge | None = None

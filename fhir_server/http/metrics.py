@@ -19,12 +19,19 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 class Metrics(Collector):
     """The counters of one server process.
 
+    Where several processes share a port, each scrape meets one of them; a label `worker` then keeps their series apart.
+
+    Args:
+        worker: Value of that label, empty for the only process.
+
     Attributes:
         in_flight: Requests under way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str = "") -> None:
         self.in_flight = 0
+        self._label = ("worker",) if worker else ()
+        self._worker = (worker,) if worker else ()
         self._requests: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._buckets: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (len(BOUNDS) + 1))
         self._seconds: defaultdict[str, float] = defaultdict(float)
@@ -48,18 +55,22 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the families (called by the registry)."""
         requests = CounterMetricFamily(
-            "fhir_requests", "Requests answered.", labels=("interaction", "resource_type", "status")
+            "fhir_requests", "Requests answered.", labels=("interaction", "resource_type", "status", *self._label)
         )
         for (interaction, resource_type, status), count in self._requests.items():
-            requests.add_metric((interaction, resource_type, str(status)), count)
+            requests.add_metric((interaction, resource_type, str(status), *self._worker), count)
         yield requests
         seconds = HistogramMetricFamily(
-            "fhir_request_duration_seconds", "Time from the first byte to the answer.", labels=("interaction",)
+            "fhir_request_duration_seconds",
+            "Time from the first byte to the answer.",
+            labels=("interaction", *self._label),
         )
         for interaction, counts in self._buckets.items():
-            seconds.add_metric((interaction,), _cumulative(counts), self._seconds[interaction])
+            seconds.add_metric((interaction, *self._worker), _cumulative(counts), self._seconds[interaction])
         yield seconds
-        yield GaugeMetricFamily("fhir_requests_in_flight", "Requests under way.", value=self.in_flight)
+        in_flight = GaugeMetricFamily("fhir_requests_in_flight", "Requests under way.", labels=self._label)
+        in_flight.add_metric(self._worker, self.in_flight)
+        yield in_flight
 
 
 def _cumulative(counts: list[int]) -> list[tuple[str, float]]:

@@ -77,6 +77,8 @@ def test_several_processes_answer_and_a_killed_one_is_replaced(environment: dict
         assert len(set(workers(process.pid)) - {before[0]}) == 2
         for _ in range(5):
             assert httpx.get(f"{said['fhir']}/Organization/root", timeout=30).status_code == 200
+        assert f'worker="{before[0]}"' not in (text := httpx.get(f"{said['url']}/metrics").text)
+        assert 'fhir_requests_in_flight{worker="' in text
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 

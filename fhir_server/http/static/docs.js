@@ -1,6 +1,7 @@
 // Lists the operations of /openapi.json and lets the reader try them. Everything is set as text, never as HTML.
 "use strict";
 
+const GROUPS = { system: "The whole record", type: "Resources of a type", instance: "A single resource" };
 const METHODS = ["get", "post", "put", "patch", "delete"];
 
 function make(name, attributes = {}, ...children) {
@@ -19,21 +20,24 @@ function table(titles, rows) {
   return make("table", {}, make("tr", {}, ...titles.map((title) => make("th", {}, title))), ...rows);
 }
 
-function field(parameter) {
-  const schema = parameter.schema || {};
+function field(api, parameter) {
+  const schema = resolve(api, parameter.schema);
   const label = `${parameter.name} (${parameter.in})`;
   if (schema.enum && schema.enum.length <= 500) {
     const options = schema.enum.map((value) => make("option", { value }, String(value)));
     if (!parameter.required) options.unshift(make("option", { value: "" }, ""));
-    return make("select", { "aria-label": label }, ...options);
+    const select = make("select", { "aria-label": label }, ...options);
+    if (parameter.required && schema.enum.includes("Patient")) select.value = "Patient";
+    return select;
   }
-  return make("input", { "aria-label": label, placeholder: String(parameter.example ?? schema.example ?? schema.default ?? "") });
+  const example = parameter.example ?? schema.example ?? schema.default ?? (schema.type === "object" ? "name=smith&gender=female" : "");
+  return make("input", { "aria-label": label, placeholder: String(example) });
 }
 
 function fill(api, path, method, operation, shared, box) {
   if (operation.description) box.append(make("p", { class: "soft" }, operation.description));
   const parameters = [...shared, ...(operation.parameters || [])].map((parameter) => resolve(api, parameter));
-  const fields = parameters.map((parameter) => [parameter, field(parameter)]);
+  const fields = parameters.map((parameter) => [parameter, field(api, parameter)]);
   if (fields.length) {
     const rows = fields.map(([parameter, input]) => make("tr", {},
       make("td", {}, make("code", {}, parameter.name), make("div", { class: "soft" }, parameter.in)),
@@ -105,7 +109,7 @@ function show(api) {
       groups.set(group, [...(groups.get(group) || []), details]);
     }
   }
-  for (const [name, operations] of groups) place.append(make("section", {}, make("h2", {}, name), ...operations));
+  for (const [name, operations] of groups) place.append(make("section", {}, make("h2", {}, GROUPS[name] || name), ...operations));
   document.getElementById("about").prepend(`${api.info.title} ${api.info.version}. `);
   document.getElementById("filter").addEventListener("input", (event) => {
     const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
