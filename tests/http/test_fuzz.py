@@ -28,7 +28,7 @@ from fhir_server.model import json
 from profiles.definitions.registry import Definitions, load
 from tests.http.conftest import Served
 
-EXAMPLES = int(os.environ.get("FUZZ", "250"))
+EXAMPLES = int(os.environ.get("FUZZ", "400"))
 SLOWEST_SECONDS = 15.0
 FUZZ = settings(
     max_examples=EXAMPLES,
