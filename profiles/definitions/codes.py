@@ -15,7 +15,7 @@ CHILD_PROPERTIES = frozenset({"child", "children"})
 PARENT_PROPERTIES = frozenset({"parent", "subsumedBy"})
 
 
-class NotEnumerable(Exception):  # noqa: N818 - it says what the value set is, and is caught one floor above
+class NotEnumerable(Exception):
     """The members of a value set cannot be listed from the definitions at hand."""
 
 
