@@ -14,6 +14,9 @@ from profiles.validate.walk import Json, Place, Walk
 
 Check = Callable[[Json, Place, Walk], None]
 
+SHORT = 256
+"""Nearly every text is shorter; such a one is accepted without the call of a rule where it is what its type allows."""
+
 _ATTRIBUTES = frozenset({"Element.id", "Extension.url"})
 
 
@@ -39,16 +42,23 @@ def _nothing(node: Json, where: Place, walk: Walk) -> None:
     """Accept anything."""
 
 
-def _check(definition: TypeDefinition, checks: Checks, *, bare: bool = False) -> Check:
+def _check(  # noqa: C901 - because of the closure in it
+    definition: TypeDefinition, checks: Checks, *, bare: bool = False
+) -> Check:
     """Return the closure of one type; `bare` lets an object have nothing but an id."""
     rules = _rules(definition, checks)
     required = _required(definition)
     choice_of, choice_required = _choices(definition)
     holds = invariant.compile(definition.invariants, definition.name)
+    texts = {element.name: members.usual(element, checks) for element in definition.elements.values()}
     filled = not bare and definition.kind != "resource"
 
-    def check(node: Json, where: Place, walk: Walk) -> None:
+    def check(node: Json, where: Place, walk: Walk) -> None:  # noqa: C901 - twenty calls a resource; each of its parts costs
         for key, value in node.items():
+            if type(value) is str and 0 < len(value) < SHORT:
+                accepts = texts.get(key)
+                if accepts is not None and accepts(value):
+                    continue
             rule = rules.get(key)
             if rule is not None:
                 rule(value, node, where, walk)
@@ -58,10 +68,10 @@ def _check(definition: TypeDefinition, checks: Checks, *, bare: bool = False) ->
             if key not in node and sibling not in node:
                 _missing(element, where, walk)
         if choice_of:
-            found = [choice_of[key] for key in node if key in choice_of]
-            if choice_required or len(found) > 1:
-                _one_of_each(found, choice_required, where, walk)
-        if filled and len(node) < 2:
+            chosen = [key for key in node if key in choice_of]
+            if len(chosen) > 1 or choice_required:
+                _one_of_each([choice_of[key] for key in chosen], choice_required, where, walk)
+        if filled and len(node) < 2 and (not node or "id" in node):
             _content(node, definition, where, walk)
         if holds is not None:
             holds(node, where, walk)
@@ -96,7 +106,7 @@ def _content(node: Json, definition: TypeDefinition, where: Place, walk: Walk) -
     name = where[1] if isinstance(where[1], str) else definition.name.rpartition(".")[2]
     if not node:
         walk.report("object-empty", where, name=name)
-    elif "id" in node:
+    else:
         walk.report("content-missing", where, name=name)
 
 

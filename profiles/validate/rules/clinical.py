@@ -53,7 +53,7 @@ def _times_or_open(node: Json) -> bool:
 
 
 def _component_is_another(node: Json) -> bool:
-    if not has(node, "value[x]") or "component" not in node:
+    if "component" not in node or not has(node, "value[x]"):
         return True
     own, others = _texts(node, "code", "coding"), _texts(node, "component", "code", "coding")
     return own.isdisjoint(others)

@@ -63,10 +63,10 @@ def some(*names: str) -> Rule:
     return lambda node: any(test(node) for test in tests)
 
 
-def most_one(*names: str) -> Rule:
-    """No two of the elements exist together."""
-    tests = [_present(name) for name in names]
-    return lambda node: sum(test(node) for test in tests) <= 1
+def most_one(name: str, other: str) -> Rule:
+    """The two elements do not exist together. The second may be a choice, which takes longer to look for."""
+    first, second = _present(name), _present(other)
+    return lambda node: not (first(node) and second(node))
 
 
 def exactly_one(*names: str) -> Rule:
