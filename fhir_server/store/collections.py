@@ -90,6 +90,25 @@ class Collections:
         await self.ensure((resource_type,))
         return True
 
+    async def exchange(self, resource_type: str, prefix: str, specs: Sequence[IndexSpec]) -> None:
+        """Make these the only indexes of a type's live resources whose names begin with the prefix.
+
+        They are built beside the writers, those that are there already are left alone, and those no longer wanted go first.
+        """
+        if not await self.ensure_if_present(resource_type):
+            return
+        wanted = {spec.name for spec in specs}
+        try:
+            cursor = await self._database[resource_type].list_indexes()
+            there = [index["name"] for index in await cursor.to_list()]
+            for name in there:
+                if name.startswith(prefix) and name not in wanted:
+                    await self._database[resource_type].drop_index(name)
+            if specs:
+                await self._index(resource_type, specs)
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
     async def _create(self, name: str, specs: Sequence[IndexSpec]) -> None:
         try:
             await self._database.create_collection(name, check_exists=False, storageEngine=ENGINE)

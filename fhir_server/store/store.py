@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.model.query import Query, Where
+from fhir_server.model.query import IndexSpec, Query, Where
 from fhir_server.model.stored import Stored
 from fhir_server.store import failures, schema, seal
 from fhir_server.store.blobs import Blobs
@@ -21,8 +21,11 @@ from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.collections import Collections, IndexesOf
 from fhir_server.store.documents import Live, stored
 from fhir_server.store.history import History, Position, Span
+from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
+from fhir_server.store.parameters import Parameters
 from fhir_server.store.reads import BODIES, IDS, WHOLE, Reads
+from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.searches import Searches
 from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS, Locks, Unit, Workshop
 from fhir_server.store.writes import Writes
@@ -42,6 +45,9 @@ class Store:
         clock: Database time and stamps for writes.
         secret: Seals paging links.
         leaving: Marks on resources that are about to be deleted.
+        jobs: The queue of background work.
+        parameters: The register of search parameters that the deployment has added.
+        reindexing: Search parts of stored documents, in batches.
     """
 
     secret: bytes = b""
@@ -56,6 +62,9 @@ class Store:
         self._blobs = Blobs(self._database)
         self.clock = Clock(self._database)
         self.leaving = Leaving(self._database, self.clock)
+        self.jobs = Jobs(self._database, self.clock)
+        self.parameters = Parameters(self._database)
+        self.reindexing = Reindexing(self._database, self._blobs)
         self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks())
         self._reads = Reads(self._database)
         self._writes = Writes(self._workshop)
@@ -83,6 +92,8 @@ class Store:
             await store._database[LOCKS].create_index("at", name="expiry", expireAfterSeconds=LOCKS_KEPT_SECONDS)
             await store._collections.types()
             await store.clock.open()
+            await store.jobs.open()
+            await store.parameters.open()
         except PyMongoError as error:
             raise failures.expected(error) from error
         return store
@@ -96,6 +107,14 @@ class Store:
             Unavailable: The database cannot be reached.
         """
         await self._collections.ensure(resource_types)
+
+    async def exchange_indexes(self, resource_type: str, prefix: str, specs: Sequence[IndexSpec]) -> None:
+        """Make these the only indexes of a type whose names begin with the prefix; others stay as they are.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self._collections.exchange(resource_type, prefix, specs)
 
     async def ping(self) -> None:
         """Return when the database answers.
@@ -225,6 +244,7 @@ class Store:
         until: datetime | None = None,
         after: Position | None = None,
         count: int,
+        session: AsyncClientSession | None = None,
     ) -> list[Stored]:
         """Return a page of versions, newest first, of an instance, of a type (`resource_id` is `None`), or of everything.
 
@@ -240,6 +260,7 @@ class Store:
                 next: then no version is missed or given twice, whatever is written meanwhile.
             after: `Position.of` the last version of the page before.
             count: Most versions.
+            session: That of a `Unit` whose writes are to be seen.
 
         Raises:
             TooCostly: The time limit was reached.
@@ -247,11 +268,12 @@ class Store:
         span = Span(since, at, until, after)
         try:
             if resource_type is not None and resource_id is not None:
-                return await self._history.of_instance(resource_type, resource_id, where_of(resource_type), span, count)
+                where = where_of(resource_type)
+                return await self._history.of_instance(resource_type, resource_id, where, span, count, session)
             types = [name for name in await self._collections.types() if resource_type in {None, name}]
-            return await self._history.of_types(types, where_of, span, count)
+            return await self._history.of_types(types, where_of, span, count, session)
         except PyMongoError as error:
-            raise failures.expected(error) from error
+            raise failures.outward(error, session) from error
 
     async def horizon(self) -> datetime:
         """Return the last moment up to which every write is visible and to which none can be added any more."""

@@ -1,0 +1,133 @@
+"""The search part of stored documents, read and rewritten in batches beside the writers.
+
+A rewrite is guarded by the version that was read: where a writer came first, its document was indexed by the writer. It
+touches nothing but the search fields, so it makes no version, and `r` and `j` stay as they were.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import WriteConcern
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from fhir_server.model.errors import Conflict
+from fhir_server.store import failures
+from fhir_server.store.blobs import Blobs
+from fhir_server.store.codecs import ENVELOPE, NATIVE, encode, native
+
+FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "sv")
+"""The search part (`search.index`)."""
+
+MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A live resource with its search part.
+
+    Attributes:
+        id: Logical id.
+        vid: Version.
+        fields: The search part as stored.
+        body: Exact JSON.
+    """
+
+    id: str
+    vid: int
+    fields: Mapping[str, Any]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A new search part for a version."""
+
+    id: str
+    vid: int
+    fields: Mapping[str, Any]
+
+
+class Reindexing:
+    """Batches in one database."""
+
+    def __init__(self, database: AsyncDatabase[Any], blobs: Blobs) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    async def batch(self, resource_type: str, after: str, most: int = MOST) -> list[Indexed]:
+        """Return the next live resources of a type by id, at least one where there are any, at most one answer full.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        command = {
+            "find": resource_type,
+            "filter": {"_id": {"$gt": after}},
+            "projection": dict.fromkeys((*FIELDS, "v", "j", "jb"), 1),
+            "sort": {"_id": 1},
+            "limit": most,
+            "batchSize": most,
+            "hint": "_id_",
+        }
+        try:
+            reply = await self._database.command(command, codec_options=NATIVE)
+            cursor = reply["cursor"]
+            if cursor["id"]:  # more than the 16 MB that fit an answer; the rest is the next batch
+                await self._database.command({"killCursors": resource_type, "cursors": [cursor["id"]]})
+            rows = await self._blobs.attach(cursor["firstBatch"])
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return [
+            Indexed(row["_id"], row["v"], {name: row[name] for name in FIELDS if name in row}, row["j"]) for row in rows
+        ]
+
+    async def rewrite(self, resource_type: str, rewrites: Sequence[Rewrite]) -> int:
+        """Replace search parts; return how many. Those of versions that are no longer current are passed over.
+
+        Raises:
+            Conflict: The documents could not be written; what was written stays.
+            Unavailable: The database cannot be reached.
+        """
+        if not rewrites:
+            return 0
+        statements = [
+            {
+                "q": {"_id": one.id, "v": one.vid},
+                "u": {
+                    "$set": dict(one.fields),
+                    **({"$unset": dict.fromkeys(absent, 1)} if (absent := _absent(one.fields)) else {}),
+                },
+            }
+            for one in rewrites
+        ]
+        try:
+            reply = await self._database.command(
+                {"update": resource_type, "updates": statements, "ordered": False},
+                codec_options=ENVELOPE,
+                write_concern=WriteConcern("majority", j=True),
+            )
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        if reply.get("writeErrors"):
+            raise Conflict(f"{len(reply['writeErrors'])} of {len(rewrites)} documents could not be indexed anew.")
+        if reply.get("writeConcernError"):
+            raise Conflict("The database did not confirm that documents were indexed anew.")
+        return int(reply["nModified"])
+
+    async def estimate(self, resource_type: str) -> int:
+        """Return about how many live resources of a type there are."""
+        try:
+            return int(await self._database[resource_type].estimated_document_count())
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+
+def same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether a search part is the one that is stored, as BSON sees it."""
+    return dict(before) == native(encode(after))
+
+
+def _absent(fields: Mapping[str, Any]) -> list[str]:
+    return [name for name in FIELDS if name not in fields]
