@@ -41,7 +41,9 @@ class Server(Section):
     max_entries: int = Field(
         default=10_000, ge=1, description="Greatest number of entries in a batch or transaction bundle."
     )
-    cors_origins: tuple[str, ...] = Field(default=("*",), description="Origins that browsers may call from; in open mode `*` means those of this machine.")
+    cors_origins: tuple[str, ...] = Field(
+        default=("*",), description="Origins that browsers may call from; in open mode `*` means those of this machine."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line written."
     )
