@@ -248,7 +248,9 @@ async def test_reads_gzip_bodies_of_several_members(client: httpx.AsyncClient) -
 
 
 @pytest.mark.parametrize(
-    "body", [b"not gzip", gzip.compress(b"x" * 500)[:-9], gzip.compress(b"x")[:3], gzip.compress(b"x") + b"rest"]
+    "body",
+    [b"not gzip", gzip.compress(b"x" * 500)[:-9], gzip.compress(b"x")[:3], gzip.compress(b"x") + b"rest"],
+    ids=["no gzip", "cut off", "only a beginning", "something behind"],
 )
 async def test_refuses_damaged_gzip(client: httpx.AsyncClient, body: bytes) -> None:
     response = await client.post("/fhir/Patient", content=body, headers=SEND | {"Content-Encoding": "gzip"})
