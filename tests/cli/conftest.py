@@ -47,7 +47,7 @@ def command(data_dir: Path, mongo_url: SecretStr) -> Command:
         if arguments and arguments[0] in {"load", "demo", "doctor", "config"} and "--help" not in arguments:
             words += ["--data-dir", str(data_dir)]
         done = subprocess.run(
-            words, env={**environment, **more}, capture_output=True, text=True, timeout=180, check=False
+            words, env={**environment, **more}, capture_output=True, text=True, timeout=400, check=False
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
