@@ -97,6 +97,9 @@ def referenced_type(reference: Mapping[str, Any], resource: Mapping[str, Any]) -
     return str(reference.get("type", ""))
 
 
+MOST_PARENTHESES = 200
+"""In one expression; FHIR's own have at most 44."""
+
 _TOKEN = re.compile(r"\s*(?:'((?:[^'\\]|\\.)*)'|([A-Za-z_]\w*)|(\d+)|([.()\[\]|=])|(\S))")
 
 
@@ -131,7 +134,7 @@ class _Parser:
             alternatives = self.union()
             self.expect_mark(")")
         else:
-            alternatives = ((Member(self.expect("name")),),)
+            alternatives = (self.invocation(),)
         while True:
             if self.take("."):
                 more = self.invocation()
@@ -202,6 +205,8 @@ def parse(expression: str) -> tuple[Steps, ...]:
     Raises:
         Uncompilable: It is outside the subset.
     """
+    if expression.count("(") > MOST_PARENTHESES:
+        raise Uncompilable(f"it has more than {MOST_PARENTHESES} parentheses")
     parser = _Parser(expression)
     alternatives = parser.union()
     if parser.at < len(parser.tokens):

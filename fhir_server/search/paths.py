@@ -14,6 +14,9 @@ from fhir_server.search.fhirpath import Cast, Equals, Item, Member, Step, Test, 
 from profiles.definitions.model import SearchParameter
 from profiles.definitions.registry import Definitions
 
+MOST_WAYS = 2000
+"""Through choices of choices; `extension.value` alone has 50."""
+
 Pair: TypeAlias = tuple[str, Any]
 """FHIR type and JSON value: `("dateTime", "2020-01")`, `("CodeableConcept", {…})`."""
 
@@ -89,12 +92,11 @@ def _lineage(name: str, definitions: Definitions) -> set[str]:
 def _follow(positions: list[Selection], steps: Iterable[Step], definitions: Definitions) -> list[Selection]:
     for step in steps:
         if isinstance(step, Member):
-            positions = [below for at in positions for below in _members(at, step.name, definitions)]
+            positions = [below for _, below in _below(positions, step.name, definitions)]
         elif isinstance(step, Item):
             positions = [
                 replace(below, route=(*at.route, step), repeats=at.repeats)
-                for at in positions
-                for below in _members(at, step.name, definitions)
+                for at, below in _below(positions, step.name, definitions)
             ]
         elif isinstance(step, Cast):
             positions = [at for at in positions if _is(at.type, step.type, definitions)]
@@ -103,17 +105,26 @@ def _follow(positions: list[Selection], steps: Iterable[Step], definitions: Defi
     return positions
 
 
+def _below(positions: list[Selection], name: str, definitions: Definitions) -> list[tuple[Selection, Selection]]:
+    """Return each position with each member of that name. Of a choice only some types may have it (`value.code`)."""
+    found = [(at, below) for at in positions for below in _members(at, name, definitions)]
+    if len(found) > MOST_WAYS:
+        raise Uncompilable(
+            f"there are more than {MOST_WAYS} ways through the choices on the way to '{name}'; name their types"
+        )
+    if positions and not found:
+        at = positions[0]
+        raise Uncompilable(f"{at.element} ({', '.join(one.type for one in positions[:5])}) has no element '{name}'")
+    return found
+
+
 def _members(at: Selection, name: str, definitions: Definitions) -> list[Selection]:
     definition = definitions.type(at.type)
-    elements = definition.elements.values() if definition else ()
-    found = [
+    return [
         Selection((*at.route, one.name), f"{at.element}.{name}", one.type, at.repeats or one.array, one.binding)
-        for one in elements
+        for one in (definition.elements.values() if definition else ())
         if name in {one.name, one.choice}
     ]
-    if not found:
-        raise Uncompilable(f"{at.element} ({at.type}) has no element '{name}'")
-    return found
 
 
 def _is(name: str, wanted: str, definitions: Definitions) -> bool:

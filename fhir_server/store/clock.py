@@ -13,6 +13,7 @@ import secrets
 import sys
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from pymongo import WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
+from fhir_server.model.errors import Unavailable
 from fhir_server.store import failures, processes
 from fhir_server.store.codecs import ENVELOPE
 
@@ -76,6 +78,33 @@ class Clock:
         self._used = 0.0
         self._turn = asyncio.Lock()
         self._heartbeat: asyncio.Task[None] | None = None
+        self._follow: Callable[[], Awaitable[int]] | None = None
+        self._edition = 0
+
+    def follow(self, renew: Callable[[], Awaitable[int]]) -> None:
+        """Have this process learn what its writes must keep to: before the first after a pause, then at each heartbeat.
+
+        The order is the point. A process says that it writes, and then looks what holds; who changes what holds says so, and
+        then looks who writes. So either the writer sees the change, or `following` sees the writer.
+
+        Args:
+            renew: Makes this process keep to what holds now; returns the number of that edition.
+        """
+        self._follow = renew
+
+    async def following(self, edition: int) -> bool:
+        """Return whether every process that writes keeps to this edition or a later one.
+
+        Of writes that began before that was so, `quiet_before` tells.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        behind = {"floor": {"$type": "date"}, "edition": {"$not": {"$gte": edition}}}
+        try:
+            return await self._writers.find_one({"_id": {"$ne": self._id}, **behind, **_heard_of()}, {"_id": 1}) is None
+        except PyMongoError as error:
+            raise failures.expected(error) from error
 
     async def open(self) -> None:
         """Make this process's row, learn the database's time, and clear the rows of processes that are gone."""
@@ -151,10 +180,9 @@ class Clock:
         """
         if min(self._held.values(), default=sys.maxsize) <= (moment - EPOCH) // MILLISECOND:
             return False
-        recent = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", FORGOTTEN_AFTER // MILLISECOND]}]}}
         try:
             busy = await self._writers.find_one(
-                {"_id": {"$ne": self._id}, "floor": {"$lte": moment}, **recent}, {"_id": 1}
+                {"_id": {"$ne": self._id}, "floor": {"$lte": moment}, **_heard_of()}, {"_id": 1}
             )
         except PyMongoError as error:
             raise failures.expected(error) from error
@@ -216,6 +244,8 @@ class Clock:
                 # are later than its answer, and so than any horizon such a reader took.
                 self._offsets.clear()
                 told = await self._ask_time()
+                if self._follow:
+                    self._edition = await self._follow()
             except PyMongoError as error:
                 raise failures.expected(error) from error
             self._closed = max(self._closed, (told - EPOCH) // MILLISECOND)
@@ -235,6 +265,9 @@ class Clock:
                 cleared = time.monotonic()
                 with contextlib.suppress(PyMongoError):
                     await self.clear_dead()
+            if self._follow:
+                with contextlib.suppress(PyMongoError, Unavailable):
+                    self._edition = await self._follow()
             async with self._turn:
                 idle = not self._held and time.monotonic() - self._used > IDLE_AFTER
                 floor = min([self._next(), *self._held.values()])
@@ -250,7 +283,17 @@ class Clock:
         asked = time.monotonic()
         row = await writers.find_one_and_update(
             {"_id": self._id},
-            [{"$set": {"floor": floor, "at": "$$NOW", "host": self._host, "pid": os.getpid()}}],
+            [
+                {
+                    "$set": {
+                        "floor": floor,
+                        "at": "$$NOW",
+                        "host": self._host,
+                        "pid": os.getpid(),
+                        "edition": self._edition,
+                    }
+                }
+            ],
             upsert=True,
             return_document=True,
         )
@@ -286,6 +329,11 @@ class _Writing(AbstractAsyncContextManager[Stamp]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._clock.release(self._ticket)
+
+
+def _heard_of() -> dict[str, Any]:
+    """Return the condition for processes that are not forgotten."""
+    return {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", FORGOTTEN_AFTER // MILLISECOND]}]}}
 
 
 def _moment(milliseconds: int) -> datetime:

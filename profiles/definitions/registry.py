@@ -1,6 +1,6 @@
 """`Definitions`: one immutable object that answers what the FHIR definitions say, loaded once and passed along."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from profiles.definitions.model import Compartment, OperationDefinition, Require
 DATA = Path(__file__).parent.parent / "data"
 COMMON = frozenset({"Resource", "DomainResource"})
 EXAMPLES = "http://hl7.org/fhir/SearchParameter/example"
+"""The specification's three examples, two of which claim the code of a real parameter."""
 
 
 def load(path: Path | None = None) -> "Definitions":
@@ -38,20 +39,49 @@ class Definitions:
         compartments: By the type that a compartment is about.
         operations: By canonical URL.
         not_enumerable: Required value sets whose members cannot be listed.
+        added: Search parameters that are laid over those of the artifact (`extended`).
     """
 
-    def __init__(self, core: Core, folder: Path) -> None:
+    def __init__(
+        self,
+        core: Core,
+        folder: Path,
+        added: tuple[SearchParameter, ...] = (),
+        types: Mapping[str, TypeDefinition] | None = None,
+        terminology: "_Terms | None" = None,
+    ) -> None:
         self.version = core.fhir_version
-        self.types: Mapping[str, TypeDefinition] = _Types(core.types)
+        self.types: Mapping[str, TypeDefinition] = types or _Types(core.types)
+        self.added = added
         self.resource_types = frozenset(core.resource_types)
         self.compartments: Mapping[str, Compartment] = MappingProxyType({row.code: row for row in core.compartments})
         self.operations: Mapping[str, OperationDefinition] = MappingProxyType({row.url: row for row in core.operations})
         self.not_enumerable = frozenset(core.not_enumerable)
+        self._core = core
         self._folder = folder
-        self._parameters = {row.url: row for row in core.search_parameters}
-        self._by_base = _by_base(core.search_parameters)
+        self._terminology = terminology or _Terms(folder)
+        self._parameters = {row.url: row for row in (*reversed(added), *core.search_parameters)}
+        self._by_base = _by_base(row for row in core.search_parameters if not row.url.startswith(EXAMPLES))
+        for base, rows in _by_base(added).items():
+            self._by_base[base] = rows | self._by_base.get(base, {})
         self._required = {row.url: row for row in core.required_sets}
         self._by_type: dict[str, Mapping[str, SearchParameter]] = {}
+
+    def extended(self, parameters: Iterable[SearchParameter]) -> "Definitions":
+        """Return these definitions with more search parameters; they share everything else.
+
+        Args:
+            parameters: In place of those that were added before. Where one has the code of a parameter of the artifact, that
+                of the artifact stays; where two have the canonical URL of one, the first.
+        """
+        return Definitions(self._core, self._folder, tuple(parameters), self.types, self._terminology)
+
+    def added_codes(self, resource_type: str) -> frozenset[str]:
+        """Return the codes of the added search parameters of a resource type, those of its base types included."""
+        if not self.added:
+            return frozenset()
+        lineage = set(self._lineage(resource_type))
+        return frozenset(row.code for row in self.added if not lineage.isdisjoint(row.base))
 
     def type(self, name: str) -> TypeDefinition | None:
         """Return a type by name, or `None`."""
@@ -82,15 +112,11 @@ class Definitions:
 
     def code_system(self, url: str) -> dict[str, Any] | None:
         """Return a CodeSystem resource (facts only) by canonical URL, or `None`. Callers do not change it."""
-        return self._terminology.code_systems.get(url.partition("|")[0])
+        return self._terminology.read.code_systems.get(url.partition("|")[0])
 
     def value_set(self, url: str) -> dict[str, Any] | None:
         """Return a ValueSet resource (facts only) by canonical URL, or `None`. Callers do not change it."""
-        return self._terminology.value_sets.get(url.partition("|")[0])
-
-    @cached_property
-    def _terminology(self) -> Terminology:
-        return artifact.read_terminology(self._folder)
+        return self._terminology.read.value_sets.get(url.partition("|")[0])
 
     def _lineage(self, name: str) -> list[str]:
         found: list[str] = []
@@ -99,6 +125,17 @@ class Definitions:
             found.append(definition.name)
             definition = self.types.get(definition.base)
         return found
+
+
+class _Terms:
+    """Terminology that is read when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def read(self) -> Terminology:
+        return artifact.read_terminology(self._folder)
 
 
 class _Types(Mapping[str, TypeDefinition]):
@@ -124,16 +161,11 @@ class _Types(Mapping[str, TypeDefinition]):
         return len(self._rows)
 
 
-def _by_base(parameters: tuple[SearchParameter, ...]) -> dict[str, dict[str, SearchParameter]]:
-    """Parameters by base type and code.
-
-    Left out: the specification's three examples, two of which claim the code of a real parameter, and parameters of a
-    resource type without an expression, which select nothing.
-    """
+def _by_base(parameters: Iterable[SearchParameter]) -> dict[str, dict[str, SearchParameter]]:
+    """Parameters by base type and code, without those of a resource type that have no expression and select nothing."""
     found: dict[str, dict[str, SearchParameter]] = {}
     for parameter in parameters:
-        if not parameter.url.startswith(EXAMPLES):
-            for base in parameter.base:
-                if parameter.expression or base in COMMON:
-                    found.setdefault(base, {})[parameter.code] = parameter
+        for base in parameter.base:
+            if parameter.expression or base in COMMON:
+                found.setdefault(base, {})[parameter.code] = parameter
     return found
