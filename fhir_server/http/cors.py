@@ -30,15 +30,12 @@ class Cors:
 
     def headers(self, origin: str) -> list[tuple[bytes, bytes]]:
         """Return the headers for an answer to this origin; none for an origin that may not call."""
-        if not origin:
-            return []
         if not self._permits(origin):
-            return [(b"vary", b"Origin")]
+            return []
         allowed = b"*" if self._all else origin.encode("latin-1")
         return [
             (b"access-control-allow-origin", allowed),
             (b"access-control-expose-headers", EXPOSED.encode()),
-            (b"vary", b"Origin"),
         ]
 
     def preflight(self, origin: str, method: str) -> FhirResponse:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from secrets import token_hex
+from random import getrandbits
 
 from starlette.types import Scope
 
@@ -32,8 +32,8 @@ class Exchange:
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
         self.headers: Mapping[str, str] = _headers(scope["headers"])
-        wished = self.headers.get("x-request-id", "")
-        self.id = wished if _REQUEST_ID.fullmatch(wished) else token_hex(8)
+        wished = self.headers.get("x-request-id")
+        self.id = wished if wished and _REQUEST_ID.fullmatch(wished) else f"{getrandbits(64):016x}"
         self.shape: Shape = NO_SHAPE
         self.cors: list[Header] = []
         self.representation: Representation = PLAIN
@@ -41,8 +41,11 @@ class Exchange:
 
 def _headers(raw: list[Header]) -> dict[str, str]:
     """Return header values by lower-case name; one that was sent twice has both values, joined (RFC 9110 5.3)."""
-    found: dict[str, str] = {}
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    if len(found) == len(raw):
+        return found
+    joined: dict[str, str] = {}
     for name, value in raw:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        found[key] = f"{found[key]}, {text}" if key in found else text
-    return found
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        joined[key] = f"{joined[key]}, {text}" if key in joined else text
+    return joined

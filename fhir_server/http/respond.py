@@ -10,21 +10,21 @@ from fhir_server.http.negotiate import accepts_gzip
 from fhir_server.model import json
 from fhir_server.model.request import FhirResponse
 
-FHIR_JSON = "application/fhir+json; charset=utf-8"
 SMALLEST = 1024
 OFF_LOOP = 256 * 1024
 FAST = 1
 GZIP = 31
 BODILESS = frozenset({204, 304})
 
-# A health record stays out of every cache and is never run, framed or guessed at by a browser.
+# A health record stays out of every cache, and no browser runs, frames or guesses at it.
 SAFETY: tuple[Header, ...] = (
+    (b"vary", b"Accept, Accept-Encoding, Origin"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
 )
 SEALED: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-VARY: Header = (b"vary", b"Accept, Accept-Encoding")
+JSON: Header = (b"content-type", b"application/fhir+json; charset=utf-8")
+PACKED: Header = (b"content-encoding", b"gzip")
 
 
 async def respond(send: Send, response: FhirResponse, exchange: Exchange) -> None:
@@ -36,19 +36,18 @@ async def respond(send: Send, response: FhirResponse, exchange: Exchange) -> Non
         exchange: The request that it answers.
     """
     body = response.body
-    headers: list[Header] = [(b"x-request-id", exchange.id.encode("ascii")), *SAFETY, *exchange.cors, VARY]
-    named = {name.lower(): value for name, value in response.headers.items()}
-    if body and "content-type" not in named:
-        named["content-type"] = FHIR_JSON
+    headers: list[Header] = [(b"x-request-id", exchange.id.encode("ascii")), *SAFETY, *exchange.cors]
+    for name, value in response.headers.items():
+        headers.append((name.lower().encode("ascii"), value.encode("latin-1", "replace")))
+    if "Content-Security-Policy" not in response.headers:
+        headers.append(SEALED)
+    if body and "Content-Type" not in response.headers:
+        headers.append(JSON)
         if exchange.representation.indented:
             body = json.pretty(body)
-    if "content-security-policy" not in named:
-        headers.append(SEALED)
     if len(body) >= SMALLEST and accepts_gzip(exchange.headers.get("accept-encoding", "")):
         body = await asyncio.to_thread(compress, body) if len(body) > OFF_LOOP else compress(body)
-        headers.append((b"content-encoding", b"gzip"))
-    for name, value in named.items():
-        headers.append((name.encode("ascii"), value.encode("latin-1", "replace")))
+        headers.append(PACKED)
     if response.status not in BODILESS:
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
