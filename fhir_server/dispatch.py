@@ -123,8 +123,7 @@ class Dispatch:
         for name in ("{id}", "{vid}"):
             if name in values and not ids.valid(values[name]):
                 raise BadRequest(
-                    f"'{values[name][:64]}' is not a valid {'id' if name == '{id}' else 'version id'}: it must be 1 to 64 "
-                    "letters, digits, '-' or '.'.",
+                    f"'{values[name][:64]}' is not a valid {'id' if name == '{id}' else 'version id'}: {ids.RULE}.",
                     expression="http.url",
                 )
 

@@ -53,6 +53,10 @@ SHARED = frozenset(
 )  # fmt: skip - types that belong to the deployment's root Organization, whoever creates them (docs/custodians.md)
 
 _SERVER_OWNED = frozenset({"resourceType", "id", "meta"})
+# Entries without request, and two of one fullUrl: `bundle.entries` refuses them, and names the entries.
+_TOLD_BY_ENTRY = frozenset(
+    f"http://hl7.org/fhir/StructureDefinition/Bundle#{key}" for key in ("bdl-3", "bdl-5", "bdl-7")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,20 @@ class Intake:
         complete = {**head, "meta": {}, **checked}
         wire = json.encode(complete)
         return Draft(resource_type, resource_id, complete, wire, self._indexer.entries(complete, wire), tuple(issues))
+
+    def check_frame(self, bundle: dict[str, Any]) -> list[Issue]:
+        """Return what is wrong with a batch or transaction itself; its resources are checked one by one, when stored."""
+        frame = dict(bundle)
+        if isinstance(rows := bundle.get("entry"), list):
+            frame["entry"] = [_without_resource(row) for row in rows]
+            if not rows:
+                del frame["entry"]
+        issues = self._validator.check(frame, "Bundle")
+        return [issue for issue in issues if issue.fails and issue.message_id not in _TOLD_BY_ENTRY]
+
+
+def _without_resource(row: Any) -> Any:
+    return {name: value for name, value in row.items() if name != "resource"} if isinstance(row, dict) else row
 
 
 def _client_meta(resource: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 import base64
 import binascii
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from fhir_server.model import ids
+from fhir_server.context import Context
+from fhir_server.model import ids, instant
 from fhir_server.model.errors import BadRequest, FhirError, TooLarge
-from fhir_server.model.request import FhirRequest
+from fhir_server.model.request import FhirRequest, FhirResponse
+from fhir_server.repository import Repository
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
@@ -63,7 +66,7 @@ def parse(rows: list[Any], outer: FhirRequest, most: int) -> list[Entry]:
 
     Args:
         rows: `Bundle.entry`.
-        outer: The request that brought it; entries inherit base, Prefer and id.
+        outer: The request that brought them; they inherit base, Prefer and id.
         most: Greatest number of entries.
 
     Raises:
@@ -114,7 +117,11 @@ def refuse_clashes(entries: list[Entry]) -> None:
 
 def _refuse_too_many(rows: list[Any], most: int) -> None:
     if len(rows) > most:
-        raise TooLarge(f"The bundle has {len(rows)} entries; at most {most} are taken. Send it in parts.")
+        raise TooLarge(
+            f"The bundle has {len(rows)} entries; at most {most} are taken. Send it in parts, or raise the setting "
+            "server.max_entries.",
+            expression="Bundle.entry",
+        )
 
 
 def _entry(index: int, row: Any, outer: FhirRequest) -> Entry:
@@ -135,65 +142,79 @@ def _entry(index: int, row: Any, outer: FhirRequest) -> Entry:
             raise BadRequest(
                 f"The {member} of entry {index} is not a string.", expression=f"Bundle.entry[{index}].{member}"
             )
-    text = url.removeprefix(outer.base).removeprefix("/")
+    text = "" if url == outer.base else url.removeprefix(f"{outer.base}/").removeprefix("/")
     path_text, _, query_text = text.partition("?")
-    path = tuple(unquote(part) for part in path_text.split("/") if part)
+    path = tuple(unquote(part) if "%" in part else part for part in path_text.split("/") if part)
     if ":" in path_text or (not path and method not in {"GET", "HEAD"}):
         raise BadRequest(
             f"The URL '{url[:100]}' of entry {index} is not relative to this server. Use a form like Patient or Patient/123.",
             expression=f"Bundle.entry[{index}].request.url",
         )
+    headers = {"prefer": _preference(outer), **_conditions(index, request)}
+    query = tuple(parse_qsl(query_text, keep_blank_values=True)) if query_text else ()
+    named = path[1] if len(path) == 2 and method in {"PUT", "PATCH", "DELETE"} else ""
+    fresh = ids.new() if method == "PUT" or (method == "POST" and len(path) == 1) else ""
+    body, resource = b"", row.get("resource")
+    if method == "PATCH":
+        headers["content-type"], body = _patch_body(index, resource)
+    elif method in {"POST", "PUT"} and not isinstance(resource, dict):
+        raise BadRequest(f"Entry {index} has no resource to {method}.", expression=f"Bundle.entry[{index}].resource")
+    content = resource if method in {"POST", "PUT"} else None
+    asked = FhirRequest(method, path, outer.base, query, headers, body, content, outer.id)
+    return Entry(index, row.get("fullUrl", ""), asked, fresh if method == "POST" else named, fresh)
+
+
+def _conditions(index: int, request: dict[str, Any]) -> dict[str, str]:
+    """Return the conditions of an entry as headers."""
     headers = {name: request[key] for key, name in _CONDITIONS.items() if isinstance(request.get(key), str)}
-    if "prefer" in outer.headers:
-        headers["prefer"] = outer.headers["prefer"]
-    entry_request = FhirRequest(
-        method=method,
-        path=path,
-        base=outer.base,
-        query=tuple(parse_qsl(query_text, keep_blank_values=True)),
-        headers=headers,
-        id=outer.id,
-    )
-    entry = Entry(index, row.get("fullUrl", ""), entry_request)
-    return _with_body(entry, row.get("resource"))
-
-
-def _with_body(entry: Entry, resource: Any) -> Entry:
-    request = entry.request
-    match request.method:
-        case "POST" | "PUT" if not isinstance(resource, dict):
+    if since := headers.get("if-modified-since"):
+        try:
+            headers["if-modified-since"] = instant.http_date(datetime.fromisoformat(since))
+        except (ValueError, OverflowError):
             raise BadRequest(
-                f"Entry {entry.index} has no resource to {request.method}.", expression=entry.at("resource")
-            )
-        case "POST":
-            fresh = ids.new() if len(request.path) == 1 else ""
-            return replace(entry, request=replace(request, resource=resource), assigned=fresh, fresh=fresh)
-        case "PUT":
-            assigned = request.path[1] if len(request.path) == 2 else ""
-            return replace(entry, request=replace(request, resource=resource), assigned=assigned, fresh=ids.new())
-        case "PATCH":
-            media, body = _patch_body(entry, resource)
-            headers = {**request.headers, "content-type": media}
-            assigned = request.path[1] if len(request.path) == 2 else ""
-            return replace(entry, request=replace(request, body=body, headers=headers), assigned=assigned)
-        case "DELETE":
-            return replace(entry, assigned=request.path[1] if len(request.path) == 2 else "")
-    return entry
+                f"The ifModifiedSince of entry {index} is not an instant such as 2026-11-21T08:15:30.123Z.",
+                expression=f"Bundle.entry[{index}].request.ifModifiedSince",
+            ) from None
+    return headers
 
 
-def _patch_body(entry: Entry, resource: Any) -> tuple[str, bytes]:
+def _preference(outer: FhirRequest) -> str:
+    """Return what entries prefer: as the bundle does, but without a wish only responses go out, no resources."""
+    wished = outer.headers.get("prefer", "")
+    return wished if "return=" in wished else f"{wished}, return=minimal".lstrip(", ")
+
+
+def _patch_body(index: int, resource: Any) -> tuple[str, bytes]:
     """Return media type and body of a patch, which a bundle carries in a Binary (R4 3.1.0.5)."""
     if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
         raise BadRequest(
-            f"The patch in entry {entry.index} must come as a Binary with contentType application/json-patch+json.",
-            expression=entry.at("resource"),
+            f"The patch in entry {index} must come as a Binary with contentType application/json-patch+json.",
+            expression=f"Bundle.entry[{index}].resource",
         )
     try:
         return str(resource.get("contentType", "")), base64.b64decode(str(resource.get("data", "")), validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest(
-            f"The data of the Binary in entry {entry.index} is not base64.", expression=entry.at("resource.data")
+            f"The data of the Binary in entry {index} is not base64.", expression=f"Bundle.entry[{index}].resource.data"
         ) from None
+
+
+async def ask(ctx: Context, entry: Entry, repository: Repository | None = None) -> FhirResponse:
+    """Send an entry through the whole pipeline; return its answer, for HEAD without the body.
+
+    Args:
+        ctx: The bundle under way.
+        entry: The entry.
+        repository: One that is bound to a transaction; the bundle's own by default.
+
+    Raises:
+        FhirError: It is refused; the issues are located under the entry.
+    """
+    try:
+        response = await ctx.enter(entry.request, repository, entry.assigned if repository else "")
+    except FhirError as error:
+        raise located(error, entry) from None
+    return replace(response, body=b"") if entry.method == "HEAD" else response
 
 
 def located(error: FhirError, entry: Entry) -> FhirError:

@@ -1,17 +1,23 @@
 """batch and transaction bundles arrive at one URL (R4 3.1.0.11); a batch is a list of independent requests."""
 
 import asyncio
+import re
+from collections.abc import Collection
 from typing import Any
 
 from fhir_server.bundle import answer, entries
 from fhir_server.bundle.entries import ORDER, Entry
+from fhir_server.bundle.references import BUNDLE_ONLY, entry_references
 from fhir_server.context import Context
 from fhir_server.interactions.transaction import transaction
 from fhir_server.model.errors import BadRequest, FhirError
 from fhir_server.model.outcome import refusal
 from fhir_server.model.request import FhirResponse
+from profiles.issue import Issue
 
 AT_ONCE = 32
+
+_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]", re.ASCII)
 
 
 async def bundle(ctx: Context) -> FhirResponse:
@@ -32,8 +38,9 @@ async def bundle(ctx: Context) -> FhirResponse:
         return await transaction(ctx, resource)
     if kind == "batch":
         return await batch(ctx, resource)
+    found = f"A Bundle of type '{kind[:40]}'" if isinstance(kind, str) else "A Bundle without type"
     raise BadRequest(
-        f"A Bundle of type '{str(kind)[:40]}' is not processed here. Its type must be 'batch' or 'transaction'; "
+        f"{found} is not processed here. Its type must be 'batch' or 'transaction'; "
         f"to store it as it is, send it to {ctx.base}/Bundle.",
         expression="Bundle.type",
     )
@@ -43,12 +50,12 @@ async def batch(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
     """Run every entry on its own and return the answers in the order of the entries (R4 3.1.0.11.1).
 
     Entries of one method run side by side; methods run in the order that transactions have.
+
+    Raises:
+        BadRequest: The bundle itself is malformed; a malformed entry only refuses itself.
     """
-    rows = resource.get("entry", [])
-    if not isinstance(rows, list):
-        raise BadRequest("Bundle.entry must be an array.", expression="Bundle.entry")
-    parsed = entries.parse_each(rows, ctx.request, ctx.settings.server.max_entries)
-    answers: list[FhirResponse] = [FhirResponse(500)] * len(rows)
+    parsed = _parsed(ctx, resource)
+    answers: list[FhirResponse] = [FhirResponse(500)] * len(parsed)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def run(index: int, entry: Entry | FhirError) -> None:
@@ -61,8 +68,35 @@ async def batch(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
     return FhirResponse(200, {}, answer.response_bundle("batch-response", answers, ctx.base))
 
 
+def _parsed(ctx: Context, resource: dict[str, Any]) -> list[Entry | FhirError]:
+    """Return the entries, with its error in the place of each that is malformed or depends on another one."""
+    issues = ctx.repository.intake.check_frame(resource)
+    by_entry: dict[int, list[Issue]] = {}
+    for issue in issues:
+        if found := _IN_ENTRY.match(issue.expression):
+            by_entry.setdefault(int(found[1]), []).append(issue)
+    if sum(map(len, by_entry.values())) < len(issues):
+        raise BadRequest("The bundle is not valid.", issues=issues)
+    parsed = entries.parse_each(resource.get("entry", []), ctx.request, ctx.settings.server.max_entries)
+    malformed = {index: BadRequest("The entry is not valid.", issues=found) for index, found in by_entry.items()}
+    local = {each.full_url for each in parsed if isinstance(each, Entry) and each.full_url.startswith(BUNDLE_ONLY)}
+    return [malformed.get(index) or _independent(entry, local) for index, entry in enumerate(parsed)]
+
+
+def _independent(entry: Entry | FhirError, local: Collection[str]) -> Entry | FhirError:
+    """Return the entry, or an error where it refers to another one (R4 3.1.0.11.1)."""
+    if not local or isinstance(entry, FhirError) or entry.request.resource is None:
+        return entry
+    for place, text in entry_references(entry.request.resource, entry.at("resource"), local):
+        return BadRequest(
+            f"The reference '{text[:80]}' leads to another entry, but entries of a batch are independent. Send a transaction.",
+            expression=place,
+        )
+    return entry
+
+
 async def _answer(ctx: Context, entry: Entry) -> FhirResponse:
     try:
-        return await ctx.enter(entry.request)
+        return await entries.ask(ctx, entry)
     except FhirError as error:
-        return refusal(entries.located(error, entry))
+        return refusal(error)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 from fhir_server.context import Context
-from fhir_server.model.errors import BadRequest, MultipleMatches
+from fhir_server.model import ids
+from fhir_server.model.errors import BadRequest, Conflict, MultipleMatches
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
 from fhir_server.repository import Repository
@@ -40,8 +41,7 @@ def parse(resource_type: str, query: str, where: str) -> Criteria:
         BadRequest: There is no criterion, or a parameter that does not select.
     """
     text = query.removeprefix(resource_type).removeprefix("?")
-    pairs = tuple(pair for pair in parse_qsl(text, keep_blank_values=True) if pair[0] not in PRESENTATION)
-    return checked(resource_type, pairs, where)
+    return checked(resource_type, selecting(tuple(parse_qsl(text, keep_blank_values=True))), where)
 
 
 def checked(resource_type: str, pairs: Pairs, where: str) -> Criteria:
@@ -63,8 +63,12 @@ def criteria(ctx: Context, query: str, where: str) -> Criteria:
 
 def criteria_of_url(ctx: Context) -> Criteria:
     """Return the criteria in the URL of a conditional update, patch or delete."""
-    pairs = tuple(pair for pair in ctx.request.query if pair[0] not in PRESENTATION)
-    return checked(ctx.resource_type, pairs, f"{ctx.request.method} {ctx.resource_type}")
+    return checked(ctx.resource_type, selecting(ctx.request.query), f"{ctx.request.method} {ctx.resource_type}")
+
+
+def selecting(pairs: Pairs) -> Pairs:
+    """Return the parameters without those that say how the answer is written."""
+    return tuple(pair for pair in pairs if pair[0] not in PRESENTATION)
 
 
 async def match(repository: Repository, criteria: Criteria) -> Stored | None:
@@ -81,3 +85,20 @@ async def match(repository: Repository, criteria: Criteria) -> Stored | None:
             "resource. Use criteria that match one, such as a business identifier."
         )
     return found[0] if found else None
+
+
+async def refuse_taken(repository: Repository, resource_type: str, resource_id: object) -> None:
+    """Refuse to create, by a conditional update, under an id that another instance has.
+
+    Raises:
+        BadRequest: It is not a logical id.
+        Conflict: There is such an instance, and it does not fulfil the condition.
+    """
+    if not isinstance(resource_id, str) or not ids.valid(resource_id):
+        raise BadRequest(f"The id in the body is not valid: {ids.RULE}.", expression=f"{resource_type}.id")
+    if not (await repository.upcoming(resource_type, resource_id)).creates:
+        raise Conflict(
+            f"Nothing fulfils the condition, so this update would create {resource_type}/{resource_id}; but that is there "
+            "already. Send the resource without id, or update that instance by its id.",
+            expression=f"{resource_type}.id",
+        )

@@ -13,7 +13,7 @@ async def delete(ctx: Context) -> FhirResponse:
         PreconditionFailed: `If-Match` names another version than the current one.
     """
     representation.refuse_parameters(ctx)
-    deleted = await ctx.repository.delete(ctx.resource_type, ctx.id, representation.if_match(ctx))
+    deleted = await ctx.repository.delete(ctx.resource_type, ctx.id, representation.demand(ctx.request.headers))
     return representation.deleted(ctx, deleted)
 
 
@@ -23,9 +23,12 @@ async def conditional_delete(ctx: Context) -> FhirResponse:
     Raises:
         MultipleMatches: The query finds more than one.
         Conflict: Other resources refer to it.
+        PreconditionFailed: `If-Match` names another version than the current one.
     """
+    demand = representation.demand(ctx.request.headers)
     found = await conditional.match(ctx.repository, conditional.criteria_of_url(ctx))
     if not found:
+        demand.check(None, f"a {ctx.resource_type} that fulfils the condition")
         return representation.deleted(ctx, None)
-    deleted = await ctx.repository.delete(ctx.resource_type, found.id, representation.if_match(ctx))
+    deleted = await ctx.repository.delete(ctx.resource_type, found.id, demand)
     return representation.deleted(ctx, deleted)

@@ -22,8 +22,8 @@ async def patch(ctx: Context) -> FhirResponse:
     """
     representation.refuse_parameters(ctx)
     change = _change(ctx)
-    version = representation.if_match(ctx)
-    return representation.written(ctx, await ctx.repository.patch(ctx.resource_type, ctx.id, change.apply, version))
+    demand = representation.demand(ctx.request.headers)
+    return representation.written(ctx, await ctx.repository.patch(ctx.resource_type, ctx.id, change.apply, demand))
 
 
 async def conditional_patch(ctx: Context) -> FhirResponse:
@@ -37,8 +37,8 @@ async def conditional_patch(ctx: Context) -> FhirResponse:
     found = await conditional.match(ctx.repository, conditional.criteria_of_url(ctx))
     if not found:
         raise NotFound(f"No {ctx.resource_type} fulfils the condition, so there is nothing to patch.")
-    version = representation.if_match(ctx)
-    return representation.written(ctx, await ctx.repository.patch(ctx.resource_type, found.id, change.apply, version))
+    demand = representation.demand(ctx.request.headers)
+    return representation.written(ctx, await ctx.repository.patch(ctx.resource_type, found.id, change.apply, demand))
 
 
 class Change:

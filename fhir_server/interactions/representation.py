@@ -1,6 +1,7 @@
 """How versions go out and which ones a request asks for: ETag, Prefer, conditions, subsets (R4 3.1.0.1, 3.2.1.5)."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,16 +13,22 @@ from fhir_server.model.errors import BadRequest, InvalidParameter
 from fhir_server.model.outcome import outcome
 from fhir_server.model.request import FhirResponse
 from fhir_server.model.stored import Stored
-from fhir_server.repository import Written
+from fhir_server.repository import ANY, UNCONDITIONAL, Demand, Written
 from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
 
 Return = Literal["minimal", "representation", "OperationOutcome"]
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
+_RETURNS: dict[str, Return] = {
+    "minimal": "minimal",
+    "representation": "representation",
+    "OperationOutcome": "OperationOutcome",
+}
 SUMMARIES = ("true", "text", "data", "false")
 
 _RETURN = re.compile(r"(?:^|[,;\s])return=\"?([A-Za-z]+)", re.ASCII)
-_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"', re.ASCII)
+_TAG = re.compile(r'(?:W/)?"([^"]*)"', re.ASCII)
+_TAGS = re.compile(rf"{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*|[0-9]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +58,36 @@ def present(ctx: Context, stored: Stored, subset: Subset) -> FhirResponse:
 def not_modified(ctx: Context, stored: Stored) -> bool:
     """Return whether `If-None-Match` or `If-Modified-Since` says that the caller has this version (RFC 9110 13.1)."""
     if known := ctx.header("if-none-match"):
-        return known.strip() == "*" or str(stored.vid) in _ETAG.findall(known)
+        return known.strip() == ANY or str(stored.vid) in _TAG.findall(known)
     if since := ctx.header("if-modified-since"):
         moment = _http_date(since)
         return moment is not None and stored.last_updated.replace(microsecond=0) <= moment
     return False
 
 
-def if_match(ctx: Context) -> int | None:
-    """Return the version that `If-Match` demands, `None` without the header.
+def demand(headers: Mapping[str, str]) -> Demand:
+    """Return what `If-Match` and `If-None-Match` of a write demand.
 
     Raises:
-        BadRequest: The header is not one ETag such as `W/"3"`.
+        BadRequest: One of them is neither `*` nor a list of ETags such as `W/"3"`.
     """
-    text = ctx.header("if-match").strip()
-    if not text or text == "*":
-        return None
-    found = _ETAG.fullmatch(text) or re.fullmatch(r"([0-9]{1,9})", text, re.ASCII)
-    if not found:
+    match, none_match = headers.get("if-match", ""), headers.get("if-none-match", "")
+    if not match and not none_match:
+        return UNCONDITIONAL
+    return Demand(_tags(match, "If-Match"), _tags(none_match, "If-None-Match"))
+
+
+def _tags(header: str, name: str) -> tuple[str, ...]:
+    text = header.strip()
+    if text in {"", ANY}:
+        return (ANY,) if text else ()
+    if not _TAGS.fullmatch(text):
         raise BadRequest(
-            f"The If-Match header '{text[:40]}' is not a version. Send the ETag of the version that you changed, such as "
+            f"The {name} header '{text[:40]}' is not a version. Send the ETag of the version that you changed, such as "
             'W/"3".',
-            expression="http.If-Match",
+            expression=f"http.{name}",
         )
-    return int(found[1])
+    return tuple(_TAG.findall(text)) or (text,)
 
 
 def written(ctx: Context, result: Written) -> FhirResponse:
@@ -124,13 +137,9 @@ def deleted(ctx: Context, tombstone: Stored | None) -> FhirResponse:
 
 def preferred(ctx: Context, default: Return = "representation") -> Return:
     """Return what `Prefer: return=…` asks for (R4 3.1.0.1.8)."""
-    asked = _RETURN.search(ctx.header("prefer"))
-    names: dict[str, Return] = {
-        "minimal": "minimal",
-        "representation": "representation",
-        "OperationOutcome": "OperationOutcome",
-    }
-    return names.get(asked[1], default) if asked else default
+    prefer = ctx.header("prefer")
+    asked = _RETURN.search(prefer) if prefer else None
+    return _RETURNS.get(asked[1], default) if asked else default
 
 
 def refuse_parameters(ctx: Context) -> None:

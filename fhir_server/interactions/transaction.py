@@ -4,7 +4,7 @@ The steps are those of the specification: identities first, then references, the
 in one unit of work. A transient conflict with another writer repeats the whole walk with the same ids.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,161 +12,140 @@ from fhir_server.bundle import answer, entries
 from fhir_server.bundle.entries import ORDER, Entry
 from fhir_server.bundle.references import Links
 from fhir_server.context import Context
-from fhir_server.interactions import conditional
-from fhir_server.interactions.conditional import Criteria
+from fhir_server.interactions import conditional, resolution
+from fhir_server.interactions.resolution import Matches
 from fhir_server.model.errors import BadRequest, FhirError, PreconditionFailed
 from fhir_server.model.request import FhirResponse
 from fhir_server.model.stored import Stored
 from fhir_server.repository import Repository
+
+READS = frozenset({"GET", "HEAD"})
 
 
 async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
     """Return 200 with a transaction-response whose entries stand in the order of the request.
 
     Raises:
-        BadRequest: An entry is malformed, two have one identity, or a `urn:uuid` reference leads nowhere.
+        BadRequest: The bundle is malformed, two entries have one identity, or a `urn:uuid` reference leads nowhere.
         PreconditionFailed: A conditional reference does not match exactly one resource.
         FhirError: Whatever refused an entry; nothing was stored.
     """
-    rows = resource.get("entry", [])
-    if not isinstance(rows, list):
-        raise BadRequest("Bundle.entry must be an array.", expression="Bundle.entry")
-    parsed = entries.parse(rows, ctx.request, ctx.settings.server.max_entries)
+    if issues := ctx.repository.intake.check_frame(resource):
+        raise BadRequest("The bundle is not valid.", issues=issues)
+    parsed = entries.parse(resource.get("entry", []), ctx.request, ctx.settings.server.max_entries)
     entries.refuse_clashes(parsed)
-    links = _links(ctx, parsed)
-    conditions = {entry.index: criteria for entry in parsed if (criteria := _condition(entry))}
-    locks = _locks(conditions)
+    links = Links(parsed, ctx.base, ctx.link_members)
+    conditions = resolution.conditions(parsed)
+    locks = resolution.locks(conditions)
+    leaving = await resolution.leaving(parsed, conditions, ctx.repository)
 
     async def walk(repository: Repository) -> list[FhirResponse]:
-        found = {index: await conditional.match(repository, criteria) for index, criteria in conditions.items()}
-        resolved = [_resolved(entry, found[entry.index]) if entry.index in found else entry for entry in parsed]
-        entries.refuse_clashes([entry for entry in resolved if not _settled(entry, found)])
-        await _link(resolved, links, repository)
-        places = {(entry.resource_type, entry.assigned): entry.at("resource") for entry in resolved if entry.assigned}
-        changed = [
-            (entry.resource_type, entry.assigned) for entry in resolved if entry.assigned and entry.method != "POST"
-        ]
-        await repository.expect(changed, places)
-        return await _run(ctx, resolved, found, repository)
+        found = await resolution.matches(parsed, conditions, repository)
+        unconditional = [resolution.resolved(entry, found) for entry in parsed]
+        resolution.refuse_contradictions(unconditional, found, leaving)
+        await resolution.expect(unconditional, found, repository)
+        links.point(await resolution.targets(unconditional, found, links, repository))
+        return await _Run(ctx, repository, links, found).answers(unconditional)
 
-    deleted = [(entry.resource_type, entry.assigned) for entry in parsed if entry.method == "DELETE" and entry.assigned]
     types = {entry.resource_type for entry in parsed if entry.request.resource is not None}
-    async with ctx.repository.leaving(deleted):
+    async with ctx.repository.leaving(leaving):
         answers = await ctx.repository.exclusively(locks, types & ctx.definitions.resource_types, walk)
     return FhirResponse(200, {}, answer.response_bundle("transaction-response", answers, ctx.base))
 
 
-def _condition(entry: Entry) -> Criteria | None:
-    """Return the condition of an entry: If-None-Exist of a create, or the query of a conditional PUT, PATCH, DELETE."""
-    request = entry.request
-    if entry.method == "POST" and "if-none-exist" in request.headers:
-        return conditional.parse(entry.resource_type, request.headers["if-none-exist"], entry.at("request.ifNoneExist"))
-    if entry.method in {"PUT", "PATCH", "DELETE"} and len(request.path) == 1:
-        return conditional.checked(entry.resource_type, request.query, entry.at("request.url"))
-    return None
+class _Run:
+    """The entries on their way through the pipeline, in the specification's order."""
 
+    def __init__(self, ctx: Context, repository: Repository, links: Links, found: Matches) -> None:
+        self._ctx = ctx
+        self._repository = repository
+        self._links = links
+        self._found = found
+        self._answers: dict[int, FhirResponse] = {}
 
-def _links(ctx: Context, parsed: list[Entry]) -> Links:
-    resources = {entry.at("resource"): entry.request.resource for entry in parsed if entry.request.resource is not None}
-    full_urls = [entry.full_url for entry in parsed if entry.full_url]
-    return Links(resources, full_urls, ctx.link_members)
+    async def answers(self, unconditional: Sequence[Entry]) -> list[FhirResponse]:
+        """Return the answers in the order of the bundle."""
+        ordered = sorted(unconditional, key=lambda entry: (ORDER[entry.method], entry.index))
+        reads = [entry for entry in ordered if entry.method in READS]
+        referring = [entry for entry in ordered if self._links.conditional(entry.index)]
+        waiting = {entry.index for entry in (*reads, *referring)}
+        for entry in ordered:
+            if entry.index not in waiting:
+                await self._ask(entry)
+        if referring:
+            await self._ask_referring(referring)
+        if reads:
+            await self._repository.flush()
+        for entry in reads:
+            await self._ask(entry)
+        return [self._answers[entry.index] for entry in unconditional]
 
+    async def _ask_referring(self, referring: list[Entry]) -> None:
+        """Send the entries with conditional references, each when there is what its references find.
 
-def _locks(conditions: Mapping[int, Criteria]) -> list[str]:
-    """Return the locks of the conditions, in one order for all transactions so that none waits for another in a ring.
+        The specification resolves these references last, so they may find what the bundle itself writes; and what a later
+        entry writes must not make a reference ambiguous that was not before.
+        """
+        links, found = self._links, dict[str, str]()
+        late = {entry.resource_type for entry in referring}
+        while referring:
+            await self._repository.send()
+            asked = {text for entry in referring for text in links.conditional(entry.index)}
+            for text in sorted(asked - found.keys()):
+                if target := await self._target(text):
+                    found[text] = target
+            ready = [entry for entry in referring if links.conditional(entry.index) <= found.keys()]
+            if not ready:
+                raise self._unfound(min(asked - found.keys()))
+            for entry in ready:
+                links.refer(entry.index, found)
+                await self._ask(entry)
+            referring = [entry for entry in referring if entry not in ready]
+        again = [text for text in sorted(found) if text.partition("?")[0] in late]
+        if again:
+            await self._repository.send()
+        for text in again:
+            if await self._target(text) != found[text]:
+                raise self._unfound(text)
 
-    Raises:
-        BadRequest: Two entries have the same condition, so they would be one resource.
-    """
-    first: dict[str, int] = {}
-    for index, criteria in conditions.items():
-        other = first.setdefault(criteria.lock, index)
-        if other != index:
-            raise BadRequest(
-                f"Entries {other} and {index} of the bundle have the same condition, so they name one resource. Give it one entry.",
-                expression=f"Bundle.entry[{index}].request",
-            )
-    return sorted(first)
-
-
-def _resolved(entry: Entry, found: Stored | None) -> Entry:
-    """Return a conditional entry as the unconditional one that it turned out to be."""
-    request = replace(entry.request, headers={k: v for k, v in entry.request.headers.items() if k != "if-none-exist"})
-    if found:
-        if entry.method == "POST":
-            return replace(entry, request=request, assigned=found.id)
-        body = {**request.resource, "id": found.id} if entry.method == "PUT" and request.resource else request.resource
-        stated = request.resource.get("id", found.id) if request.resource else found.id
-        if stated != found.id:
-            raise BadRequest(
-                f"Entry {entry.index} has the id '{str(stated)[:64]}', but its condition finds '{found.id}'.",
-                expression=entry.at("resource.id"),
-            )
-        path = (entry.resource_type, found.id)
-        return replace(entry, request=replace(request, path=path, query=(), resource=body), assigned=found.id)
-    if entry.method == "PUT" and request.resource is not None:
-        stated = request.resource.get("id")
-        if isinstance(stated, str):
-            return replace(
-                entry, request=replace(request, path=(entry.resource_type, stated), query=()), assigned=stated
-            )
-        return replace(entry, request=replace(request, method="POST", query=()), assigned=entry.fresh)
-    return replace(entry, request=request)
-
-
-def _settled(entry: Entry, found: Mapping[int, Stored | None]) -> bool:
-    """Whether nothing is left to do: a conditional create whose resource is there, a conditional delete of nothing."""
-    if entry.index not in found:
-        return False
-    return (
-        (found[entry.index] is not None)
-        if entry.method == "POST"
-        else (entry.method == "DELETE" and not entry.assigned)
-    )
-
-
-async def _link(resolved: list[Entry], links: Links, repository: Repository) -> None:
-    """Write what every link inside the bundle and every conditional reference leads to."""
-    targets = {entry.full_url: entry.identity for entry in resolved if entry.full_url and entry.identity}
-    for text in links.conditional:
-        targets[text] = await _reference_target(repository, text, links)
-    links.point(targets)
-
-
-async def _reference_target(repository: Repository, text: str, links: Links) -> str:
-    resource_type, _, query = text.partition("?")
-    criteria = conditional.parse(resource_type, query, f"The conditional reference to a {resource_type}")
-    found = await repository.matches(criteria.resource_type, criteria.pairs, most=2)
-    if len(found) != 1:
-        raise PreconditionFailed(
-            f"The conditional reference to a {resource_type} matches {'more than one' if found else 'no'} resource; it must "
-            "match exactly one. Create the target first, or refer to it by id.",
-            expression=links.place(text),
-        )
-    return f"{resource_type}/{found[0].id}"
-
-
-async def _run(
-    ctx: Context, resolved: list[Entry], found: Mapping[int, Stored | None], repository: Repository
-) -> list[FhirResponse]:
-    """Send each entry through the whole pipeline in the specification's order; return the answers in the bundle's."""
-    answers: dict[int, FhirResponse] = {}
-    flushed = False
-    for entry in sorted(resolved, key=lambda entry: (ORDER[entry.method], entry.index)):
-        if entry.method in {"GET", "HEAD"} and not flushed:
-            await repository.flush()
-            flushed = True
-        if _settled(entry, found):
-            answers[entry.index] = _settled_answer(ctx, entry, found[entry.index])
-            continue
+    async def _target(self, text: str) -> str:
+        """Return `Type/id` of what a conditional reference finds now, empty where that is nothing."""
+        resource_type, _, query = text.partition("?")
+        place = self._links.place(text)
+        if resource_type not in self._ctx.definitions.resource_types:
+            raise BadRequest(f"'{resource_type[:60]}' is not a resource type of FHIR R4.", expression=place)
         try:
-            answers[entry.index] = await ctx.enter(entry.request, repository, entry.assigned)
+            criteria = conditional.parse(resource_type, query, f"The conditional reference to a {resource_type}")
+            found = await self._repository.matches(criteria.resource_type, criteria.pairs, most=2)
         except FhirError as error:
-            raise entries.located(error, entry) from None
-    return [answers[entry.index] for entry in resolved]
+            issues = [replace(issue, expression=place) for issue in error.issues]
+            raise type(error)(str(error), issues=issues) from None
+        if len(found) > 1:
+            raise PreconditionFailed(
+                f"The conditional reference to a {resource_type} matches more than one resource; it must match exactly one. "
+                "Use criteria that match one, such as a business identifier, or refer to it by id.",
+                expression=place,
+            )
+        return f"{resource_type}/{found[0].id}" if found else ""
+
+    def _unfound(self, text: str) -> PreconditionFailed:
+        return PreconditionFailed(
+            f"The conditional reference to a {text.partition('?')[0]} matches no resource; it must match exactly one. Create "
+            "the target first, put it into the bundle, or refer to it by id.",
+            expression=self._links.place(text),
+        )
+
+    async def _ask(self, entry: Entry) -> None:
+        if resolution.settled(entry, self._found):
+            self._answers[entry.index] = _settled_answer(self._ctx, self._found[entry.index])
+            return
+        request = entry.request
+        if entry.method == "PUT" and self._found.get(entry.index) and request.resource is not None:
+            request = replace(request, resource={**request.resource, "id": entry.assigned})
+        self._answers[entry.index] = await entries.ask(self._ctx, replace(entry, request=request), self._repository)
 
 
-def _settled_answer(ctx: Context, entry: Entry, stored: Stored | None) -> FhirResponse:
+def _settled_answer(ctx: Context, stored: Stored | None) -> FhirResponse:
     if stored is None:
         return FhirResponse(204)
     location = f"{ctx.base}/{stored.resource_type}/{stored.id}/_history/{stored.vid}"

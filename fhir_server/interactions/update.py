@@ -19,8 +19,8 @@ async def update(ctx: Context) -> FhirResponse:
     representation.refuse_parameters(ctx)
     resource = ctx.resource()
     _refuse_other_id(resource, ctx.id)
-    version = representation.if_match(ctx)
-    return representation.written(ctx, await ctx.repository.update(ctx.resource_type, ctx.id, resource, version))
+    demand = representation.demand(ctx.request.headers)
+    return representation.written(ctx, await ctx.repository.update(ctx.resource_type, ctx.id, resource, demand))
 
 
 async def conditional_update(ctx: Context) -> FhirResponse:
@@ -29,9 +29,11 @@ async def conditional_update(ctx: Context) -> FhirResponse:
     Raises:
         MultipleMatches: The query finds more than one.
         BadRequest: The body's id is not that of the match.
+        Conflict: The query finds none, and the body's id is that of another instance.
+        PreconditionFailed: `If-Match` names another version than the current one.
     """
     resource = ctx.resource()
-    version = representation.if_match(ctx)
+    demand = representation.demand(ctx.request.headers)
     criteria = conditional.criteria_of_url(ctx)
 
     async def update_match(repository: Repository) -> FhirResponse:
@@ -40,19 +42,17 @@ async def conditional_update(ctx: Context) -> FhirResponse:
         if found:
             if stated is not None:
                 _refuse_other_id(resource, found.id)
-            written = await repository.update(ctx.resource_type, found.id, {**resource, "id": found.id}, version)
-        elif stated is not None:
-            if not isinstance(stated, str) or not ids.valid(stated):
-                raise BadRequest(_BAD_ID, expression=f"{ctx.resource_type}.id")
-            written = await repository.update(ctx.resource_type, stated, resource, version)
-        else:
+            written = await repository.update(ctx.resource_type, found.id, {**resource, "id": found.id}, demand)
+            return representation.written(ctx, written)
+        demand.check(None, f"a {ctx.resource_type} that fulfils the condition")
+        if stated is None:
             written = await repository.create(ctx.resource_type, ctx.id or ids.new(), resource)
+        else:
+            await conditional.refuse_taken(repository, ctx.resource_type, stated)
+            written = await repository.update(ctx.resource_type, stated, resource)
         return representation.written(ctx, written)
 
     return await ctx.repository.exclusively([criteria.lock], [ctx.resource_type], update_match)
-
-
-_BAD_ID = "The id must be 1 to 64 letters, digits, '-' or '.'."
 
 
 def _refuse_other_id(resource: dict[str, object], resource_id: str) -> None:

@@ -4,7 +4,9 @@ import re
 import secrets
 import time
 
-ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+# R4 also allows "." and "..", but no URL could lead to them: clients take such segments out of a path (RFC 3986 5.2.4).
+ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9\-.]{1,64}", re.ASCII)
+RULE = "it must be 1 to 64 letters, digits, '-' or '.', and more than one or two dots"
 
 
 def valid(text: str) -> bool:

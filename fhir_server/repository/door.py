@@ -4,6 +4,7 @@ A repository is either free, each write then being a unit of its own that the st
 requests; or it is bound to a unit of work (`exclusively`), where writes gather in `Pending` until `flush`.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -14,16 +15,17 @@ from typing import Any, TypeVar
 from fhir_server.access.scope_filter import Letter, ScopeFilter
 from fhir_server.intake import Draft, Intake, custodian
 from fhir_server.model import instant, json
-from fhir_server.model.errors import Conflict, FhirError, Forbidden, Gone, NotFound, PreconditionFailed
+from fhir_server.model.errors import Conflict, FhirError, Forbidden, Gone, NotFound
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
+from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.locks import Turns
 from fhir_server.repository.pages import Pages, SearchPage
 from fhir_server.repository.past import HistoryPage, HistoryRequest
 from fhir_server.repository.pending import Key, Pending
 from fhir_server.repository.targets import Targets, patiently
-from fhir_server.repository.written import Written
+from fhir_server.repository.written import Upcoming, Written
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.match import matches
 from fhir_server.search.parse import SearchRequest
@@ -34,6 +36,7 @@ from profiles.definitions.registry import Definitions
 T = TypeVar("T")
 TRIES = 50
 MILLISECOND = timedelta(milliseconds=1)
+VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 SERVER_OWNED = ("rg", "f", "sl", "held", "va", "adv")
 """Envelope fields that stay with an instance over its versions."""
 
@@ -85,7 +88,7 @@ class Repository:
             Gone: The version is the deletion.
         """
         where = self._where(resource_type, "r")
-        vid = int(version) if version.isdecimal() and len(version) < 10 else 0
+        vid = int(version) if VERSION.fullmatch(version) else 0
         stored = await self.store.read_version(resource_type, resource_id, vid, where, self._session) if vid else None
         if stored is None:
             raise NotFound(
@@ -116,7 +119,7 @@ class Repository:
         return await (attempt() if self.pending else patiently(attempt))
 
     async def update(
-        self, resource_type: str, resource_id: str, resource: dict[str, Any], version: int | None = None
+        self, resource_type: str, resource_id: str, resource: dict[str, Any], demand: Demand = UNCONDITIONAL
     ) -> Written:
         """Store a new version, or the first one where the id is not in use.
 
@@ -124,18 +127,18 @@ class Repository:
             resource_type: Type.
             resource_id: Logical id.
             resource: What the client sent.
-            version: The current version that the client demands (If-Match), `None` for any.
+            demand: What the client demands of the current version.
 
         Raises:
             BadRequest: It is not valid.
-            PreconditionFailed: Another version is current.
+            PreconditionFailed: The current version is not what was demanded.
             Unprocessable: A reference leads nowhere.
             Conflict: Other writers came first again and again.
         """
         draft = self.intake.draft(resource_type, resource_id, resource)
 
         async def attempt(live: Live | None) -> Written:
-            _demand(version, live, resource_type, resource_id)
+            demand.check(_version(live), f"{resource_type}/{resource_id}")
             if live is None:
                 return await self._create_at(draft)
             return await self._supersede(live, draft, "PUT")
@@ -147,7 +150,7 @@ class Repository:
         resource_type: str,
         resource_id: str,
         change: Callable[[dict[str, Any]], dict[str, Any]],
-        version: int | None = None,
+        demand: Demand = UNCONDITIONAL,
     ) -> Written:
         """Store what `change` makes of the current version.
 
@@ -160,18 +163,18 @@ class Repository:
         async def attempt(live: Live | None) -> Written:
             if live is None:
                 raise await self._absence(resource_type, resource_id, self._where(resource_type, "u"))
-            _demand(version, live, resource_type, resource_id)
+            demand.check(_version(live), f"{resource_type}/{resource_id}")
             draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
             return await self._supersede(live, draft, "PATCH")
 
         return await self._in_turn(resource_type, resource_id, attempt)
 
-    async def delete(self, resource_type: str, resource_id: str, version: int | None = None) -> Stored | None:
+    async def delete(self, resource_type: str, resource_id: str, demand: Demand = UNCONDITIONAL) -> Stored | None:
         """Delete an instance; return the deletion, or `None` where there was nothing to delete.
 
         Raises:
             Conflict: Another resource refers to it, or it is the deployment's root Organization.
-            PreconditionFailed: Another version is current.
+            PreconditionFailed: The current version is not what was demanded.
         """
         if (resource_type, resource_id) == ("Organization", self.root):
             raise Conflict(
@@ -180,8 +183,7 @@ class Repository:
             )
 
         async def attempt(live: Live | None) -> Stored | None:
-            if version is not None:
-                _demand(version, live, resource_type, resource_id)
+            demand.check(_version(live), f"{resource_type}/{resource_id}")
             if live is None:
                 return None
             if self.pending:
@@ -216,7 +218,7 @@ class Repository:
         Raises:
             NotFound: The instance never existed, or never within the scope.
         """
-        return await self.pages.history(request, self._readable)
+        return await self.pages.history(request, self._readable, self._session)
 
     async def exclusively(
         self, locks: Sequence[str], types: Iterable[str], work: Callable[["Repository"], Awaitable[T]]
@@ -269,8 +271,21 @@ class Repository:
             found = await self.store.current(resource_type, ids, where, self._session)
             self.pending.known |= {(resource_type, each): found.get(each) for each in ids}
 
+    async def upcoming(self, resource_type: str, resource_id: str) -> Upcoming:
+        """Return what a write of an instance would make now."""
+        live = await self._live(resource_type, resource_id)
+        if live:
+            return Upcoming(live.stored.vid + 1, creates=False)
+        last = await self.store.last_version(resource_type, resource_id, ANYTHING, self._session)
+        return Upcoming(last.vid + 1 if last else 1, creates=True)
+
+    async def send(self) -> None:
+        """Send the gathered writes, so that later searches in this unit of work see them; references may still dangle."""
+        if self.pending:
+            await self.pending.unit.apply(self.pending.take())
+
     async def flush(self) -> None:
-        """Send the gathered writes, so that later reads in this unit of work see them.
+        """Send the gathered writes, and see to it that no reference dangles.
 
         Raises:
             Unprocessable: A reference leads nowhere.
@@ -279,8 +294,8 @@ class Repository:
         if not self.pending:
             return
         pending = self.pending
-        await self._targets.require(pending.needed, pending.created, pending.places)
-        await pending.unit.apply(pending.take())
+        await self._targets.require(pending.needed, pending.places, pending.created, pending.deleted)
+        await self.send()
         for resource_type, resource_id in sorted(pending.deleted):
             await self._targets.refuse_referrer(resource_type, resource_id)
 
@@ -316,22 +331,25 @@ class Repository:
     async def _in_turn(self, resource_type: str, resource_id: str, attempt: Callable[[Live | None], Awaitable[T]]) -> T:
         """Run `attempt` on the current version; again on the newer one when another writer came first."""
         if self.pending:
-            return await attempt(await self._known(self.pending, resource_type, resource_id))
-        where = self._where(resource_type, "u")
+            return await attempt(await self._live(resource_type, resource_id))
         async with self.turns.take([f"{resource_type}/{resource_id}"]):
             for _ in range(TRIES):
-                live = await self.store.current(resource_type, [resource_id], where)
+                live = await self._live(resource_type, resource_id)
                 try:
-                    return await patiently(partial(attempt, live.get(resource_id)))
+                    return await patiently(partial(attempt, live))
                 except (Stale, Exists):
                     continue
         raise Conflict(f"{resource_type}/{resource_id} is being changed by others all the time. Try again.")
 
-    async def _known(self, pending: Pending, resource_type: str, resource_id: str) -> Live | None:
+    async def _live(self, resource_type: str, resource_id: str) -> Live | None:
+        """Return the current version, in a unit of work as it was when the unit began."""
         key = (resource_type, resource_id)
-        if key not in pending.known:
+        if not self.pending:
+            where = self._where(resource_type, "u")
+            return (await self.store.current(resource_type, [resource_id], where)).get(resource_id)
+        if key not in self.pending.known:
             await self.expect([key], {})
-        return pending.known[key]
+        return self.pending.known[key]
 
     async def _bury(self, live: Live) -> Stored:
         """Delete the current version."""
@@ -385,22 +403,15 @@ class Repository:
         if self.pending:
             self.pending.needed |= needed
         else:
-            await self._targets.require(needed, frozenset(), {})
+            await self._targets.require(needed, {})
 
     def _envelope(self, draft: Draft) -> dict[str, Any]:
         keeper = custodian(draft, self.scope.facility or self.rules.facility, self.root)
         return {"rg": self.rules.zone, **({"f": keeper} if keeper else {})}
 
 
-def _demand(version: int | None, live: Live | None, resource_type: str, resource_id: str) -> None:
-    """Refuse a write whose If-Match is not the current version."""
-    if version is None or (live and live.stored.vid == version):
-        return
-    now = f"is at version {live.stored.vid}" if live else "does not exist"
-    raise PreconditionFailed(
-        f"If-Match demands version {version}, but {resource_type}/{resource_id} {now}. Read it again and repeat the change.",
-        expression="http.If-Match",
-    )
+def _version(live: Live | None) -> int | None:
+    return live.stored.vid if live else None
 
 
 def _tombstone(live: Live, moment: datetime, order: int) -> dict[str, Any]:

@@ -93,9 +93,10 @@ class Pages:
         query = plan(replace(request, count=most - 1, sort=()), where, None, self.definitions)
         return await self.store.find(query, session)
 
-    async def history(self, request: HistoryRequest, where_of: WhereOf) -> HistoryPage:
+    async def history(self, request: HistoryRequest, where_of: WhereOf, session: Any) -> HistoryPage:
         """Return a page of versions."""
-        return await past(self.store, request, where_of, self.secret, self.limits.cursor_hours)
+        hours = self.limits.cursor_hours
+        return await past(self.store, request, where_of, secret=self.secret, hours=hours, session=session)
 
     def _next(self, request: SearchRequest, last: Stored) -> str:
         by = order(request.sort, params(request.resource_type, self.definitions))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from fhir_server.model import instant
 from fhir_server.model.errors import NotFound
@@ -67,7 +68,13 @@ class HistoryPage:
 
 
 async def past(
-    store: Store, request: HistoryRequest, where_of: Callable[[str], Where], secret: bytes, hours: int
+    store: Store,
+    request: HistoryRequest,
+    where_of: Callable[[str], Where],
+    *,
+    secret: bytes,
+    hours: int,
+    session: Any,
 ) -> HistoryPage:
     """Return a page of history.
 
@@ -93,9 +100,10 @@ async def past(
         at=(request.at.low, request.at.high + MILLISECOND) if request.at else None,
         after=position,
         count=request.count + 1,
+        session=session,
     )
     if not found and request.id and not cursor:
-        await _require(store, request, where_of)
+        await _require(store, request, where_of(request.type_name), session)
     versions = found[: request.count]
     following = ""
     if len(found) > request.count:
@@ -105,12 +113,11 @@ async def past(
     return HistoryPage(versions, total, horizon, following)
 
 
-async def _require(store: Store, request: HistoryRequest, where_of: Callable[[str], Where]) -> None:
+async def _require(store: Store, request: HistoryRequest, where: Where, session: Any) -> None:
     """Refuse the history of what never was; an empty period of what was is an empty bundle."""
-    where = where_of(request.type_name)
-    if await store.read(request.type_name, request.id, where) or await store.last_version(
-        request.type_name, request.id, where
-    ):
+    if await store.read(request.type_name, request.id, where, session):
+        return
+    if await store.last_version(request.type_name, request.id, where, session):
         return
     raise NotFound(f"There is no {request.type_name}/{request.id}, and there never was.")
 

@@ -55,13 +55,20 @@ class Targets:
         own = (draft.resource_type, draft.id)
         return [key for text in draft.references if (key := _key(text)) != own]
 
-    async def require(self, needed: Mapping[Key, Draft], created: AbstractSet[Key], places: Mapping[Key, str]) -> None:
+    async def require(
+        self,
+        needed: Mapping[Key, Draft],
+        places: Mapping[Key, str],
+        created: AbstractSet[Key] = frozenset(),
+        deleted: AbstractSet[Key] = frozenset(),
+    ) -> None:
         """Refuse references that lead nowhere.
 
         Args:
             needed: What must be there, each with a draft that refers to it.
-            created: What the same unit of work creates.
             places: FHIRPath location of each draft, where that is not simply its type.
+            created: What the same unit of work creates.
+            deleted: What the same unit of work deletes.
 
         Raises:
             Unprocessable: Names every target that is not there.
@@ -75,8 +82,9 @@ class Targets:
         missing = [key for key in asked if key not in there]
         if not missing:
             return
-        leaving = await self.store.exists(missing, self.readable, self.session)
-        if leaving:
+        undecided = [key for key in missing if key not in deleted]
+        leaving = await self.store.exists(undecided, self.readable, self.session) if undecided else ()
+        if leaving and len(undecided) == len(missing):
             raise BeingDeleted(*min(leaving))
         issues = [_missing(key, needed[key], places) for key in missing]
         raise Unprocessable(f"{len(missing)} references lead nowhere.", issues=issues)

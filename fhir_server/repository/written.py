@@ -1,4 +1,4 @@
-"""What a write leaves behind."""
+"""What a write leaves behind, or would."""
 
 from dataclasses import dataclass
 
@@ -19,3 +19,16 @@ class Written:
     stored: Stored
     created: bool
     warnings: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """What a write of an instance would make.
+
+    Attributes:
+        version: The version number.
+        creates: Whether the instance does not exist now.
+    """
+
+    version: int
+    creates: bool

@@ -7,10 +7,11 @@ has yet to look, so none is missed, and one met twice is given once. The bodies 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
@@ -26,6 +27,7 @@ from fhir_server.store.documents import BODY, ROW_BODY, history_id, stored, stor
 NEWEST_FIRST = {"lu": -1, "o": -1}
 MOST_SOURCES = 100  # of one pipeline, which may have 1,000 stages
 
+T = TypeVar("T")
 Doc = Mapping[str, Any]
 Key = tuple[str, str, int]
 
@@ -136,17 +138,19 @@ class History:
         resource_id: str,
         where: Where,
         span: Span,
+        *,
         count: int,
+        session: AsyncClientSession | None = None,
     ) -> list[Stored]:
         """Return up to `count` versions of one resource."""
         if where.kind == "nothing":
             return []
         # Live first: a version that is superseded meanwhile is then met again among the rows, not missed.
         live = await self._find(
-            resource_type, _all([{"_id": resource_id}, *span.clauses(live=True)], where), BODY, limit=1
+            resource_type, _all([{"_id": resource_id}, *span.clauses(live=True)], where), BODY, session, limit=1
         )
         condition = _all([_of_id(resource_id), *span.clauses(live=False)], where)
-        rows = await self._find(history(resource_type), condition, ROW_BODY, limit=count, sort={"_id": -1})
+        rows = await self._find(history(resource_type), condition, ROW_BODY, session, limit=count, sort={"_id": -1})
         versions = {doc["v"]: stored(resource_type, doc, ("o",)) for doc in live}
         for row in rows:
             version = stored_row(resource_type, row, ("o",))
@@ -154,7 +158,13 @@ class History:
         return list(versions.values())[:count]
 
     async def of_types(
-        self, resource_types: Iterable[str], where_of: Callable[[str], Where], span: Span, count: int
+        self,
+        resource_types: Iterable[str],
+        where_of: Callable[[str], Where],
+        span: Span,
+        *,
+        count: int,
+        session: AsyncClientSession | None = None,
     ) -> list[Stored]:
         """Return up to `count` versions of all resources of these types."""
         wheres = {resource_type: where_of(resource_type) for resource_type in resource_types}
@@ -164,17 +174,21 @@ class History:
             if where.kind != "nothing"
             for source in _sources(resource_type, where, span, count)
         ]
-        pages = await asyncio.gather(
-            *(
-                self._newest(sources[start : start + MOST_SOURCES], count)
-                for start in range(0, len(sources), MOST_SOURCES)
-            )
+        at_once = 1 if session else MOST_SOURCES  # no $unionWith in a transaction
+        pages = await _all_of(
+            session,
+            [
+                partial(self._newest, sources[start : start + at_once], count, session)
+                for start in range(0, len(sources), at_once)
+            ],
         )
         keys = {_key(row): row for page in pages for row in page}
         newest = sorted(keys, key=lambda key: (keys[key]["lu"], keys[key]["o"]), reverse=True)[:count]
-        return await self._fetch(newest)
+        return await self._fetch(newest, session)
 
-    async def _newest(self, sources: Sequence[tuple[str, list[Doc]]], count: int) -> list[Doc]:
+    async def _newest(
+        self, sources: Sequence[tuple[str, list[Doc]]], count: int, session: AsyncClientSession | None
+    ) -> list[Doc]:
         """Return the newest keys of several collections."""
         (first, pipeline), *others = sources
         unions = [{"$unionWith": {"coll": name, "pipeline": branch}} for name, branch in others]
@@ -182,26 +196,32 @@ class History:
             [*pipeline, *unions, {"$sort": NEWEST_FIRST}, {"$limit": count}],
             maxTimeMS=self._time_limit_ms,
             batchSize=count + 1,
+            session=session,
         )
         return await cursor.to_list()
 
-    async def _fetch(self, keys: Sequence[Key]) -> list[Stored]:
+    async def _fetch(self, keys: Sequence[Key], session: AsyncClientSession | None) -> list[Stored]:
         """Return the versions with their bodies, in that order, wherever they lie by now."""
         wanted: dict[str, list[Key]] = {}
         for key in keys:
             wanted.setdefault(key[0], []).append(key)
         found: dict[Key, Stored] = {}
-        for versions in await asyncio.gather(*(self._fetch_of_type(name, part) for name, part in wanted.items())):
+        for versions in await _all_of(
+            session, [partial(self._fetch_of_type, name, part, session) for name, part in wanted.items()]
+        ):
             found.update(versions)
         return [found[key] for key in keys]
 
-    async def _fetch_of_type(self, resource_type: str, keys: Sequence[Key]) -> dict[Key, Stored]:
+    async def _fetch_of_type(
+        self, resource_type: str, keys: Sequence[Key], session: AsyncClientSession | None
+    ) -> dict[Key, Stored]:
         ids = list({key[1] for key in keys})
-        live = await self._find(resource_type, {"_id": {"$in": ids}}, BODY, limit=len(ids))
+        live = await self._find(resource_type, {"_id": {"$in": ids}}, BODY, session, limit=len(ids))
         found = {(resource_type, doc["_id"], doc["v"]): stored(resource_type, doc, ("o",)) for doc in live}
         missing = [history_id(one, vid) for _, one, vid in keys if (resource_type, one, vid) not in found]
         if missing:
-            rows = await self._find(history(resource_type), {"_id": {"$in": missing}}, ROW_BODY, limit=len(missing))
+            condition = {"_id": {"$in": missing}}
+            rows = await self._find(history(resource_type), condition, ROW_BODY, session, limit=len(missing))
             versions = [stored_row(resource_type, row, ("o",)) for row in rows]
             found.update(((resource_type, version.id, version.vid), version) for version in versions)
         return found
@@ -219,7 +239,14 @@ class History:
         return (await self._blobs.attach((found,)))[0] if found else None
 
     async def _find(
-        self, collection: str, condition: Doc, projection: Doc, *, limit: int, sort: Mapping[str, int] | None = None
+        self,
+        collection: str,
+        condition: Doc,
+        projection: Doc,
+        session: AsyncClientSession | None,
+        *,
+        limit: int,
+        sort: Mapping[str, int] | None = None,
     ) -> Sequence[Doc]:
         cursor = self._database[collection].find(
             condition,
@@ -228,8 +255,16 @@ class History:
             limit=limit,
             hint="_id_",
             max_time_ms=self._time_limit_ms,
+            session=session,
         )
         return await self._blobs.attach(await cursor.to_list())
+
+
+async def _all_of(session: AsyncClientSession | None, works: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Return the results of all, found side by side, but one after the other in a session, which does one thing at a time."""
+    if session is None:
+        return await asyncio.gather(*(work() for work in works))
+    return [await work() for work in works]
 
 
 def _sources(resource_type: str, where: Where, span: Span, count: int) -> list[tuple[str, list[Doc]]]:

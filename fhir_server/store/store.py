@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.model.query import IndexSpec, Query, Where
+from fhir_server.model.query import Distinct, IndexSpec, Query, Where
 from fhir_server.model.stored import Stored
 from fhir_server.store import failures, schema, seal
 from fhir_server.store.blobs import Blobs
@@ -206,6 +206,22 @@ class Store:
         """
         return await self._searches.find(query, session)
 
+    async def rows(self, query: Query, session: AsyncClientSession | None = None) -> list[Mapping[str, Any]]:
+        """Return `_id` and the envelope fields that the query names of each document, without the resources.
+
+        Raises:
+            TooCostly: The time limit was reached.
+        """
+        return await self._searches.rows(query, session)
+
+    async def distinct(self, query: Distinct, session: AsyncClientSession | None = None) -> list[str]:
+        """Return the different texts of a field.
+
+        Raises:
+            TooCostly: The time limit was reached.
+        """
+        return await self._searches.distinct(query, session)
+
     async def count(
         self, resource_type: str, where: Where, limit: int | None, session: AsyncClientSession | None = None
     ) -> int:
@@ -269,9 +285,11 @@ class Store:
         try:
             if resource_type is not None and resource_id is not None:
                 where = where_of(resource_type)
-                return await self._history.of_instance(resource_type, resource_id, where, span, count, session)
+                return await self._history.of_instance(
+                    resource_type, resource_id, where, span, count=count, session=session
+                )
             types = [name for name in await self._collections.types() if resource_type in {None, name}]
-            return await self._history.of_types(types, where_of, span, count, session)
+            return await self._history.of_types(types, where_of, span, count=count, session=session)
         except PyMongoError as error:
             raise failures.outward(error, session) from error
 

@@ -1,0 +1,182 @@
+"""Conditional entries of a transaction as the unconditional ones that they turn out to be (R4 3.1.0.11.2).
+
+Conditions are evaluated before anything is written. Whatever would then depend on the order of the entries is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from fhir_server.bundle import entries
+from fhir_server.bundle.entries import Entry
+from fhir_server.bundle.references import Links, Target
+from fhir_server.interactions import conditional, representation
+from fhir_server.interactions.conditional import Criteria
+from fhir_server.model.errors import BadRequest, Conflict, FhirError
+from fhir_server.model.stored import Stored
+from fhir_server.repository import Repository
+
+Matches = Mapping[int, Stored | None]
+"""What fulfils the condition of each conditional entry, by its index."""
+
+
+def conditions(parsed: Sequence[Entry]) -> dict[int, Criteria]:
+    """Return the conditions: If-None-Exist of creates, the query of conditional PUT, PATCH and DELETE, by index."""
+    return {entry.index: criteria for entry in parsed if (criteria := _condition(entry))}
+
+
+def locks(criteria: Mapping[int, Criteria]) -> list[str]:
+    """Return the locks of the conditions, in one order for all transactions so that none waits for another in a ring.
+
+    Raises:
+        BadRequest: Two entries have the same condition, so they would be one resource.
+    """
+    first: dict[str, int] = {}
+    for index, each in criteria.items():
+        other = first.setdefault(each.lock, index)
+        if other != index:
+            raise BadRequest(
+                f"Entries {other} and {index} of the bundle have the same condition, so they name one resource. Give it one entry.",
+                expression=f"Bundle.entry[{index}].request",
+            )
+    return sorted(first)
+
+
+async def matches(parsed: Sequence[Entry], criteria: Mapping[int, Criteria], repository: Repository) -> Matches:
+    """Return what fulfils the conditions.
+
+    Raises:
+        MultipleMatches: Several instances fulfil one.
+        PreconditionFailed: Nothing does, although the entry has an `ifMatch`.
+    """
+    return {
+        entry.index: await _match(entry, criteria[entry.index], repository)
+        for entry in parsed
+        if entry.index in criteria
+    }
+
+
+async def leaving(
+    parsed: Sequence[Entry], criteria: Mapping[int, Criteria], repository: Repository
+) -> list[tuple[str, str]]:
+    """Return the instances that the bundle is going to delete, as far as can be told before it has begun."""
+    deletions = [entry for entry in parsed if entry.method == "DELETE"]
+    found = await matches(deletions, criteria, repository)
+    conditional_ones = [(stored.resource_type, stored.id) for stored in found.values() if stored]
+    return conditional_ones + [(entry.resource_type, entry.assigned) for entry in deletions if entry.assigned]
+
+
+def resolved(entry: Entry, found: Matches) -> Entry:
+    """Return an entry as an unconditional one; one without condition as it is.
+
+    Raises:
+        BadRequest: The id in the body is not that of the match.
+    """
+    if entry.index not in found:
+        return entry
+    match = found[entry.index]
+    request = replace(entry.request, headers={k: v for k, v in entry.request.headers.items() if k != "if-none-exist"})
+    stated = request.resource.get("id") if request.resource else None
+    if entry.method == "POST":
+        return replace(entry, request=request, assigned=match.id if match else entry.assigned)
+    if match:
+        if stated is not None and stated != match.id:
+            raise BadRequest(
+                f"Entry {entry.index} has the id '{str(stated)[:64]}', but its condition finds '{match.id}'.",
+                expression=entry.at("resource.id"),
+            )
+        path = (entry.resource_type, match.id)
+        return replace(entry, request=replace(request, path=path, query=()), assigned=match.id)
+    if entry.method == "PUT" and isinstance(stated, str):
+        return replace(entry, request=replace(request, path=(entry.resource_type, stated), query=()), assigned=stated)
+    if entry.method == "PUT":
+        return replace(entry, request=replace(request, method="POST", query=()), assigned=entry.fresh)
+    return entry
+
+
+def settled(entry: Entry, found: Matches) -> bool:
+    """Whether nothing is left to do: a conditional create whose resource is there, a conditional delete of nothing."""
+    if entry.index not in found:
+        return False
+    return found[entry.index] is not None if entry.method == "POST" else entry.method == "DELETE" and not entry.assigned
+
+
+def refuse_contradictions(unconditional: Sequence[Entry], found: Matches, leaving: Sequence[tuple[str, str]]) -> None:
+    """Refuse two writes of one instance, to count on what is deleted, and to delete what nobody was warned of.
+
+    Raises:
+        BadRequest: Two entries contradict each other.
+        Conflict: A condition finds another instance than before the transaction began.
+    """
+    entries.refuse_clashes([entry for entry in unconditional if not settled(entry, found)])
+    deleted = {entry.identity: entry for entry in unconditional if entry.method == "DELETE" and entry.assigned}
+    if not deleted.keys() <= {"/".join(each) for each in leaving}:
+        raise Conflict("What a conditional DELETE of the bundle finds is changing. Send the bundle again.")
+    for entry in unconditional:
+        if entry.method == "POST" and settled(entry, found) and (other := deleted.get(entry.identity)):
+            raise BadRequest(
+                f"Entry {entry.index} finds {entry.identity} by its ifNoneExist, but entry {other.index} deletes it.",
+                expression=entry.at("request.ifNoneExist"),
+            )
+
+
+async def expect(unconditional: Sequence[Entry], found: Matches, repository: Repository) -> None:
+    """Let the repository prepare for the writes.
+
+    Raises:
+        Conflict: A conditional update whose condition finds nothing would create under an id that is taken.
+    """
+    places = {(entry.resource_type, entry.assigned): entry.at("resource") for entry in unconditional if entry.assigned}
+    changed = [(each.resource_type, each.assigned) for each in unconditional if each.assigned and each.method != "POST"]
+    await repository.expect(changed, places)
+    for entry in unconditional:
+        if entry.method == "PUT" and entry.index in found and not found[entry.index]:
+            try:
+                await conditional.refuse_taken(repository, entry.resource_type, entry.assigned)
+            except FhirError as error:
+                raise entries.located(error, entry) from None
+
+
+async def targets(
+    unconditional: Sequence[Entry], found: Matches, links: Links, repository: Repository
+) -> dict[str, Target]:
+    """Return what the fullUrls of the bundle lead to."""
+    versioned = links.versioned
+    return {
+        entry.full_url: Target(
+            entry.identity, await _version(entry, found, repository) if entry.full_url in versioned else 0
+        )
+        for entry in unconditional
+        if entry.full_url and entry.identity
+    }
+
+
+def _condition(entry: Entry) -> Criteria | None:
+    request = entry.request
+    try:
+        if entry.method == "POST" and "if-none-exist" in request.headers:
+            return conditional.parse(entry.resource_type, request.headers["if-none-exist"], "The ifNoneExist")
+        if entry.method in {"PUT", "PATCH", "DELETE"} and len(request.path) == 1:
+            pairs = conditional.selecting(request.query)
+            return conditional.checked(entry.resource_type, pairs, f"{entry.method} {entry.resource_type}")
+    except FhirError as error:
+        raise entries.located(error, entry) from None
+    return None
+
+
+async def _match(entry: Entry, criteria: Criteria, repository: Repository) -> Stored | None:
+    try:
+        found = await conditional.match(repository, criteria)
+        if not found and entry.method != "POST":
+            demand = representation.demand(entry.request.headers)
+            demand.check(None, f"a {entry.resource_type} that fulfils the condition")
+    except FhirError as error:
+        raise entries.located(error, entry) from None
+    return found
+
+
+async def _version(entry: Entry, found: Matches, repository: Repository) -> int:
+    """Return the version of the instance when the bundle is done."""
+    match = found.get(entry.index)
+    if match and settled(entry, found):
+        return match.vid
+    return (await repository.upcoming(entry.resource_type, entry.assigned)).version
