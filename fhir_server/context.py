@@ -1,7 +1,7 @@
 """What an interaction receives: the request, its target, and the doors that it may use."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.model import json
@@ -34,7 +34,7 @@ class Context:
     repository: Repository
     definitions: Definitions
     settings: Settings
-    dispatch: "Callable[[FhirRequest, Context, str], Awaitable[FhirResponse]]"
+    dispatch: "Callable[[FhirRequest, Repository, str], Awaitable[FhirResponse]]"
     statement: Statement
     link_members: frozenset[str]
     resource_type: str = ""
@@ -68,5 +68,4 @@ class Context:
             repository: One that is bound to a transaction; this context's own by default.
             assigned: Logical id that a create must use.
         """
-        context = self if repository is None else replace(self, repository=repository)
-        return await self.dispatch(request, context, assigned)
+        return await self.dispatch(request, repository or self.repository, assigned)

@@ -49,21 +49,13 @@ class Dispatch:
         self._settings = settings
         self._statement = statement
         self._routes = _routes()
+        self._known: dict[tuple[str, tuple[str, ...]], Route] = {}
         self._link_members = link_members(definitions)
 
     async def answer(self, request: FhirRequest, repository: Repository | None = None) -> FhirResponse:
         """Return the answer to a request. Never raises: failures are answers with an OperationOutcome."""
         try:
-            context = Context(
-                request,
-                repository or self._repository,
-                self._definitions,
-                self._settings,
-                self._enter,
-                self._statement,
-                self._link_members,
-            )
-            return await self._enter(request, context, "")
+            return await self._enter(request, repository or self._repository, "")
         except FhirError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
@@ -73,17 +65,17 @@ class Dispatch:
             text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
             return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
 
-    async def _enter(self, request: FhirRequest, outer: Context, assigned: str) -> FhirResponse:
+    async def _enter(self, request: FhirRequest, repository: Repository, assigned: str) -> FhirResponse:
         """Run one interaction; raises FhirError."""
-        route = self.route(request)
+        route = self._known.get((request.method, request.path)) or self.route(request)
         context = Context(
             request,
-            outer.repository,
-            outer.definitions,
-            outer.settings,
-            outer.dispatch,
-            outer.statement,
-            outer.link_members,
+            repository,
+            self._definitions,
+            self._settings,
+            self._enter,
+            self._statement,
+            self._link_members,
             route.resource_type,
             assigned or route.id,
             route.vid,
@@ -113,7 +105,10 @@ class Dispatch:
                     f"{request.method} is not offered at {'/'.join(shape) or 'the service base'}. Use {allowed}.",
                     headers={"Allow": allowed},
                 )
-            return Route(row, values.get("{type}", ""), values.get("{id}", ""), values.get("{vid}", ""))
+            route = Route(row, values.get("{type}", ""), values.get("{id}", ""), values.get("{vid}", ""))
+            if len(path) < 2:  # there are a few hundred of these, and most entries of a bundle have one
+                self._known[request.method, path] = route
+            return route
         raise self._nowhere(path)
 
     def _check(self, values: dict[str, str]) -> None:

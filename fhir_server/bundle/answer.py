@@ -64,21 +64,20 @@ def history_entry(base: str, stored: Stored) -> bytes:
 
 
 def _response_entry(response: FhirResponse, base: str) -> bytes:
+    headers, body = response.headers, response.body
     row: dict[str, Any] = {"status": f"{response.status} {_REASONS.get(response.status, '')}".strip()}
-    location = response.headers.get("Location") or response.headers.get("Content-Location")
+    location = headers.get("Location") or headers.get("Content-Location")
     if location:
         row["location"] = location.removeprefix(f"{base}/")
-    if "ETag" in response.headers:
-        row["etag"] = response.headers["ETag"]
+    if "ETag" in headers:
+        row["etag"] = headers["ETag"]
     if response.version:
         row["lastModified"] = instant.text(response.version.last_updated)
-    is_outcome = response.body.startswith(b'{"resourceType":"OperationOutcome"')
-    if is_outcome:
-        row["outcome"] = json.Raw(response.body)
-    entry: dict[str, Any] = {}
-    if response.body and not is_outcome:
-        entry["resource"] = json.Raw(response.body)
-    return json.encode({**entry, "response": row})
+    if not body:
+        return json.encode({"response": row})
+    if body.startswith(b'{"resourceType":"OperationOutcome"'):
+        return json.encode({"response": {**row, "outcome": json.Raw(body)}})
+    return json.encode({"resource": json.Raw(body), "response": row})
 
 
 def _text(text: str) -> str:

@@ -1,14 +1,19 @@
 """Instants as the server writes them: UTC, whole milliseconds (R4 2.24.0.1)."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
+
+# One moment is written several times: in the resource, in headers, and for all resources of a bundle.
 
 
+@lru_cache(maxsize=256)
 def text(moment: datetime) -> str:
     """Return `2026-11-21T08:15:30.123Z`."""
     utc = moment.astimezone(UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 
+@lru_cache(maxsize=256)
 def http_date(moment: datetime) -> str:
     """Return the form of the Last-Modified header (RFC 9110 5.6.7)."""
     utc = moment.astimezone(UTC)

@@ -1,7 +1,7 @@
 """The writes of one unit of work before they go out together: a transaction bundle or a conditional interaction."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -37,10 +37,9 @@ class Pending:
     needed: dict[Key, Draft] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Stamp]:
-        """Give the stamp of one of its writes; the unit of work as a whole counts as in flight."""
-        yield Stamp(self.moment, self.clock.order())
+    def writing(self) -> AbstractAsyncContextManager[Stamp]:
+        """Return a context that gives the stamp of one of its writes; the unit of work as a whole counts as in flight."""
+        return nullcontext(Stamp(self.moment, self.clock.order()))
 
     def add(self, changes: Sequence[Change]) -> None:
         """Take writes that go out with the next flush."""
