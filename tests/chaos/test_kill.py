@@ -1,0 +1,120 @@
+"""SIGKILL, fifty times each, to the server and to its mongod, in the middle of concurrent writes and transactions.
+
+No acknowledged write may be lost, no transaction be half there, no version be missing, no conditional create be doubled.
+"""
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fhir_server.settings import Mongo, Settings
+from fhir_server.store.client import connect
+from fhir_server.store.embedded import embedded
+from fhir_server.store.mongod import Mongod
+from tests.chaos.writers import Writers
+
+ROUNDS = 50
+WRITES = 12
+"""Acknowledged writes between two kills, at least."""
+
+SERVE = "from fhir_server.cli import app; app()"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """An empty data directory; it goes afterwards, and what its servers logged of failures is shown."""
+    home = tmp_path / "data"
+    yield home
+    sys.stdout.writelines(line for line in log_of(home).open() if "interaction_failed" in line)
+    shutil.rmtree(tmp_path)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `fhir-server serve`."""
+
+    process: asyncio.subprocess.Process
+    base: str
+
+
+def log_of(home: Path) -> Path:
+    """Where the servers of a data directory log to."""
+    return home.with_name("server.log")
+
+
+async def started(home: Path) -> Server:
+    with log_of(home).open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", SERVE, "serve", "--port", "0", "--json", "--data-dir", str(home)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, "FHIR_MONGO__CACHE_GB": "0.25"},
+        )
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), 120)
+    return Server(process, json.loads(line)["fhir"])
+
+
+@asynccontextmanager
+async def compared(home: Path, writers: Writers) -> AsyncIterator[None]:
+    """Compare the record with what the writers were told, when the context ends well."""
+    settings = Settings(data_dir=home, mongo=Mongo(cache_gb=0.25))
+    async with embedded(settings) as connection, connect(connection.url, settings) as client:
+        yield
+        await writers.compare(client[settings.mongo.database])
+
+
+async def test_killing_the_server_loses_and_halves_nothing(home: Path) -> None:
+    chance = random.Random(1)
+    server = await started(home)
+    writers = Writers(server.base)
+    try:
+        async with writers.at_work():
+            for _ in range(ROUNDS):
+                # The next one starts beside it, as behind a load balancer; it adopts mongod from the one that is killed.
+                with writers.resting():
+                    successor = await started(home)
+                await writers.more(WRITES)
+                await asyncio.sleep(chance.uniform(0, 0.1))
+                server.process.kill()
+                writers.base = successor.base
+                await server.process.wait()
+                server = successor
+            await writers.more(WRITES)
+        async with compared(home, writers):
+            pass
+    finally:
+        server.process.terminate()
+        await server.process.wait()
+    assert not Mongod(home, 0.25).is_running()
+
+
+async def test_killing_mongod_loses_and_halves_nothing(home: Path) -> None:
+    chance = random.Random(2)
+    server = await started(home)
+    writers = Writers(server.base)
+    mongod = Mongod(home, 0.25)
+    try:
+        async with writers.at_work():
+            for _ in range(ROUNDS):
+                await writers.more(WRITES)
+                await asyncio.sleep(chance.uniform(0, 0.1))
+                os.kill(mongod.pid(), signal.SIGKILL)
+            await writers.more(WRITES)
+        async with compared(home, writers):
+            pass
+    finally:
+        server.process.terminate()
+        await server.process.wait()
+    assert server.process.returncode == 0
+    assert not mongod.is_running()
