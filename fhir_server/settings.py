@@ -94,6 +94,9 @@ class Search(Section):
         default=1000, ge=1, description="Most entries of a page; a greater _count is lowered to this."
     )
     max_includes: int = Field(default=1000, ge=1, description="Most included resources of one page.")
+    max_chain: int = Field(
+        default=10_000, ge=1, description="Most resources that one step of a chain, of _has or of a hierarchy leads to."
+    )
     time_limit_ms: int = Field(default=10_000, ge=10, description="Time after which the database gives up a query.")
     time_zone: str = Field(default="UTC", description="IANA time zone of date values that have none.")
     cursor_hours: int = Field(default=24, ge=1, description="How long a paging link stays usable.")

@@ -39,7 +39,7 @@ class Query:
     Attributes:
         resource_type: Collection.
         where: Search and access filter, already joined.
-        sort: (field, 1 or -1) pairs; always total, the last one being `o` or `_id`.
+        sort: (field, 1 or -1) pairs; always total, the last one being `o` or `_id`; empty where the order does not matter.
         limit: Most documents to return.
         hint: Name of the index to use, or `None` to let the planner choose.
         fields: Envelope fields that the caller needs in `Stored.envelope`; computed ones among them.
@@ -59,6 +59,27 @@ class Query:
     computed: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     then: "Query | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """The different texts that the documents of a filter have in one field.
+
+    Attributes:
+        resource_type: Collection.
+        where: Search and access filter, already joined.
+        field: The field; it may hold arrays.
+        prefix: Only texts that start so.
+        limit: Most texts to return.
+        hint: Name of the index to use, or `None` to let the planner choose.
+    """
+
+    resource_type: str
+    where: Where
+    field: str
+    prefix: str
+    limit: int
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

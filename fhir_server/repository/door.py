@@ -205,8 +205,7 @@ class Repository:
         Raises:
             InvalidParameter: The condition is not a valid search.
         """
-        where = self._where(resource_type, "s")
-        return await self.pages.matches(resource_type, pairs, where, most, self._session)
+        return await self.pages.matches(resource_type, pairs, self._searchable, most, self._session)
 
     async def search(self, request: SearchRequest) -> SearchPage:
         """Return one page of a search with its includes."""

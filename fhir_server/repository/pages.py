@@ -1,6 +1,6 @@
 """Runs searches and histories: plans joined with the caller's filter, includes, totals, paging links."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from fhir_server.model.errors import TooCostly
 from fhir_server.model.query import Query, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
+from fhir_server.repository.chains import Chains, WhereOf
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
 from fhir_server.search import include, page
 from fhir_server.search.compile import compile as compiled
@@ -21,7 +22,6 @@ from fhir_server.settings import Search
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
 
-WhereOf = Callable[[str], Where]
 MOST_WAVES = 10
 ESTIMATE = 10_000
 
@@ -70,6 +70,7 @@ class Pages:
             Gone: The paging link has expired.
         """
         resource_type = request.resource_type
+        request = await self._resolved(request, where_of, session)
         if request.summary == "count":
             where = compiled(request.expression, resource_type, self.definitions) & where_of(resource_type)
             return SearchPage((), (), await self.store.count(resource_type, where, None, session), "")
@@ -83,20 +84,29 @@ class Pages:
         total = len(matches) if not following and cursor is None else await self._total(request, where_of, session)
         return SearchPage(matches, await self._included(request, matches, where_of, session), total, following)
 
-    async def matches(self, resource_type: str, pairs: Pairs, where: Where, most: int, session: Any) -> list[Stored]:
+    async def matches(
+        self, resource_type: str, pairs: Pairs, where_of: WhereOf, most: int, session: Any
+    ) -> list[Stored]:
         """Return at most `most` matches of a condition.
 
         Raises:
             InvalidParameter: It is not a valid search.
+            TooCostly: It takes too long, or a chain leads to too much.
         """
         request = parse(resource_type, pairs, self.definitions, self.limits, strict=True, base=self.base)
-        query = plan(replace(request, count=most - 1, sort=()), where, None, self.definitions)
+        request = await self._resolved(replace(request, count=most - 1, sort=()), where_of, session)
+        query = plan(request, where_of(resource_type), None, self.definitions)
         return await self.store.find(query, session)
 
     async def history(self, request: HistoryRequest, where_of: WhereOf, session: Any) -> HistoryPage:
         """Return a page of versions."""
         hours = self.limits.cursor_hours
         return await past(self.store, request, where_of, secret=self.secret, hours=hours, session=session)
+
+    async def _resolved(self, request: SearchRequest, where_of: WhereOf, session: Any) -> SearchRequest:
+        """Return the search without chains: with criteria on what they lead to."""
+        chains = Chains(self.store, self.definitions, self.limits.max_chain, where_of, session)
+        return replace(request, expression=await chains.resolved(request.resource_type, request.expression))
 
     def _next(self, request: SearchRequest, last: Stored) -> str:
         by = order(request.sort, params(request.resource_type, self.definitions))

@@ -11,6 +11,7 @@ that fits:
 
 | the filter fixes | index |
 |---|---|
+| more than 200 values of `_id`, of `rf`, or of `p` times the primary code, sorted by time | the planner chooses |
 | `_id` | `_id_` |
 | `p` and the primary code | `patient_code_…` |
 | `p` | `patient_…` |
@@ -26,18 +27,22 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeGuard
 
+from fhir_server.model.errors import Forbidden
 from fhir_server.model.query import ANYTHING, NOTHING, Query, Where
 from fhir_server.search.expression import (
     And,
     Anything,
+    Chain,
     Criterion,
     Expression,
+    Hierarchy,
     InCompartment,
     Missing,
     Not,
     Nothing,
     Or,
     OwnedBy,
+    ReverseChain,
 )
 from fhir_server.search.layout import indexes
 from fhir_server.search.page import Cursor
@@ -48,7 +53,9 @@ from fhir_server.search.types import TYPES, date
 from profiles.definitions.registry import Definitions
 
 MOST_SCANS = 200
-"""Facilities that MongoDB merges in order (internalQueryMaxScansToExplode); more of them make a blocking sort."""
+"""Ranges of an index that MongoDB merges in order (internalQueryMaxScansToExplode); more of them make a blocking sort."""
+
+UNORDERED = Order(())
 
 ORDERS: Mapping[str, frozenset[str]] = {"date": frozenset({"d", "dh"}), "updated": frozenset({date.UPDATED})}
 """Fields whose bounds the index of an order narrows."""
@@ -84,6 +91,11 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
             return Where("clause", {"$or": [{"p": patient}, {"ps": patient}]})
         case OwnedBy(facilities):
             return Where("clause", {"f": _one_of(facilities)}) if facilities else NOTHING
+        case Chain() | ReverseChain() | Hierarchy():
+            raise Forbidden(
+                "A grant that is restricted by other resources (a chain, _has or a hierarchy) cannot be applied to a search. "
+                "Ask for one that is restricted by parameters of the type itself."
+            )
 
 
 def plan(request: SearchRequest, access: Where, cursor: Cursor | None, definitions: Definitions) -> Query:
@@ -100,8 +112,7 @@ def plan(request: SearchRequest, access: Where, cursor: Cursor | None, definitio
     known = params(resource_type, definitions)
     by = order(request.sort, known)
     steps = by.steps(cursor.values if cursor else None)
-    code = next((param.field for param in known.values() if param.primary_code), "")
-    hint = _hint(where, by, code, _index_names(resource_type, definitions))
+    hint = _hint(where, by, _primary_code(resource_type, definitions), _index_names(resource_type, definitions))
     query: Query | None = None
     for step in reversed(steps):
         start = Where("clause", step.start) if step.start and not by.computed else ANYTHING
@@ -118,6 +129,21 @@ def plan(request: SearchRequest, access: Where, cursor: Cursor | None, definitio
         )
     assert query is not None  # noqa: S101 - an order has at least one step
     return query
+
+
+def selection(
+    expression: Expression, resource_type: str, access: Where, definitions: Definitions
+) -> tuple[Where, str | None]:
+    """Return the filter of an expression joined with what the caller may see, and the index for it in no order."""
+    where = compile(expression, resource_type, definitions) & access
+    return where, _hint(
+        where, UNORDERED, _primary_code(resource_type, definitions), _index_names(resource_type, definitions)
+    )
+
+
+def _primary_code(resource_type: str, definitions: Definitions) -> str:
+    """Return the field of the primary code, empty for a type without one."""
+    return next((param.field for param in params(resource_type, definitions).values() if param.primary_code), "")
 
 
 def _of_primary_date(item: Expression) -> TypeGuard[Criterion]:
@@ -183,6 +209,9 @@ def _hint(where: Where, by: Order, code: str, names: frozenset[str]) -> str | No
     when = "date" if "date" in names else "updated"
     by_time = by.index == when
     choice = ""
+    if by_time and _scans(fixed, code) > MOST_SCANS:
+        # To sort what many values select, or to walk the order until a page is full: that depends on how many match.
+        return None
     if "_id" in fixed:
         return "_id_"
     if "p" in fixed:
@@ -199,6 +228,13 @@ def _hint(where: Where, by: Order, code: str, names: frozenset[str]) -> str | No
     elif others <= ORDERS.get(by.index, frozenset()):
         choice = by.index
     return choice if choice in names else None
+
+
+def _scans(fixed: Mapping[str, int], code: str) -> int:
+    """Return how many ranges of the index that the first of these fields leads would have to be merged."""
+    if "p" in fixed:
+        return fixed["p"] * fixed.get(code, 1)
+    return next((fixed[name] for name in ("_id", "rf") if name in fixed), 1)
 
 
 def _fixed(clause: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

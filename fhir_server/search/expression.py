@@ -1,6 +1,7 @@
 """What a search or a grant selects, as an immutable tree.
 
-The same tree is compiled to a MongoDB filter (`compile`) and evaluated on one stored document in memory (`match`).
+The same tree is compiled to a MongoDB filter (`compile`) and evaluated on one stored document in memory (`match`). Nodes that
+speak of other resources (`Chain`, `ReverseChain`, `Hierarchy`) are first replaced by criteria on their ids.
 `Anything` and `Nothing` are values of their own: an empty conjunction never means "no restriction" by accident.
 """
 
@@ -79,7 +80,64 @@ class OwnedBy:
     facilities: frozenset[str]
 
 
-Expression = Anything | Nothing | And | Or | Not | Missing | Criterion | InCompartment | OwnedBy
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A reference of the parameter leads to a resource that fulfils the expression for its type (R4 3.1.1.4.13).
+
+    Attributes:
+        param: The reference parameter.
+        targets: (type, what a resource of it must fulfil); the reference may lead to one of any of these types.
+    """
+
+    param: Param
+    targets: tuple[tuple[str, "Expression"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseChain:
+    """A resource that fulfils the expression refers to it by the parameter (`_has`, R4 3.1.1.4.14; `_list`).
+
+    Attributes:
+        param: The reference parameter, of the type that refers.
+        target_type: The type that is referred to: the one that is searched.
+        item: What the referring resource must fulfil.
+    """
+
+    param: Param
+    target_type: str
+    item: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """A reference of the parameter leads to one of these or to what is below or above one of them.
+
+    Attributes:
+        param: The reference parameter.
+        roots: `Type/id`.
+        below: Whether parts are meant, otherwise the wholes that they are parts of.
+    """
+
+    param: Param
+    roots: tuple[str, ...]
+    below: bool
+
+
+Expression = (
+    Anything
+    | Nothing
+    | And
+    | Or
+    | Not
+    | Missing
+    | Criterion
+    | InCompartment
+    | OwnedBy
+    | Chain
+    | ReverseChain
+    | Hierarchy
+)
+"""The last three speak of other resources: they are resolved to criteria (`chain`) before they can be compiled."""
 
 
 def all_of(items: Iterable[Expression]) -> Expression:
@@ -90,6 +148,11 @@ def all_of(items: Iterable[Expression]) -> Expression:
             return item
         kept += item.items if isinstance(item, And) else [] if isinstance(item, Anything) else [item]
     return And(tuple(kept)) if len(kept) > 1 else kept[0] if kept else Anything()
+
+
+def none_of(item: Expression) -> Expression:
+    """Return the negation in its simplest form."""
+    return Nothing() if isinstance(item, Anything) else Anything() if isinstance(item, Nothing) else Not(item)
 
 
 def any_of(items: Iterable[Expression]) -> Expression:

@@ -6,17 +6,21 @@ Writes use it on the document they are about to store, so that nothing is moved 
 from collections.abc import Mapping
 from typing import Any
 
+from fhir_server.model.errors import Forbidden
 from fhir_server.search.expression import (
     And,
     Anything,
+    Chain,
     Criterion,
     Expression,
+    Hierarchy,
     InCompartment,
     Missing,
     Not,
     Nothing,
     Or,
     OwnedBy,
+    ReverseChain,
 )
 from fhir_server.search.params import Param
 from fhir_server.search.types import TYPES
@@ -24,7 +28,9 @@ from fhir_server.search.types.date import UPDATED
 from fhir_server.search.types.reference import PATIENT
 
 
-def matches(expression: Expression, document: Mapping[str, Any]) -> bool:
+def matches(  # noqa: C901 - one case for each node
+    expression: Expression, document: Mapping[str, Any]
+) -> bool:
     """Return whether a stored document (its envelope is enough) is selected."""
     match expression:
         case Anything():
@@ -45,6 +51,11 @@ def matches(expression: Expression, document: Mapping[str, Any]) -> bool:
             return patient in {document.get("p"), *document.get("ps", ())}
         case OwnedBy(facilities):
             return document.get("f") in facilities
+        case Chain() | ReverseChain() | Hierarchy():
+            raise Forbidden(
+                "This grant is restricted by other resources (a chain, _has or a hierarchy), which cannot be checked for a "
+                "single document. Ask for a grant that is restricted by parameters of the type itself."
+            )
 
 
 def entries(param: Param, document: Mapping[str, Any]) -> list[Any]:

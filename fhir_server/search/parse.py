@@ -6,12 +6,13 @@ either way, because passing over it would return what was not asked for.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.request import Pairs
+from fhir_server.search.chained import CHAINS, Chained, is_chained
 from fhir_server.search.escapes import nearest, shown, split
 from fhir_server.search.expression import Anything, Expression, Missing, Not, all_of, any_of
 from fhir_server.search.include import Include
@@ -20,6 +21,7 @@ from fhir_server.search.reading import Reading
 from fhir_server.search.results import CURSOR, RESULTS, read
 from fhir_server.search.sort import SortKey
 from fhir_server.search.types import TYPES
+from fhir_server.search.unknown import UnknownParameter, unknown
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
@@ -82,8 +84,18 @@ def parse(
     Raises:
         InvalidParameter: An unknown parameter (strict), an unknown modifier, or a malformed value.
     """
-    known = params(resource_type, definitions)
     reading = Reading(base, ZoneInfo(settings.time_zone), definitions)
+
+    def criterion(of: str, name: str, value: str, depth: int) -> Expression:
+        if is_chained(name):
+            return chained.expression(of, name, value, depth)
+        known = params(of, definitions)
+        code, _, modifier = name.partition(":")
+        if code not in known or known[code].type not in TYPES:
+            raise _unknown(of, name, known, RESULTS if depth == 0 else ())
+        return _criterion(known[code], modifier, value, known, reading)
+
+    chained = Chained(definitions, criterion)
     criteria: list[Expression] = []
     applied: list[tuple[str, str]] = []
     shaping: list[tuple[str, str]] = []
@@ -92,16 +104,16 @@ def parse(
         if not value:
             continue
         _refuse_unreadable(name, value)
-        code, _, modifier = name.partition(":")
-        if code in RESULTS:
+        if name.partition(":")[0] in RESULTS:
             shaping.append((name, value))
-        elif code not in known or known[code].type not in TYPES or "." in modifier:
-            ignored.append(_unknown(resource_type, name, known))
-            if strict:
-                raise InvalidParameter(ignored[0].text, expression=ignored[0].expression)
-        else:
-            criteria.append(_criterion(known[code], modifier, value, known, reading))
+            continue
+        try:
+            criteria.append(criterion(resource_type, name, value, 0))
             applied.append((name, value))
+        except UnknownParameter as error:
+            if strict:
+                raise
+            ignored += [replace(issue, severity="warning", code="not-supported") for issue in error.issues]
     results = read(resource_type, shaping, definitions, settings)
     return SearchRequest(
         resource_type=resource_type,
@@ -180,22 +192,14 @@ def _refuse_modifier(param: Param, modifier: str, reading: Reading) -> None:
     )
 
 
-def _unknown(resource_type: str, name: str, known: Mapping[str, Param]) -> Issue:
-    """Return the finding for a parameter that cannot be searched by, with the ones that can."""
+def _unknown(resource_type: str, name: str, known: Mapping[str, Param], results: Iterable[str]) -> UnknownParameter:
+    """Return the refusal of a parameter that cannot be searched by, with the ones that can."""
     code = name.partition(":")[0]
-    offered = [*(row.code for row in known.values() if row.type in TYPES), *RESULTS]
+    offered = [*(row.code for row in known.values() if row.type in TYPES), *CHAINS, *results]
+    text = ""
     if code in known and known[code].type not in TYPES:
         text = f"The parameter '{code}' of {resource_type} is of type {known[code].type}, which is not supported."
-    elif "." in name and code.partition(".")[0] in known:
-        text = f"'{shown(name)}' is a chained parameter, which is not supported."
-    elif code == "_has":
-        text = "The reverse chain '_has' is not supported."
-    else:
-        text = f"{resource_type} has no search parameter '{shown(code)}'.{nearest(code, offered)}"
-    listed = ", ".join(code for code in offered if code != CURSOR)
-    return Issue(
-        "warning", "not-supported", f"{text} {resource_type} can be searched by {listed}.", f"http.{shown(name)}"
-    )
+    return unknown(resource_type, name, (code for code in offered if code != CURSOR), text)
 
 
 def _refuse_unreadable(name: str, value: str) -> None:

@@ -1,5 +1,6 @@
 """Running compiled queries over live resources: a page, a count, and who refers to a resource."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.model.query import Query, Where
+from fhir_server.model.query import Distinct, Query, Where
 from fhir_server.model.stored import Stored
 from fhir_server.store import failures
 from fhir_server.store.blobs import Blobs
@@ -38,12 +39,50 @@ class Searches:
         if query.where.kind == "nothing" or not query.limit or not await self._collections.ensure_if_present(name):
             return []
         try:
-            docs = await self._documents(query, session)
+            docs = await self._documents(query, {**BODY, **dict.fromkeys(query.fields, 1)}, session)
         except PyMongoError as error:
             raise failures.outward(error, session) from error
         if any("jb" in doc for doc in docs):
             docs = await self._blobs.attach(docs)
         return [stored(name, doc, query.fields) for doc in docs]
+
+    async def rows(self, query: Query, session: AsyncClientSession | None) -> list[Mapping[str, Any]]:
+        """Return `_id` and the fields that the query names of each document, without the resources."""
+        name = query.resource_type
+        if query.where.kind == "nothing" or not query.limit or not await self._collections.ensure_if_present(name):
+            return []
+        try:
+            return [*await self._documents(query, dict.fromkeys(("_id", *query.fields), 1), session)]
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
+
+    async def distinct(self, query: Distinct, session: AsyncClientSession | None) -> list[str]:
+        """Return the different texts of a field."""
+        name = query.resource_type
+        if query.where.kind == "nothing" or not await self._collections.ensure_if_present(name):
+            return []
+        # `p` is never an array; without $unwind the database can read its values from an index.
+        unwind = [{"$unwind": f"${query.field}"}] if query.field != "p" else []
+        start = [{"$match": {"_id": {"$regex": f"^{re.escape(query.prefix)}"}}}] if query.prefix else []
+        options: dict[str, Any] = {"hint": query.hint} if query.hint else {}
+        try:
+            cursor = await self._database[name].aggregate(
+                [
+                    {"$match": query.where.clause},
+                    *unwind,
+                    {"$group": {"_id": f"${query.field}"}},
+                    *start,
+                    {"$match": {"_id": {"$type": "string"}}},
+                    {"$limit": query.limit},
+                ],
+                session=session,
+                maxTimeMS=self._time_limit_ms,
+                batchSize=query.limit,
+                **options,
+            )
+            return [row["_id"] for row in await cursor.to_list()]
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
 
     async def count(
         self, resource_type: str, where: Where, limit: int | None, session: AsyncClientSession | None
@@ -95,26 +134,29 @@ class Searches:
             raise failures.outward(error, session) from error
         return None
 
-    async def _documents(self, query: Query, session: AsyncClientSession | None) -> Sequence[Mapping[str, Any]]:
+    async def _documents(
+        self, query: Query, projection: Mapping[str, int], session: AsyncClientSession | None
+    ) -> Sequence[Mapping[str, Any]]:
         """Return the documents of a query, and where they are fewer than its limit, those of what follows it."""
-        projection = {**BODY, **dict.fromkeys(query.fields, 1)}
         if query.computed:
             return await self._computed(query, projection, session)
         command: dict[str, Any] = {
             "find": query.resource_type,
             "filter": query.where.clause,
             "projection": projection,
-            "sort": dict(query.sort),
             "limit": query.limit,
             "batchSize": query.limit,
             "maxTimeMS": self._time_limit_ms,
         }
+        if query.sort:
+            command["sort"] = dict(query.sort)
         if query.hint:
             command["hint"] = query.hint
         docs = await self._page(command, session)
         if query.then is None or len(docs) >= query.limit:
             return docs
-        return [*docs, *await self._documents(replace(query.then, limit=query.limit - len(docs)), session)]
+        rest = replace(query.then, limit=query.limit - len(docs))
+        return [*docs, *await self._documents(rest, projection, session)]
 
     async def _computed(
         self, query: Query, projection: Mapping[str, Any], session: AsyncClientSession | None
@@ -153,7 +195,7 @@ class Searches:
         cursor = self._database[collection].find(
             command["filter"],
             command["projection"],
-            sort=command["sort"],
+            sort=command.get("sort"),
             limit=command["limit"],
             hint=command.get("hint"),
             max_time_ms=self._time_limit_ms,
