@@ -19,11 +19,11 @@ class Where:
 
     def __and__(self, other: "Where") -> "Where":
         """Both must hold."""
-        if NOTHING in (self, other):
+        if self.kind == "nothing" or other.kind == "nothing":
             return NOTHING
-        if self == ANYTHING:
+        if self.kind == "anything":
             return other
-        if other == ANYTHING:
+        if other.kind == "anything":
             return self
         return Where("clause", {"$and": [self.clause, other.clause]})
 
