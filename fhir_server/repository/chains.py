@@ -29,6 +29,7 @@ from fhir_server.search.expression import (
     any_of,
     none_of,
 )
+from fhir_server.search.hierarchy import whole
 from fhir_server.search.params import Param
 from fhir_server.search.types.conditions import Condition, Is
 from fhir_server.store import Store
@@ -149,7 +150,7 @@ class Chains:
         """Return the roots with all that is below or above them, as `Type/id`."""
         found = dict.fromkeys(roots)
         for resource_type, own in chain.grouped(found).items():
-            link = chain.whole(resource_type, self.definitions)
+            link = whole(resource_type, self.definitions)
             level = own
             while link and level:
                 next_level = await (self._parts(link, level) if below else self._wholes(link, level))

@@ -29,9 +29,6 @@ from fhir_server.search.params import Param, params
 from fhir_server.search.types.conditions import Condition, Is
 from profiles.definitions.registry import Definitions
 
-WHOLES = ("partof", "part-of")
-"""Codes of the parameters by which a resource says what it is a part of."""
-
 
 def is_open(expression: Expression) -> bool:
     """Return whether it speaks of other resources, so that it must be resolved before it is compiled."""
@@ -161,13 +158,6 @@ def from_outside(item: Chain | ReverseChain, found: Iterable[str], definitions: 
         (name, all_of([instances(name, by_type.get(name, ()), definitions), inner])) for name, inner in item.targets
     ]
     return Chain(item.param, tuple(targets))
-
-
-def whole(resource_type: str, definitions: Definitions) -> Param | None:
-    """Return the parameter by which resources of a type say what other of the same type they are part of, if any."""
-    known = params(resource_type, definitions)
-    rows = [known[code] for code in WHOLES if code in known]
-    return next((row for row in rows if row.type == "reference" and resource_type in row.targets), None)
 
 
 def parts(link: Param, wholes: Iterable[str], access: Where, most: int, definitions: Definitions) -> Query:

@@ -15,6 +15,8 @@ from fhir_server.model.request import Pairs
 from fhir_server.search.chained import CHAINS, Chained, is_chained
 from fhir_server.search.escapes import nearest, shown, split
 from fhir_server.search.expression import Anything, Expression, Missing, Not, all_of, any_of
+from fhir_server.search.hierarchy import MODIFIERS as HIERARCHIC
+from fhir_server.search.hierarchy import hierarchies
 from fhir_server.search.include import Include
 from fhir_server.search.params import Param, params
 from fhir_server.search.reading import Reading
@@ -181,6 +183,8 @@ def _refuse_modifier(param: Param, modifier: str, reading: Reading) -> None:
     allowed = {"missing", *TYPES[param.type].MODIFIERS}
     types = reading.definitions.resource_types if reading.definitions else frozenset[str]()
     targets = set(param.targets) - {"Resource"} or types
+    if param.type == "reference" and not (reading.definitions and hierarchies(param.targets, reading.definitions)):
+        allowed -= HIERARCHIC
     if not modifier or modifier in allowed or (param.type == "reference" and modifier in targets):
         return
     if param.type == "reference":

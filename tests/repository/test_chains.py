@@ -117,6 +117,21 @@ async def test_a_wide_chain_is_asked_only_for_what_the_rest_of_the_search_leaves
         await found(service, "Observation", wide, ("status", "final"))
 
 
+async def test_a_hierarchy_above_the_cap_is_refused(service: Service) -> None:
+    for number in range(6):
+        part_of = {"partOf": {"reference": f"Location/l{number - 1}"}} if number else {}
+        await put(service, "Location", f"l{number}", **part_of)
+    assert await found(service, "Location", ("partof:below", "l1")) == ["l2", "l3", "l4", "l5"]
+    assert await found(service, "Location", ("partof:above", "l4")) == ["l1", "l2", "l3", "l4", "l5"]
+    for search in (("partof:below", "l0"), ("partof:above", "l5")):
+        with pytest.raises(TooCostly, match="By 'partof' of Location this search leads to more than 5 Location"):
+            await found(service, "Location", search)
+
+
+async def test_attack_a_hierarchy_does_not_tell_of_hidden_places(service: Service) -> None:
+    assert await found(service, "Location", ("partof:below", "l1"), scope=Patientwise("p1")) == []
+
+
 async def test_criteria_on_one_single_reference_are_asked_together(service: Service) -> None:
     assert await found(service, "Observation", ("patient.gender", "female"), ("patient.family", "muster7")) == ["o7"]
 

@@ -12,15 +12,16 @@ from fhir_server.model import ids
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.reference import local
 from fhir_server.model.reference import plain as local_text
+from fhir_server.search import hierarchy
 from fhir_server.search.escapes import plain, shown, split
-from fhir_server.search.expression import Criterion, Expression
+from fhir_server.search.expression import Criterion, Expression, Hierarchy
 from fhir_server.search.params import Param
 from fhir_server.search.reading import PLAIN, Reading
 from fhir_server.search.types import conditions, token, uri
 from fhir_server.search.types.conditions import Condition, Is, Like, Starts
 from fhir_server.search.types.refusal import refusal
 
-MODIFIERS = frozenset({"identifier"})
+MODIFIERS = frozenset({"identifier", *hierarchy.MODIFIERS})
 EXAMPLE = "id, Type/id, or an absolute URL, such as Patient/23"
 PATIENT = "Patient/"
 
@@ -56,7 +57,7 @@ def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = 
 
     Args:
         param: The parameter.
-        modifier: Empty, `identifier`, or the type that an id is of.
+        modifier: Empty, `identifier`, the type that an id is of, or `above` and `below` for hierarchies.
         texts: Ids, `Type/id`, absolute URLs, canonicals; with `:identifier` tokens.
         reading: Our own base and the resource types there are.
 
@@ -65,6 +66,9 @@ def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = 
     """
     if modifier == "identifier":
         return Criterion(param, tuple(_logical(param, text) for text in texts))
+    if modifier in hierarchy.MODIFIERS:
+        roots = dict.fromkeys(root for text in texts for root in _roots(param, plain(text), reading))
+        return Hierarchy(param, tuple(roots), below=modifier == "below")
     return Criterion(param, tuple(found for text in texts for found in _literal(param, modifier, plain(text), reading)))
 
 
@@ -114,6 +118,17 @@ def _literal(param: Param, modifier: str, text: str, reading: Reading) -> list[C
     if ":" in text and not modifier:
         return uri.canonical(text) if "canonical" in param.value_types else [Is(text)]
     raise refusal(param, text, "the id alone" if modifier else EXAMPLE)
+
+
+def _roots(param: Param, text: str, reading: Reading) -> list[str]:
+    """Return `Type/id` of what hierarchies are climbed from."""
+    types = hierarchy.hierarchies(param.targets, reading.definitions) if reading.definitions else []
+    instance = local(text, reading.base)
+    if instance and instance.resource_type in types:
+        return [str(instance)]
+    if instance or not ids.valid(text):
+        raise refusal(param, text, f"an id, alone or as {' or '.join(f'{name}/42' for name in types[:3])}")
+    return [f"{target}/{text}" for target in types]
 
 
 def _targets(param: Param, reading: Reading) -> list[str]:

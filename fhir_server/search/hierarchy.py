@@ -1,0 +1,22 @@
+"""Which types form hierarchies: those whose resources say what other resource of their type they are a part of."""
+
+from collections.abc import Iterable
+
+from fhir_server.search.params import Param, params
+from profiles.definitions.registry import Definitions
+
+MODIFIERS = frozenset({"above", "below"})
+WHOLES = ("partof", "part-of")
+"""Codes of the parameters by which a resource names its whole."""
+
+
+def whole(resource_type: str, definitions: Definitions) -> Param | None:
+    """Return the parameter by which resources of a type name what they are part of, `None` where they form no hierarchy."""
+    known = params(resource_type, definitions)
+    rows = [known[code] for code in WHOLES if code in known]
+    return next((row for row in rows if row.type == "reference" and resource_type in row.targets), None)
+
+
+def hierarchies(resource_types: Iterable[str], definitions: Definitions) -> list[str]:
+    """Return those of the types that form hierarchies."""
+    return [name for name in resource_types if name in definitions.resource_types and whole(name, definitions)]
