@@ -35,7 +35,8 @@ def home(tmp_path: Path) -> Iterator[Path]:
     """An empty data directory; it goes afterwards, and what its servers logged of failures is shown."""
     home = tmp_path / "data"
     yield home
-    sys.stdout.writelines(line for line in log_of(home).open() if "interaction_failed" in line)
+    lines = log_of(home).read_text().splitlines(keepends=True)
+    sys.stdout.writelines(line for line in lines if "interaction_failed" in line)
     shutil.rmtree(tmp_path)
 
 

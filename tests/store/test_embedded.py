@@ -1,6 +1,7 @@
 """The embedded mongod: started, shared, killed, moved, refused. Every test works on a real one."""
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from fhir_server.settings import Mongo, Settings
 from fhir_server.store.accounts import Accounts
@@ -81,6 +82,15 @@ async def visitor(home: Path) -> AsyncIterator[asyncio.subprocess.Process]:
 async def leave(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         await asyncio.wait_for(process.communicate(b""), 30)
+
+
+async def insert(client: AsyncMongoClient[dict[str, Any]], resource_id: str) -> None:
+    """Insert a document as soon as there is a mongod to take it."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(ServerSelectionTimeoutError):
+                await client.fhir.Patient.insert_one({"_id": resource_id})
+                return
 
 
 def mode(path: Path) -> int:
