@@ -27,6 +27,7 @@ from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
+from terminology.ucum.ucum import Ucum
 
 ROOT = "root"
 """Logical id of the deployment's root Organization."""
@@ -107,14 +108,15 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
 def _service(settings: Settings, definitions: Definitions, store: Store, database: str) -> Service:
     started = datetime.now(UTC)
     zone = ZoneInfo(settings.search.time_zone)
-    intake = Intake(Validator(definitions), Indexer(definitions, settings.server.base_url, zone))
+    indexer = Indexer(definitions, settings.server.base_url, zone, Ucum.load())
+    intake = Intake(Validator(definitions), indexer)
     repository = Repository(
         store=store,
         intake=intake,
         definitions=definitions,
         rules=settings.record,
         scope=Unrestricted("open mode", settings.record.facility),
-        pages=Pages(store, definitions, settings.search, store.secret, settings.server.base_url),
+        pages=Pages(store, definitions, settings.search, store.secret, indexer.reading),
         root=ROOT,
     )
 

@@ -43,7 +43,7 @@ async def _search(ctx: Context, pairs: Pairs) -> FhirResponse:
         ctx.definitions,
         ctx.settings.search,
         strict=_strict(ctx),
-        base=ctx.settings.server.base_url,
+        reading=ctx.repository.pages.reading,
     )
     page = await ctx.repository.search(request)
     links = _links(ctx, request, page)

@@ -17,6 +17,7 @@ from fhir_server.search.include import Include
 from fhir_server.search.page import Cursor
 from fhir_server.search.params import params
 from fhir_server.search.parse import SearchRequest, parse
+from fhir_server.search.reading import Reading
 from fhir_server.search.sort import order
 from fhir_server.settings import Search
 from fhir_server.store import Store
@@ -52,14 +53,14 @@ class Pages:
         definitions: FHIR definitions.
         limits: Settings of search.
         secret: Seals paging links.
-        base: Our configured service base, empty where none is.
+        reading: How the values of queries are read.
     """
 
     store: Store
     definitions: Definitions
     limits: Search
     secret: bytes
-    base: str = ""
+    reading: Reading
 
     async def search(self, request: SearchRequest, where_of: WhereOf, session: Any) -> SearchPage:
         """Return a page of a search.
@@ -93,7 +94,7 @@ class Pages:
             InvalidParameter: It is not a valid search.
             TooCostly: It takes too long, or a chain leads to too much.
         """
-        request = parse(resource_type, pairs, self.definitions, self.limits, strict=True, base=self.base)
+        request = parse(resource_type, pairs, self.definitions, self.limits, strict=True, reading=self.reading)
         request = await self._resolved(replace(request, count=most - 1, sort=()), where_of, session)
         query = plan(request, where_of(resource_type), None, self.definitions)
         return await self.store.find(query, session)

@@ -15,11 +15,11 @@ from fhir_server.model import json
 from fhir_server.model.reference import plain
 from fhir_server.search.params import LAST, PRIMARY_DATES, SORT_KEYS, Param, params, patient_code, routes
 from fhir_server.search.paths import COMPUTED, Extractor, Pair
-from fhir_server.search.reading import Reading
+from fhir_server.search.reading import Reading, Units
 from fhir_server.search.types import TYPES
 from profiles.definitions.registry import Definitions
 
-SV = 1
+SV = 2
 """Version of the extraction. Raise it whenever the same resource would be indexed differently; documents with another
 `sv` are then indexed anew."""
 
@@ -62,12 +62,18 @@ class Indexer:
     Args:
         definitions: The FHIR definitions.
         base_url: Our own service base; absolute references below it count as local.
-        zone: Time zone of dates and times that state none; must be the one that queries use.
+        zone: Time zone of dates and times that state none.
+        units: Units that convert into one another.
+
+    Attributes:
+        reading: How values are read; queries must be read in the same way.
     """
 
-    def __init__(self, definitions: Definitions, base_url: str = "", zone: tzinfo = UTC) -> None:
+    def __init__(
+        self, definitions: Definitions, base_url: str = "", zone: tzinfo = UTC, units: Units | None = None
+    ) -> None:
+        self.reading = Reading(base_url.rstrip("/"), zone, definitions, units=units)
         self._definitions = definitions
-        self._reading = Reading(base_url.rstrip("/"), zone, definitions)
         self._plans: dict[str, _Plan] = {}
 
     def entries(self, resource: Mapping[str, Any], wire: bytes = b"") -> dict[str, Any]:
@@ -84,7 +90,7 @@ class Indexer:
         stored: dict[str, list[Any]] = {}
         for code, pairs in plan.extractor.values(resource).items():
             param, entries = plan.readers[code]
-            found = entries(pairs, param, self._reading)
+            found = entries(pairs, param, self.reading)
             if found:
                 stored[code] = found
         date = _primary_date(stored.pop(plan.date, ()))
@@ -101,7 +107,7 @@ class Indexer:
         if plan.sort_keys:
             document["k"] = {code: _sort_key(stored.get(code, ())) for code in plan.sort_keys}
         also = [text for code in plan.indirect for text in stored.get(code, ())]
-        document["rf"] = references(resource, self._reading.base, also, wire)
+        document["rf"] = references(resource, self.reading.base, also, wire)
         return document
 
 

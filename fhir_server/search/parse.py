@@ -71,7 +71,13 @@ class SearchRequest:
 
 
 def parse(
-    resource_type: str, pairs: Pairs, definitions: Definitions, settings: Search, *, strict: bool, base: str = ""
+    resource_type: str,
+    pairs: Pairs,
+    definitions: Definitions,
+    settings: Search,
+    *,
+    strict: bool,
+    reading: Reading | None = None,
 ) -> SearchRequest:
     """Return the search that the pairs of a query string ask for.
 
@@ -81,12 +87,12 @@ def parse(
         definitions: Parameters of the type, and value sets.
         settings: Limits, and the time zone of dates without one.
         strict: Whether unknown parameters are refused; otherwise they are passed over and reported.
-        base: Our own service base, so that absolute references below it count as local.
+        reading: How values are read, the same as for the index; by default with nothing but definitions and time zone.
 
     Raises:
         InvalidParameter: An unknown parameter (strict), an unknown modifier, or a malformed value.
     """
-    reading = Reading(base, ZoneInfo(settings.time_zone), definitions)
+    reading = reading or Reading(zone=ZoneInfo(settings.time_zone), definitions=definitions)
 
     def criterion(of: str, name: str, value: str, depth: int) -> Expression:
         if is_chained(name):

@@ -3,7 +3,7 @@
 Every order ends with a field that no two resources share, and missing values come last in either direction. One index
 serves an order where there is one for it (the primary date, `_lastUpdated`, `_id`, the sort keys of `params.SORT_KEYS`);
 any other parameter is sorted by a key that the query computes: of several values the one that comes first in the order
-asked for (R4), of a range its beginning, of a token its code, of a text its folded form.
+asked for (R4), of a range its beginning, of a quantity that of its canonical value, of a token its code, of a text its folded form.
 """
 
 from collections.abc import Mapping
@@ -181,6 +181,10 @@ def _expression(key: SortKey, known: Mapping[str, Param]) -> Any:
 
 def _values(param: Param) -> Any:
     """Return the expression for the array of a parameter's values; entries that hold nothing searchable are left out."""
+    if param.type == "quantity":
+        # In the canonical unit, so that 900 mg comes before 1 g; in its own where it does not convert.
+        lows = {"$ifNull": ["$$this.clo", "$$this.lo"]}
+        return {"$map": {"input": {"$ifNull": [f"${param.field}", []]}, "in": lows}}
     if param.type in RANGES:
         return {"$ifNull": [f"${param.field}.lo", []]}
     path = f"${param.field}"

@@ -11,7 +11,7 @@ from terminology.ucum.scales import Scale
 MOST_BITS = 16_384
 """Numerators and denominators beyond it are refused; [pi] to the 70th power has that many."""
 
-MOST_DIGITS = 1_000
+MOST_DIGITS = 2_000
 """Values of more digits, written out, are not converted."""
 
 Dimension = tuple[tuple[str, int], ...]

@@ -1,9 +1,10 @@
 """Generated searches: criteria whose values are taken from stored resources or lie near them, so that they meet some."""
 
+from fractions import Fraction
 from random import Random
 from typing import Any
 
-from tests.search import oracle
+from tests.search import amounts, oracle
 from tests.search.oracle import Resource, elements, parameters
 from tests.search.selections import PARAMETERS
 
@@ -102,6 +103,11 @@ def _number(chance: Random, value: Any, modifier: str, system: str) -> str:
 def _quantity(chance: Random, value: Any, modifier: str, system: str) -> str:
     number = _number(chance, value.get("value", 1), modifier, system)
     unit = _escaped(value.get("code", value.get("unit", "")))
+    if value.get("system") == amounts.UCUM and chance.random() < 0.4:
+        other = chance.choice([*amounts.others(value["code"]), value["code"]])
+        near = amounts.within(value, other) or Fraction(0)
+        digits = f"{float(near * Fraction(chance.choice([20, 20, 21]), 20)):.{chance.choice([1, 3, 6, 12])}g}"
+        return f"{chance.choice(PREFIXES)}{digits}|{_escaped(amounts.UCUM)}|{_escaped(other)}"
     full = f"{number}|{_escaped(value.get('system', ''))}|{unit}"
     return chance.choice([number, full, full, f"{number}||{_escaped(value.get('unit', 'mg'))}", f"{number}||none"])
 

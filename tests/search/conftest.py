@@ -14,6 +14,7 @@ from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions, load
+from terminology.ucum.ucum import Ucum
 from tests.search.shelf import Shelf
 
 Resource = dict[str, Any]
@@ -28,7 +29,7 @@ def definitions() -> Definitions:
 @pytest.fixture(scope="session")
 def indexer(definitions: Definitions) -> Indexer:
     """An indexer of a server at https://example.org/fhir."""
-    return Indexer(definitions, "https://example.org/fhir")
+    return Indexer(definitions, "https://example.org/fhir", units=Ucum.load())
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from tests.search import amounts
 from tests.search.selections import COMMON, PARAMETERS
 
 Resource = dict[str, Any]
@@ -168,6 +169,9 @@ def _quantity(value: Any, modifier: str, text: str, system: str, now: datetime) 
     parts = [_plain(part) for part in _split(text, "|")]
     if len(parts) == 3:
         wanted_system, wanted_unit = parts[1:]
+        converted = amounts.within(value, wanted_unit) if wanted_system == amounts.UCUM and wanted_unit else None
+        if converted is not None:
+            return _compared(converted, converted, parts[0])
         if wanted_system and value.get("system") != wanted_system:
             return False
         units = {value.get("code")} if wanted_system else {value.get("code"), value.get("unit")}
@@ -223,7 +227,7 @@ def _keys(kind: str, value: Any) -> list[Any]:
         interval = _interval(value)
         return [interval[0]] if interval else []
     if name == "quantity":
-        return [Fraction(str(value["value"]))] if "value" in value else []
+        return [amounts.amount(value)[1]] if "value" in value else []
     if name == "number":
         return [Fraction(str(value["low"]["value"] if isinstance(value, dict) else value))]
     if name == "reference":

@@ -69,7 +69,7 @@ class Shelf:
 
     def request_of(self, resource_type: str, pairs: Sequence[tuple[str, str]]) -> SearchRequest:
         """Return the search of decoded pairs."""
-        return parse(resource_type, tuple(pairs), self.definitions, Search(), strict=True)
+        return parse(resource_type, tuple(pairs), self.definitions, Search(), strict=True, reading=self.indexer.reading)
 
     def query(self, resource_type: str, query: str, access: Where = ANYTHING) -> Query:
         """Return the plan of the first page."""

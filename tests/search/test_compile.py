@@ -30,11 +30,13 @@ from fhir_server.search.expression import (
 from fhir_server.search.match import matches
 from fhir_server.search.params import params
 from fhir_server.search.types.conditions import Is
+from fhir_server.search.types.date import Interval, interval
 from profiles.definitions.registry import Definitions, load
 from tests.search.shelf import Shelf
 
 DEFINITIONS = load()
 LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
 
 
 def filter_of(shelf: Shelf, resource_type: str, query: str) -> dict[str, Any]:
@@ -185,14 +187,23 @@ values = st.sampled_from([1, 5, 5.4, 5.44, 5.45, 6, -5, 100])
 words = st.sampled_from(["Müller", "mull", "MULL", "van der Berg", "Berg", "x\ny"])
 
 
+def interval_of(text: str) -> Interval:
+    found = interval(text)
+    assert found
+    return found
+
+
 def some(**members: Any) -> Any:
     return st.fixed_dictionaries({}, optional=members)
 
 
 codings = some(system=systems, code=codes, display=words)
 concepts = some(coding=st.lists(codings, min_size=1, max_size=2), text=words)
-quantities = some(
-    value=values, code=codes, system=systems, unit=codes, comparator=st.sampled_from(["<", "<=", ">=", ">"])
+comparators = st.sampled_from(["<", "<=", ">=", ">"])
+units = st.sampled_from(["mg", "g", "kg", "[pH]", "mol/m3", "Cel", "[degF]", "nonsense"])
+quantities = st.one_of(
+    some(value=values, code=codes, system=systems, unit=codes, comparator=comparators),
+    some(value=values, code=units, system=st.just(UCUM), comparator=comparators),
 )
 identifiers = some(system=systems, value=codes)
 references = st.one_of(
@@ -201,7 +212,10 @@ references = st.one_of(
     ),
     some(identifier=identifiers, display=words),
 )
-periods = some(start=moments, end=moments)
+# What begins after its end is refused before it is stored (per-1).
+periods = some(start=moments, end=moments).filter(
+    lambda period: interval_of(period.get("start", "0001"))[0] <= interval_of(period.get("end", "9999"))[1]
+)
 found_observations = some(
     status=st.sampled_from(["final", "amended"]),
     code=concepts,
@@ -234,6 +248,7 @@ TEXTS = {
     "quantity": st.one_of(
         st.builds("{}{}".format, prefixes, values),
         st.builds("{}{}|{}|{}".format, prefixes, values, st.sampled_from(["", LOINC, "urn:x"]), st.sampled_from(["", "a", "b"])),
+        st.builds("{}{}|{}|{}".format, prefixes, values, st.just(UCUM), units),
     ),
     "reference": st.one_of(
         ids, st.builds("{}/{}".format, st.sampled_from(["Patient", "Practitioner", "Group"]), ids), codes, st.builds("{}|{}".format, systems, codes)

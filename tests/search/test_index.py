@@ -34,7 +34,18 @@ def test_an_observation(indexer: Indexer, examples: dict[str, Resource]) -> None
             "identifier": ["6323|http://www.bmc.nl/zorgportal/identifiers/observations"],
             "performer": ["Practitioner/f005"],
             "status": "final",
-            "value-quantity": [{"lo": 6.3, "hi": 6.3, "u": "mmol/L", "s": "http://unitsofmeasure.org", "n": "mmol/l"}],
+            "value-quantity": [
+                {
+                    "lo": 6.3,
+                    "hi": 6.3,
+                    "u": "mmol/L",
+                    "s": "http://unitsofmeasure.org",
+                    "n": "mmol/l",
+                    "cu": "m-3",
+                    "clo": 3.7939486788e24,
+                    "chi": 3.7939486788e24,
+                }
+            ],
         },
     }
 

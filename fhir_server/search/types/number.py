@@ -1,7 +1,8 @@
 """Number parameters: implicit precision and prefixes (R4 3.1.1.4.6). A stored entry is the range `{lo, hi}`, as doubles."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Context, Decimal
 from math import inf, nextafter
 from typing import Any
@@ -59,8 +60,45 @@ def matches(criterion: Criterion, entries: Sequence[dict[str, float]]) -> bool:
     return any(ranges.holds(value, entry) for value in criterion.values for entry in entries)
 
 
-def within(text: str) -> Within | None:
-    """Return prefix and range of a query text, or `None` where it is not a number.
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A number as a query states it, exactly.
+
+    Attributes:
+        prefix: The prefix.
+        point: The number.
+        low: Where its range begins.
+        high: Where its range ends.
+        half_open: Whether the end is no part of the range.
+    """
+
+    prefix: str
+    point: Decimal
+    low: Decimal
+    high: Decimal
+    half_open: bool = False
+
+    def within(self, double: Callable[[Decimal], float] = float, *, rising: bool = True) -> Within:
+        """Return prefix and range in doubles.
+
+        Args:
+            double: Converts a number, in the same order or, where not `rising`, in the opposite one.
+            rising: Whether a greater number is converted to a greater double.
+        """
+        low, high = double(self.low), double(self.high)
+        if self.half_open:
+            # A number of more digits than a double holds is itself all of its range.
+            point = double(self.point)
+            high = max(nextafter(high, -inf), point) if rising else min(nextafter(high, inf), point)
+        return (
+            Within(self.prefix, low, high)
+            if rising
+            else Within(ranges.MIRRORED.get(self.prefix, self.prefix), high, low)
+        )
+
+
+def stated(text: str) -> Stated | None:
+    """Return prefix and exact range of a query text, or `None` where it is not a number.
 
     With `eq` and `ne` the number has the implicit range of half a unit of its last digit, upper bound excluded; with `ap`
     ten per cent to both sides; with the other prefixes it is exact (R4 3.1.1.4.6).
@@ -74,13 +112,17 @@ def within(text: str) -> Within | None:
     if prefix in {"eq", "ne"}:
         unit = point.as_tuple().exponent
         half = Decimal(5).scaleb(int(unit) - 1, _EXACT)
-        # A number of more digits than a double holds is itself all of its range.
-        below_end = nextafter(float(_EXACT.add(point, half)), -inf)
-        return Within(prefix, float(_EXACT.subtract(point, half)), max(below_end, float(point)))
+        return Stated(prefix, point, _EXACT.subtract(point, half), _EXACT.add(point, half), half_open=True)
     if prefix == "ap":
         tenth = abs(point).scaleb(-1, _EXACT)
-        return Within(prefix, float(_EXACT.subtract(point, tenth)), float(_EXACT.add(point, tenth)))
-    return Within(prefix, float(point), float(point))
+        return Stated(prefix, point, _EXACT.subtract(point, tenth), _EXACT.add(point, tenth))
+    return Stated(prefix, point, point, point)
+
+
+def within(text: str) -> Within | None:
+    """Return prefix and range in doubles of a query text, or `None` where it is not a number."""
+    found = stated(text)
+    return found.within() if found else None
 
 
 def _value(param: Param, text: str) -> Within:

@@ -1,20 +1,24 @@
 """Quantity parameters: number, system and unit (R4 3.1.1.4.11).
 
 A stored entry is `{u, s, n, lo, hi}`: unit code, its system, the human unit where it differs from the code, and the range
-as doubles. A comparator opens the range (`<5` reaches from minus infinity to just below 5).
+as doubles. A comparator opens the range (`<5` reaches from minus infinity to just below 5). Where the unit is one that
+converts (UCUM), the entry also has `{cu, clo, chi}`: the canonical unit, and the range in it. Conversion is exact and
+rounded once, on both sides alike, so that equal amounts have equal doubles whatever unit they were written in.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from math import inf, nextafter
 from typing import Any
 
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.expression import Criterion, Expression
 from fhir_server.search.params import Param
-from fhir_server.search.reading import PLAIN, Reading
+from fhir_server.search.reading import PLAIN, Reading, Unit
 from fhir_server.search.types import number, ranges
+from fhir_server.search.types.number import Stated
 from fhir_server.search.types.ranges import Within
 from fhir_server.search.types.refusal import refusal
 
@@ -25,6 +29,16 @@ EXAMPLE = (
 )
 
 CURRENCIES = "urn:iso:std:iso:4217"
+MIRRORED: Mapping[str, str] = {"<": ">", "<=": ">=", ">=": "<=", ">": "<"}
+"""What a comparator means where a greater value is a smaller amount."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """A range in a canonical unit."""
+
+    unit: str
+    within: Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +49,46 @@ class Amount:
         within: Prefix and range.
         system: System of the unit code; empty for any, `unit` is then the code or the human unit.
         unit: Unit; empty for any.
+        canonical: The same in the canonical unit, `None` where the unit does not convert.
     """
 
     within: Within
     system: str = ""
     unit: str = ""
+    canonical: Canonical | None = None
 
 
 def entries(values: Sequence[tuple[str, Any]], param: Param, reading: Reading = PLAIN) -> list[dict[str, Any]]:
     """Return the entry of each quantity, money, range or sampled data; without bounds where it has no value."""
-    return [entry for type_name, value in values for entry in _entries(type_name, value)]
+    return [_entry(type_name, value, reading) for type_name, value in values]
 
 
-def _entries(type_name: str, value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _entry(type_name: str, value: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    named, ends = _ends(type_name, value)
+    found: dict[str, Any] = _unit(named)
+    if ends:
+        found["lo"], found["hi"] = _bounds(ends[0])[0], _bounds(ends[-1])[1]
+        found |= _canonical(ends, reading)
+    return found
+
+
+def _ends(type_name: str, value: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the quantity that names the unit, and the least and the greatest, or the only one, that have values."""
     match type_name:
         case "Range":
             low, high = value.get("low", {}), value.get("high", {})
-            lo = _bounds(low)[0] if "value" in low else -inf
-            hi = _bounds(high)[1] if "value" in high else inf
-            yield {**_unit({**high, **low}), "lo": lo, "hi": hi}
+            if "value" in low and "value" in high:
+                return {**high, **low}, [low, high]
+            sides = ((low, ">="), (high, "<="))
+            return {**high, **low}, [{**side, "comparator": reach} for side, reach in sides if "value" in side]
         case "SampledData":
-            bounds = _sampled(value)
-            yield {**_unit(value.get("origin", {})), **({"lo": bounds[0], "hi": bounds[1]} if bounds else {})}
+            origin, samples = value.get("origin", {}), _samples(value)
+            return origin, [{**origin, "value": end(samples)} for end in (min, max)] if samples else []
         case "Money":
-            unit = {"u": value["currency"], "s": CURRENCIES} if "currency" in value else {}
-            yield {**unit, **({"lo": float(value["value"]), "hi": float(value["value"])} if "value" in value else {})}
+            named = {"code": value["currency"], "system": CURRENCIES} if "currency" in value else {}
+            return named, [value] if "value" in value else []
         case _:
-            found: dict[str, Any] = _unit(value)
-            if "value" in value:
-                found["lo"], found["hi"] = _bounds(value)
-            yield found
+            return value, [value] if "value" in value else []
 
 
 def _unit(value: dict[str, Any]) -> dict[str, str]:
@@ -74,9 +98,12 @@ def _unit(value: dict[str, Any]) -> dict[str, str]:
     return {key: text for key, text in named.items() if isinstance(text, str)}
 
 
-def _bounds(value: dict[str, Any]) -> tuple[float, float]:
-    point = float(value["value"])
-    match value.get("comparator"):
+def _bounds(value: Mapping[str, Any]) -> tuple[float, float]:
+    return _reach(float(value["value"]), value.get("comparator"))
+
+
+def _reach(point: float, comparator: str | None) -> tuple[float, float]:
+    match comparator:
         case "<":
             return -inf, nextafter(point, -inf)
         case "<=":
@@ -89,20 +116,54 @@ def _bounds(value: dict[str, Any]) -> tuple[float, float]:
             return point, point
 
 
-def _sampled(value: dict[str, Any]) -> tuple[float, float] | None:
-    """Return the least and greatest sample; `E` (error) is no sample, `L` and `U` are the limits of detection."""
-    origin = Decimal(str(value.get("origin", {}).get("value", 0)))
-    factor = Decimal(str(value.get("factor", 1)))
+def _canonical(ends: Sequence[Mapping[str, Any]], reading: Reading) -> dict[str, Any]:
+    """Return `cu`, `clo` and `chi`; nothing where an end does not convert, or to another unit than the other."""
+    lows: list[float] = []
+    highs: list[float] = []
+    codes: set[str] = set()
+    for end in ends:
+        unit = _convertible(end.get("system"), end.get("code"), reading)
+        amount = unit.canonical_value(_decimal(end["value"])) if unit else None
+        if unit is None or amount is None:
+            return {}
+        comparator = end.get("comparator")
+        low, high = _reach(_double(amount), comparator if unit.rising else MIRRORED.get(comparator or "", comparator))
+        lows.append(low)
+        highs.append(high)
+        codes.add(unit.canonical)
+    return {"cu": codes.pop(), "clo": min(lows), "chi": max(highs)} if len(codes) == 1 else {}
+
+
+def _convertible(system: Any, code: Any, reading: Reading) -> Unit | None:
+    units = reading.units
+    return units.unit(code) if units is not None and system == units.system and isinstance(code, str) else None
+
+
+def _decimal(value: Any) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(str(value))
+
+
+def _double(amount: Fraction) -> float:
+    try:
+        return float(amount)
+    except OverflowError:
+        return inf if amount > 0 else -inf
+
+
+def _samples(value: dict[str, Any]) -> list[Decimal]:
+    """Return the samples; `E` (error) is none, `L` and `U` are the limits of detection."""
+    origin = _decimal(value.get("origin", {}).get("value", 0))
+    factor = _decimal(value.get("factor", 1))
     limits = {"L": value.get("lowerLimit"), "U": value.get("upperLimit")}
-    samples: list[float] = []
+    samples: list[Decimal] = []
     for text in str(value.get("data", "")).split():
         try:
             sample = limits[text] if text in limits else Decimal(text)
         except InvalidOperation:
             continue
         if sample is not None:
-            samples.append(float(origin + Decimal(str(sample)) * factor))
-    return (min(samples), max(samples)) if samples else None
+            samples.append(origin + _decimal(sample) * factor)
+    return samples
 
 
 def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = PLAIN) -> Expression:
@@ -111,32 +172,63 @@ def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = 
     Raises:
         InvalidParameter: A text has not one or three parts, or the first is not a number.
     """
-    return Criterion(param, tuple(_amount(param, text) for text in texts))
+    return Criterion(param, tuple(_amount(param, text, reading) for text in texts))
 
 
 def predicate(criterion: Criterion) -> dict[str, Any]:
     """Return the filter over stored documents."""
-    found = [
-        {**_of_unit(amount), **bounds} for amount in criterion.values for bounds in ranges.alternatives(amount.within)
-    ]
+    found = [one for amount in criterion.values for one in _alternatives(amount)]
     return {criterion.param.field: {"$elemMatch": found[0] if len(found) == 1 else {"$or": found}}}
 
 
 def matches(criterion: Criterion, entries: Sequence[dict[str, Any]]) -> bool:
     """Return whether an entry fulfils the criterion."""
-    return any(
-        _has_unit(amount, entry) and ranges.holds(amount.within, entry)
-        for amount in criterion.values
-        for entry in entries
-    )
+    return any(_holds(amount, entry) for amount in criterion.values for entry in entries)
 
 
-def _amount(param: Param, text: str) -> Amount:
+def _amount(param: Param, text: str, reading: Reading) -> Amount:
     parts = [plain(part) for part in split(text, "|")]
-    within = number.within(parts[0])
-    if within is None or len(parts) not in {1, 3}:
+    stated = number.stated(parts[0])
+    if stated is None or len(parts) not in {1, 3}:
         raise refusal(param, text, EXAMPLE)
-    return Amount(within, *parts[1:])
+    if len(parts) == 1:
+        return Amount(stated.within())
+    _, system, code = parts
+    return Amount(stated.within(), system, code, _converted(stated, _convertible(system, code, reading)))
+
+
+def _converted(stated: Stated, unit: Unit | None) -> Canonical | None:
+    """Return the range in the canonical unit: both ends of the implicit precision are converted, not the number alone."""
+    if unit is None or any(unit.canonical_value(end) is None for end in (stated.low, stated.point, stated.high)):
+        return None
+
+    def double(value: Decimal) -> float:
+        return _double(unit.canonical_value(value) or Fraction(0))
+
+    return Canonical(unit.canonical, stated.within(double, rising=unit.rising))
+
+
+def _alternatives(amount: Amount) -> list[dict[str, Any]]:
+    """Return the filters over an entry, one of which must hold: in its own unit, or in the canonical one.
+
+    Both are asked, so that a unit is found by its code even where a value has not been converted: because it is beyond
+    what is computed, or was indexed by an earlier version.
+    """
+    found = [{**_of_unit(amount), **bounds} for bounds in ranges.alternatives(amount.within)]
+    if amount.canonical:
+        within = ranges.alternatives(amount.canonical.within)
+        of_unit = {"cu": amount.canonical.unit}
+        found += [{**of_unit, **{f"c{name}": bound for name, bound in bounds.items()}} for bounds in within]
+    return found
+
+
+def _holds(amount: Amount, entry: Mapping[str, Any]) -> bool:
+    if _has_unit(amount, entry) and ranges.holds(amount.within, entry):
+        return True
+    canonical = amount.canonical
+    if canonical is None or entry.get("cu") != canonical.unit:
+        return False
+    return ranges.holds(canonical.within, {"lo": entry["clo"], "hi": entry["chi"]})
 
 
 def _of_unit(amount: Amount) -> dict[str, Any]:
@@ -145,7 +237,7 @@ def _of_unit(amount: Amount) -> dict[str, Any]:
     return {"$or": [{"u": amount.unit}, {"n": amount.unit}]} if amount.unit else {}
 
 
-def _has_unit(amount: Amount, entry: dict[str, Any]) -> bool:
+def _has_unit(amount: Amount, entry: Mapping[str, Any]) -> bool:
     if amount.system:
         return entry.get("s") == amount.system and amount.unit in {"", entry.get("u")}
     return amount.unit in {"", entry.get("u"), entry.get("n")}

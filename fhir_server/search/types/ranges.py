@@ -25,6 +25,9 @@ PREFIXES: Mapping[str, Alternatives] = {
     "ap": ({"lo": ("$lte", "high"), "hi": ("$gte", "low")},),
 }
 
+MIRRORED: Mapping[str, str] = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge", "sa": "eb", "eb": "sa"}
+"""The prefixes that mean another one where a greater value is a smaller amount."""
+
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "$gte": operator.ge, "$lte": operator.le, "$gt": operator.gt, "$lt": operator.lt,
 }  # fmt: skip

@@ -1,0 +1,64 @@
+"""The units that Synthea writes, told by hand: of what kind each is, and how many of the SI unit of its kind."""
+
+from fractions import Fraction
+
+UCUM = "http://unitsofmeasure.org"
+MOLE = Fraction("6.02214076e23")
+
+UNITS: dict[str, tuple[str, Fraction]] = {
+    "mg/dL": ("kg/m3", Fraction(1, 100)),
+    "g/dL": ("kg/m3", Fraction(10)),
+    "g/L": ("kg/m3", Fraction(1)),
+    "ng/mL": ("kg/m3", Fraction(1, 10**6)),
+    "pg/mL": ("kg/m3", Fraction(1, 10**9)),
+    "mmol/L": ("1/m3", MOLE),
+    "10*3/uL": ("1/m3", Fraction(10**12)),
+    "10*6/uL": ("1/m3", Fraction(10**15)),
+    "U/L": ("1/m3/s", MOLE / 60 / 1000),
+    "kU/L": ("1/m3/s", MOLE / 60),
+    "mL/min": ("m3/s", Fraction(1, 60 * 10**6)),
+    "mL/min/{1.73_m2}": ("m3/s", Fraction(1, 60 * 10**6)),
+    "fL": ("m3", Fraction(1, 10**18)),
+    "cm": ("m", Fraction(1, 100)),
+    "mm": ("m", Fraction(1, 1000)),
+    "kg": ("kg", Fraction(1)),
+    "pg": ("kg", Fraction(1, 10**15)),
+    "kg/m2": ("kg/m2", Fraction(1)),
+    "mm[Hg]": ("Pa", Fraction("133.322")),
+    "%": ("1", Fraction(1, 100)),
+    "1": ("1", Fraction(1)),
+    "{score}": ("1", Fraction(1)),
+    "{T-score}": ("1", Fraction(1)),
+    "{count}": ("1", Fraction(1)),
+}
+
+SCALES = {"Cel": ("K", Fraction("273.15"))}
+"""Of degrees what is added."""
+
+
+def amount(quantity: dict[str, object]) -> tuple[str, Fraction]:
+    """Return the kind and the amount of a quantity in SI units; the kind is empty where its unit converts to no other."""
+    value, code = Fraction(str(quantity["value"])), str(quantity.get("code"))
+    if quantity.get("system") != UCUM:
+        return "", value
+    if code in SCALES:
+        kind, zero = SCALES[code]
+        return kind, value + zero
+    kind, factor = UNITS.get(code, ("", Fraction(1)))
+    return kind, value * factor
+
+
+def within(quantity: dict[str, object], code: str) -> Fraction | None:
+    """Return the value of a quantity in a unit of UCUM, `None` where it does not convert to it."""
+    if quantity.get("system") != UCUM or "value" not in quantity:
+        return None
+    if quantity.get("code") == code:
+        return Fraction(str(quantity["value"]))
+    kind, found = amount(quantity)
+    return found / UNITS[code][1] if kind and UNITS.get(code, ("none",))[0] == kind else None
+
+
+def others(code: str) -> list[str]:
+    """Return the units of the same kind."""
+    kind, _ = UNITS.get(code, ("", None))
+    return [other for other, (of, _) in UNITS.items() if of == kind and other != code]
