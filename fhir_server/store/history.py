@@ -168,23 +168,29 @@ class History:
     ) -> list[Stored]:
         """Return up to `count` versions of all resources of these types."""
         wheres = {resource_type: where_of(resource_type) for resource_type in resource_types}
-        sources = [
-            source
-            for resource_type, where in wheres.items()
-            if where.kind != "nothing"
-            for source in _sources(resource_type, where, span, count)
-        ]
-        at_once = 1 if session else MOST_SOURCES  # no $unionWith in a transaction
-        pages = await _all_of(
-            session,
-            [
-                partial(self._newest, sources[start : start + at_once], count, session)
-                for start in range(0, len(sources), at_once)
-            ],
-        )
-        keys = {_key(row): row for page in pages for row in page}
+        there = {resource_type: where for resource_type, where in wheres.items() if where.kind != "nothing"}
+        keys = await self._keys(there, span, count, session)
         newest = sorted(keys, key=lambda key: (keys[key]["lu"], keys[key]["o"]), reverse=True)[:count]
         return await self._fetch(newest, session)
+
+    async def _keys(
+        self, wheres: Mapping[str, Where], span: Span, count: int, session: AsyncClientSession | None
+    ) -> dict[Key, Doc]:
+        """Return the `count` newest keys, and perhaps more, with their rows.
+
+        A version that is superseded meanwhile may be met twice, and so take the place of another one where a page is cut
+        off; then the pages are read again, longer.
+        """
+        at_once = 1 if session else MOST_SOURCES  # no $unionWith in a transaction
+        most = count
+        while True:
+            sources = [source for name, where in wheres.items() for source in _sources(name, where, span, most)]
+            parts = [sources[start : start + at_once] for start in range(0, len(sources), at_once)]
+            pages = await _all_of(session, [partial(self._newest, part, most, session) for part in parts])
+            found = [{_key(row): row for row in page} for page in pages]
+            if all(len(keys) >= count or len(page) < most for keys, page in zip(found, pages, strict=True)):
+                return {key: row for keys in found for key, row in keys.items()}
+            most *= 2
 
     async def _newest(
         self, sources: Sequence[tuple[str, list[Doc]]], count: int, session: AsyncClientSession | None
