@@ -3,7 +3,7 @@
 Nothing here sees a version that a majority of the members does not hold yet.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 
 from bson.codec_options import CodecOptions
@@ -58,6 +58,12 @@ class Reads:
         found = await self._lane(shape, resource_type, where).ask((resource_id,))
         return found.get(resource_id)
 
+    def ask(self, shape: str, resource_type: str, ids: Collection[str], where: Where) -> Awaitable[Found]:
+        """Return what `many` will: at least the documents of these ids, maybe others. Needs no task to be waited for."""
+        if where.kind == "nothing" or not 0 < len(ids) <= MOST_IDS_OF_ONE:
+            return self.many(shape, resource_type, ids, where)
+        return self._lane(shape, resource_type, where).ask(tuple(ids))
+
     async def many(
         self,
         shape: str,
@@ -70,7 +76,7 @@ class Reads:
         if where.kind == "nothing" or not ids:
             return {}
         if session is None and len(ids) <= MOST_IDS_OF_ONE:
-            found = await self._lane(shape, resource_type, where).ask(tuple(ids))
+            found = await self.ask(shape, resource_type, ids, where)
             return {one: found[one] for one in ids if one in found}
         wanted, documents = list(ids), {}
         for start in range(0, len(wanted), MOST_IDS):

@@ -170,12 +170,14 @@ class Store:
         ids: dict[str, list[str]] = {}
         for resource_type, resource_id in set(references):
             ids.setdefault(resource_type, []).append(resource_id)
-        asks = [self._reads.many(IDS, name, part, where_of(name), session) for name, part in ids.items()]
-        if session is None and len(asks) > 1:
-            answers: Sequence[Mapping[str, Any]] = await asyncio.gather(*asks)
+        answers: Sequence[Mapping[str, Any]]
+        if session is None:
+            asks = [self._reads.ask(IDS, name, part, where_of(name)) for name, part in ids.items()]
+            answers = await asyncio.gather(*asks)
         else:  # a session says one thing at a time
-            answers = [await ask for ask in asks]
-        return {(name, one) for name, found in zip(ids, answers, strict=True) for one in found}
+            answers = [await self._reads.many(IDS, name, part, where_of(name), session) for name, part in ids.items()]
+        rows = zip(ids.items(), answers, strict=True)
+        return {(name, one) for (name, part), found in rows for one in part if one in found}
 
     async def read_version(
         self,

@@ -17,7 +17,12 @@ ContextRule = Callable[[Json, Walk], bool]
 def has(node: Json, name: str) -> bool:
     """Return whether the element exists."""
     if name.endswith("[x]"):
-        return any(_typed(key, name[:-3]) for key in node)
+        stem = name[:-3]
+        starts = (stem, f"_{stem}")
+        for key in node:  # any() over a generator takes three times as long  # noqa: SIM110
+            if key.startswith(starts) and _typed(key, stem):
+                return True
+        return False
     return name in node or f"_{name}" in node
 
 
