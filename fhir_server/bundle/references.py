@@ -122,11 +122,11 @@ class Link:
 
     def point(self, targets: Mapping[str, Target]) -> None:
         """Write what the links lead to; what is not in `targets` stays as it was sent."""
-        texts = {text: aim.text(targets) for text, aim in self.aims.items()}
         if self.member == "div":
+            texts = {text: aim.text(targets) for text, aim in self.aims.items()}
             self.holder["div"] = _IN_NARRATIVE.sub(lambda found: _in_narrative(found, texts), self.text)
         else:
-            self.holder[self.member] = texts[self.text] or self.text
+            self.holder[self.member] = self.aims[self.text].text(targets) or self.text
 
 
 class Links:
@@ -196,7 +196,7 @@ class Links:
         return ""
 
     def _walk(self, resource: dict[str, Any], root: str, index: int) -> None:
-        objects, extensions = [resource], list[dict[str, Any]]()
+        members, objects, extensions = self._members, [resource], list[dict[str, Any]]()
         while objects or extensions:
             in_extension = not objects
             node = extensions.pop() if in_extension else objects.pop()
@@ -204,7 +204,7 @@ class Links:
             for name, child in node.items():
                 kind = type(child)
                 if kind is str:
-                    if name in self._members and not (own_url and name == "url"):
+                    if name in members and not (own_url and name == "url"):
                         self._consider(node, name, child, root, index)
                     elif name == "div":
                         self._consider_narrative(node, child, root)
@@ -214,7 +214,7 @@ class Links:
                     (extensions if name in EXTENSIONS else objects).extend(
                         [each for each in child if type(each) is dict]
                     )
-                    if name in self._members:
+                    if name in members:
                         self._consider_list(child, root, index)
 
     def _consider_list(self, texts: list[Any], root: str, index: int) -> None:

@@ -12,11 +12,10 @@ from fhir_server.bundle import answer, entries
 from fhir_server.bundle.entries import ORDER, Entry
 from fhir_server.bundle.references import Links
 from fhir_server.context import Context
-from fhir_server.interactions import conditional, resolution
+from fhir_server.interactions import conditional, representation, resolution
 from fhir_server.interactions.resolution import Matches
 from fhir_server.model.errors import BadRequest, FhirError, PreconditionFailed
 from fhir_server.model.request import FhirResponse
-from fhir_server.model.stored import Stored
 from fhir_server.repository import Repository
 
 READS = frozenset({"GET", "HEAD"})
@@ -137,16 +136,12 @@ class _Run:
 
     async def _ask(self, entry: Entry) -> None:
         if resolution.settled(entry, self._found):
-            self._answers[entry.index] = _settled_answer(self._ctx, self._found[entry.index])
+            stored = self._found[entry.index]
+            asked = replace(self._ctx, request=entry.request)
+            found = representation.found(asked, stored) if stored else representation.deleted(asked, None)
+            self._answers[entry.index] = found
             return
         request = entry.request
         if entry.method == "PUT" and self._found.get(entry.index) and request.resource is not None:
             request = replace(request, resource={**request.resource, "id": entry.assigned})
         self._answers[entry.index] = await entries.ask(self._ctx, replace(entry, request=request), self._repository)
-
-
-def _settled_answer(ctx: Context, stored: Stored | None) -> FhirResponse:
-    if stored is None:
-        return FhirResponse(204)
-    location = f"{ctx.base}/{stored.resource_type}/{stored.id}/_history/{stored.vid}"
-    return FhirResponse(200, {"ETag": f'W/"{stored.vid}"', "Location": location}, version=stored)

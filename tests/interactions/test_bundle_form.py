@@ -144,6 +144,26 @@ async def test_resources_are_only_sent_back_when_the_client_prefers_it(client: h
         assert "resource" not in write
 
 
+async def test_what_needs_no_write_answers_as_preferred_too(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    key = fresh("p")
+    await client.put(f"Patient/{key}", json=patient(id=key, identifier=[{"value": key}]))
+    rows = [
+        entry("POST", "Patient", patient(), ifNoneExist=f"identifier={key}"),
+        entry("DELETE", f"Patient?identifier={fresh('none')}"),
+    ]
+    for kind in ("batch", "transaction"):
+        found, nothing = (await client.post("", json=bundle(*rows, kind=kind))).json()["entry"]
+        assert found["response"]["status"] == "200 OK"
+        assert found["response"]["location"] == f"Patient/{key}/_history/1"
+        assert nothing == {"response": {"status": "204 No Content"}}
+        whole = await client.post("", json=bundle(*rows, kind=kind), headers={"Prefer": "return=representation"})
+        assert whole.json()["entry"][0]["resource"]["id"] == key
+        told = await client.post("", json=bundle(*rows, kind=kind), headers={"Prefer": "return=OperationOutcome"})
+        for row in told.json()["entry"]:
+            assert row["response"]["status"] == "200 OK"
+            assert "nothing" in row["response"]["outcome"]["issue"][0]["details"]["text"]
+
+
 async def test_lenient_handling_reaches_the_entries(client: httpx.AsyncClient) -> None:
     search = bundle(entry("GET", "Patient?birthday=1980&_summary=count"))
     strict = await client.post("", json=search)

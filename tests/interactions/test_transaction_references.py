@@ -1,5 +1,6 @@
 """What references in a transaction lead to (R4 3.1.0.11.2, Bundle "Resolving references in Bundles")."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -250,6 +251,21 @@ async def test_a_conditional_deletion_may_take_its_referrers_along(client: httpx
     assert (await client.post("", json=transaction(deletion))).status_code == 409
     both = await client.post("", json=transaction(deletion, entry("DELETE", f"Observation/{referrer}")))
     assert both.status_code == 200, both.text
+
+
+async def test_a_conditional_deletion_that_races_with_a_reference_leaves_none_dangling(
+    client: httpx.AsyncClient, fresh: Fresh
+) -> None:
+    for _ in range(10):
+        key = fresh("p")
+        await client.put(f"Patient/{key}", json=patient(id=key, identifier=[{"value": key}]))
+        first, deletion, second = await asyncio.gather(
+            client.post("Observation", json=observation(f"Patient/{key}")),
+            client.post("", json=transaction(entry("DELETE", f"Patient?identifier={key}"))),
+            client.post("", json=transaction(entry("POST", "Observation", observation(f"Patient/{key}")))),
+        )
+        made = 201 in {first.status_code, second.status_code + 1}
+        assert deletion.status_code == (409 if made else 200)
 
 
 async def test_a_conditional_create_must_not_count_on_what_is_deleted(client: httpx.AsyncClient, fresh: Fresh) -> None:
