@@ -222,8 +222,7 @@ async def test_sorting_goes_by_the_canonical_value(shelf: Shelf) -> None:
     assert (await shelf.ids("Observation", "_sort=component-value-quantity"))[:2] == ["g", "f"]
     assert (await shelf.ids("Observation", "_sort=-component-value-quantity"))[:2] == ["f", "g"]
     pages = await shelf.walk("Observation", "_sort=value-quantity&_count=2")
-    assert [one for page in pages for one in page][:5] == ["b", "d", "a", "c", "e"] or len(pages) == 4
-    assert sorted(one for page in pages for one in page) == list("abcdefg")
+    assert pages == [["b", "d"], ["a", "c"], ["e", "f"], ["g"]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -118,20 +118,27 @@ def _reach(point: float, comparator: str | None) -> tuple[float, float]:
 
 def _canonical(ends: Sequence[Mapping[str, Any]], reading: Reading) -> dict[str, Any]:
     """Return `cu`, `clo` and `chi`; nothing where an end does not convert, or to another unit than the other."""
-    lows: list[float] = []
-    highs: list[float] = []
-    codes: set[str] = set()
-    for end in ends:
-        unit = _convertible(end.get("system"), end.get("code"), reading)
-        amount = unit.canonical_value(_decimal(end["value"])) if unit else None
-        if unit is None or amount is None:
-            return {}
-        comparator = end.get("comparator")
-        low, high = _reach(_double(amount), comparator if unit.rising else MIRRORED.get(comparator or "", comparator))
-        lows.append(low)
-        highs.append(high)
-        codes.add(unit.canonical)
-    return {"cu": codes.pop(), "clo": min(lows), "chi": max(highs)} if len(codes) == 1 else {}
+    first = _span(ends[0], reading)
+    if first is None or len(ends) == 1:
+        return {"cu": first[0], "clo": first[1], "chi": first[2]} if first else {}
+    last = _span(ends[-1], reading)
+    if last is None or last[0] != first[0]:
+        return {}
+    # The lower end comes last on a scale where more is less.
+    return {"cu": first[0], "clo": min(first[1], last[1]), "chi": max(first[2], last[2])}
+
+
+def _span(value: Mapping[str, Any], reading: Reading) -> tuple[str, float, float] | None:
+    """Return the canonical unit of a quantity and the bounds in it, `None` where it does not convert."""
+    unit = _convertible(value.get("system"), value.get("code"), reading)
+    amount = unit.canonical_value(_decimal(value["value"])) if unit is not None else None
+    if unit is None or amount is None:
+        return None
+    comparator = value.get("comparator")
+    if comparator is None:
+        point = _double(amount)
+        return unit.canonical, point, point
+    return unit.canonical, *_reach(_double(amount), comparator if unit.rising else MIRRORED.get(comparator))
 
 
 def _convertible(system: Any, code: Any, reading: Reading) -> Unit | None:
