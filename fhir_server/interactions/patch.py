@@ -10,6 +10,9 @@ from fhir_server.model.request import FhirResponse
 
 JSON_PATCH = "application/json-patch+json"
 
+_UNTOLD = frozenset({"meta", "implicitRules", "language"})
+"""Elements that no narrative speaks of."""
+
 
 async def patch(ctx: Context) -> FhirResponse:
     """Return 200 with the patched version.
@@ -53,14 +56,39 @@ class Change:
         """Return the changed resource.
 
         Raises:
-            Unprocessable: A `test` fails, a path leads nowhere, or what remains is no resource of the same identity.
+            Unprocessable: A `test` fails, a path leads nowhere, or what remains is no resource of the same identity, or one
+                whose narrative may be wrong.
         """
         identity = {name: resource[name] for name in ("resourceType", "id")}
         changed = json_patch.apply(self._operations, resource)
         for name, value in identity.items():
             if not isinstance(changed, dict) or changed.get(name) != value:
                 raise Unprocessable(f"A patch must not change {name}.", expression=name)
-        return dict(changed)
+        return _with_safe_narrative(dict(changed)) if self._outdates_narrative() else dict(changed)
+
+    def _outdates_narrative(self) -> bool:
+        """Whether the patch changes what a narrative speaks of, and leaves the narrative itself alone."""
+        touched = {path[0] if path else "text" for each in self._operations for path in json_patch.changed_paths(each)}
+        return "text" not in touched and not touched <= _UNTOLD
+
+
+def _with_safe_narrative(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return the resource without a narrative that may say something else than the changed data (R4 3.1.0.5, a SHALL).
+
+    Raises:
+        Unprocessable: The narrative holds more than the data, so that it cannot just be dropped.
+    """
+    text = resource.get("text")
+    status = text.get("status") if isinstance(text, dict) else "empty"
+    if status in {"generated", "extensions"}:
+        return {name: value for name, value in resource.items() if name != "text"}
+    if status == "additional":
+        raise Unprocessable(
+            "The narrative holds more than the data (text.status is 'additional'), so the server cannot tell whether it is still "
+            "true after this patch. Change /text in the same patch, or send an update.",
+            expression=f"{resource['resourceType']}.text",
+        )
+    return resource
 
 
 def _change(ctx: Context) -> Change:
