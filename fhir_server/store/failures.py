@@ -21,6 +21,7 @@ UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 DUPLICATE = 11000
 
 _DISK_FULL = 14031
+_INTERRUPTED = 11601  # stopped by an operator, or at the time limit amid JavaScript
 _UNKNOWN = "It is not known whether this write was stored; read the resource before you repeat it."
 
 
@@ -34,7 +35,7 @@ def expected(error: Exception) -> Exception:
         return Conflict("Another request is writing the same resources. Send the request again.")
     if isinstance(error, ConnectionFailure | InvalidOperation):
         return Unavailable("The database cannot be reached now. Send the request again in a few seconds.")
-    if isinstance(error, ExecutionTimeout):
+    if isinstance(error, ExecutionTimeout) or (isinstance(error, OperationFailure) and error.code == _INTERRUPTED):
         return TooCostly("The database gave up the query at its time limit. Narrow the search, for example by patient.")
     if isinstance(error, DocumentTooLarge):
         return too_large()

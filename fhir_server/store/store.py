@@ -305,7 +305,7 @@ class Store:
         Raises:
             Stale: A superseded version is not the current one.
             Exists: A resource to be created is there.
-            Conflict: Other writers of the same resources were in the way for 8 seconds.
+            Conflict: Other writers of the same resources were in the way for 20 seconds.
             Unprocessable: A document has a value that cannot be stored.
             TooLarge: A document is above 16 MB without its large texts.
             Unavailable: The database cannot be reached, or did not confirm (the text says which).
@@ -323,7 +323,7 @@ class Store:
             types: Resource types that it may create; their collections are made ready first.
 
         Raises:
-            Conflict: Other writers of the same resources were in the way for 8 seconds.
+            Conflict: Other writers of the same resources were in the way for 20 seconds.
             Unavailable: The database cannot be reached, or did not confirm (the text says which).
         """
         await self._collections.ensure(types)

@@ -16,7 +16,7 @@ from fhir_server.store import failures
 
 T = TypeVar("T")
 
-PATIENCE = 8.0
+PATIENCE = 20.0  # on a busy machine the first use of a type makes every transaction begin again for seconds
 FIRST_PAUSE = 0.005
 LONGEST_PAUSE = 0.25
 
@@ -51,7 +51,7 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
     """Return what the attempt returns; begin again, after growing random pauses, when it only met another transaction.
 
     Raises:
-        PyMongoError: What the driver raised when patience (8 s) was over, or what repetition cannot mend.
+        PyMongoError: What the driver raised when patience (20 s) was over, or what repetition cannot mend.
         Again: The same, of an attempt that asked for another one.
     """
     deadline = time.monotonic() + PATIENCE
