@@ -40,12 +40,18 @@ class Exchange:
 
 
 def _headers(raw: list[Header]) -> dict[str, str]:
-    """Return header values by lower-case name; one that was sent twice has both values, joined (RFC 9110 5.3)."""
-    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    """Return header values by lower-case name; one that was sent twice has both values, joined (RFC 9110 5.3).
+
+    Values are ASCII, but for a condition that a client did not percent-encode; that is text in UTF-8, or else in Latin-1.
+    """
+    try:
+        pairs = [(name.decode("latin-1"), value.decode()) for name, value in raw]
+    except UnicodeDecodeError:
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    found = dict(pairs)
     if len(found) == len(raw):
         return found
     joined: dict[str, str] = {}
-    for name, value in raw:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        joined[key] = f"{joined[key]}, {text}" if key in joined else text
+    for name, text in pairs:
+        joined[name] = f"{joined[name]}, {text}" if name in joined else text
     return joined

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
@@ -127,3 +129,12 @@ async def test_if_none_exist_needs_a_criterion(client: httpx.AsyncClient) -> Non
     for query in ("_count=1", "identifier=", "?"):
         response = await client.post("Patient", json=patient(), headers={"If-None-Exist": query})
         assert response.status_code == 400, query
+
+
+async def test_a_condition_is_read_in_either_encoding(client: httpx.AsyncClient) -> None:
+    """A client that does not percent-encode the header must not get a second resource for it."""
+    family = f"Müller{uuid4().hex}"
+    first = await client.post("Patient", json={"resourceType": "Patient", "name": [{"family": family}]})
+    for header in (f"family={family}".encode(), f"family={family}".encode("latin-1"), f"family={quote(family)}".encode()):
+        again = await client.post("Patient", json={"resourceType": "Patient"}, headers={b"If-None-Exist": header})
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
