@@ -135,6 +135,10 @@ async def test_a_condition_is_read_in_either_encoding(client: httpx.AsyncClient)
     """A client that does not percent-encode the header must not get a second resource for it."""
     family = f"Müller{uuid4().hex}"
     first = await client.post("Patient", json={"resourceType": "Patient", "name": [{"family": family}]})
-    for header in (f"family={family}".encode(), f"family={family}".encode("latin-1"), f"family={quote(family)}".encode()):
+    for header in (
+        f"family={family}".encode(),
+        f"family={family}".encode("latin-1"),
+        f"family={quote(family)}".encode(),
+    ):
         again = await client.post("Patient", json={"resourceType": "Patient"}, headers={b"If-None-Exist": header})
         assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
