@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,19 +12,25 @@ import structlog
 from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
-from fhir_server.capability.table import TABLE
+from fhir_server.capability.table import OFFERED
 from fhir_server.dispatch import Dispatch
 from fhir_server.intake import Intake
+from fhir_server.jobs import Save, Work, discovered
 from fhir_server.model.errors import NotFound
+from fhir_server.model.queue import JobRecord
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
+from fhir_server.repository.editions import Editions
 from fhir_server.repository.pages import Pages
+from fhir_server.repository.reindexing import Reindexing
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
 from fhir_server.settings import Settings
 from fhir_server.store import Store
 from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
+from fhir_server.store.jobs import worker_name
+from fhir_server.worker import Worker
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
 from terminology.ucum.ucum import Ucum
@@ -39,18 +45,26 @@ class Service:
 
     Attributes:
         settings: Effective settings.
-        definitions: FHIR definitions.
         store: The database.
-        repository: Everything, unrestricted; `dispatch` binds it to the facility of the caller.
+        editions: The repository, with the search parameters of now.
         database: What the database is, for logs and `doctor`; without secrets.
     """
 
     settings: Settings
-    definitions: Definitions
     store: Store
-    repository: Repository
+    editions: Editions
     database: str
     _pipeline: Dispatch
+
+    @property
+    def definitions(self) -> Definitions:
+        """FHIR definitions, with the search parameters of now."""
+        return self.editions.current.searchable
+
+    @property
+    def repository(self) -> Repository:
+        """Everything, unrestricted; `dispatch` binds it to the facility of the caller."""
+        return self.editions.repository
 
     async def dispatch(self, request: FhirRequest, facility: str = "") -> FhirResponse:
         """Return the answer to a request; never raises.
@@ -59,10 +73,7 @@ class Service:
             request: What is asked.
             facility: Organization that keeps what is created, empty for the configured one.
         """
-        if not facility:
-            return await self._pipeline.answer(request)
-        repository = replace(self.repository, scope=Unrestricted("open mode", facility))
-        return await self._pipeline.answer(request, repository)
+        return await self._pipeline.answer(request, Unrestricted("open mode", facility) if facility else None)
 
     async def ready(self) -> None:
         """Return when the database answers.
@@ -74,7 +85,7 @@ class Service:
 
     def openapi(self, base: str) -> dict[str, Any]:
         """Return the OpenAPI document of the FHIR interface at a service base."""
-        return openapi(TABLE, self.definitions, self.settings, base)
+        return openapi(OFFERED, self.definitions, self.settings, base)
 
 
 @asynccontextmanager
@@ -86,17 +97,20 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         SchemaTooNew: The data was written by a newer version than this one.
     """
     definitions = load()
+    intake = _intake(settings, definitions)
     async with embedded(settings) as connection:
         client = connect(connection.url, settings)
         try:
             await check(client, settings.mongo.database)
             store = await Store.open(
                 client[settings.mongo.database],
-                lambda resource_type: indexes(resource_type, definitions),
+                lambda resource_type: indexes(resource_type, intake.extracted),
                 time_limit_ms=settings.search.time_limit_ms,
             )
             try:
-                service = _service(settings, definitions, store, connection.description)
+                service = _service(settings, definitions, store, intake, connection.description)
+                await service.editions.refresh()
+                store.clock.follow(service.editions.renew)
                 await _found(service.repository)
                 yield service
             finally:
@@ -105,26 +119,50 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             await client.close()
 
 
-def _service(settings: Settings, definitions: Definitions, store: Store, database: str) -> Service:
-    started = datetime.now(UTC)
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Service]:
+    """Do the same, and background work with it, as much as the settings say.
+
+    Raises:
+        MongoUnavailable: No usable MongoDB.
+        SchemaTooNew: The data was written by a newer version than this one.
+    """
+    async with running(settings) as service:
+        reindexing = Reindexing(service.store, service.editions)
+
+        def prepare(record: JobRecord, save: Save) -> Work:
+            return Work(record, save, settings.jobs, reindexing)
+
+        worker = Worker(service.store.jobs, discovered(), prepare, worker_name, concurrency=settings.jobs.concurrency)
+        async with worker.running():
+            yield service
+
+
+def _intake(settings: Settings, definitions: Definitions) -> Intake:
     zone = ZoneInfo(settings.search.time_zone)
     indexer = Indexer(definitions, settings.server.base_url, zone, Ucum.load())
-    intake = Intake(Validator(definitions), indexer)
+    return Intake(Validator(definitions), indexer)
+
+
+def _service(settings: Settings, definitions: Definitions, store: Store, intake: Intake, database: str) -> Service:
+    started = datetime.now(UTC)
     repository = Repository(
         store=store,
         intake=intake,
         definitions=definitions,
         rules=settings.record,
         scope=Unrestricted("open mode", settings.record.facility),
-        pages=Pages(store, definitions, settings.search, store.secret, indexer.reading),
+        pages=Pages(store, definitions, settings.search, store.secret, intake.reading),
         root=ROOT,
     )
 
-    def capability(base: str) -> dict[str, Any]:
-        return statement(TABLE, definitions, settings, base, started)
+    editions = Editions(repository)
 
-    pipeline = Dispatch(repository, definitions, settings, capability)
-    return Service(settings, definitions, store, repository, database, pipeline)
+    def capability(base: str) -> dict[str, Any]:
+        return statement(OFFERED, editions.current.searchable, settings, base, started)
+
+    pipeline = Dispatch(editions, store.jobs, settings, capability)
+    return Service(settings, store, editions, database, pipeline)
 
 
 async def _found(repository: Repository) -> None:

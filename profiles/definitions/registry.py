@@ -40,6 +40,7 @@ class Definitions:
         operations: By canonical URL.
         not_enumerable: Required value sets whose members cannot be listed.
         added: Search parameters that are laid over those of the artifact (`extended`).
+        own: The definitions without them.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Definitions:
         added: tuple[SearchParameter, ...] = (),
         types: Mapping[str, TypeDefinition] | None = None,
         terminology: "_Terms | None" = None,
+        own: "Definitions | None" = None,
     ) -> None:
         self.version = core.fhir_version
         self.types: Mapping[str, TypeDefinition] = types or _Types(core.types)
         self.added = added
+        self.own = own or self
         self.resource_types = frozenset(core.resource_types)
         self.compartments: Mapping[str, Compartment] = MappingProxyType({row.code: row for row in core.compartments})
         self.operations: Mapping[str, OperationDefinition] = MappingProxyType({row.url: row for row in core.operations})
@@ -74,7 +77,10 @@ class Definitions:
             parameters: In place of those that were added before. Where one has the code of a parameter of the artifact, that
                 of the artifact stays; where two have the canonical URL of one, the first.
         """
-        return Definitions(self._core, self._folder, tuple(parameters), self.types, self._terminology)
+        added = tuple(parameters)
+        if not added:
+            return self.own
+        return Definitions(self._core, self._folder, added, self.types, self._terminology, self.own)
 
     def added_codes(self, resource_type: str) -> frozenset[str]:
         """Return the codes of the added search parameters of a resource type, those of its base types included."""

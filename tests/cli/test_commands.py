@@ -13,11 +13,11 @@ Run = Callable[..., Any]
 def test_help_lists_every_command_and_is_quick_about_it(command: Run) -> None:
     shown = command("--help")
     assert shown.code == 0
-    for name in ("serve", "load", "demo", "doctor", "config", "definitions"):
+    for name in ("serve", "load", "demo", "reindex", "doctor", "config", "definitions"):
         assert name in shown.out
 
 
-@pytest.mark.parametrize("name", ["serve", "load", "demo", "doctor", "config"])
+@pytest.mark.parametrize("name", ["serve", "load", "demo", "reindex", "doctor", "config"])
 def test_every_command_takes_a_data_directory_and_speaks_json(command: Run, name: str) -> None:
     shown = command(name, "--help")
     assert shown.code == 0
