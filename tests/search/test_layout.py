@@ -230,7 +230,7 @@ async def _keys(database: Database, resource_type: str) -> dict[str, int]:
 
 
 def test_the_documentation_names_every_index_and_every_primary_date(definitions: Definitions) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "search.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "search" / "indexes.md").read_text()
     for resource_type in definitions.resource_types:
         for spec in indexes(resource_type, definitions):
             assert f"`{spec.name.removesuffix('_down').replace('_updated', '_date')}`" in page

@@ -256,11 +256,15 @@ def test_every_parameter_of_every_type_can_be_searched_by(definitions: Definitio
     assert tried > 2000
 
 
-def test_the_documentation_names_what_can_be_written() -> None:
-    text = (Path(__file__).parent.parent.parent / "docs" / "search-queries.md").read_text(encoding="utf-8")
-    written = [*RESULTS, *(f"### {kind}" for kind in TYPES), *(f"`{prefix}`" for prefix in PREFIXES)]
-    written += [f":{modifier}" for kind in TYPES.values() for modifier in kind.MODIFIERS]
-    assert [word for word in written if word not in text and word != "_cursor"] == []
+def test_the_documentation_has_a_page_for_each_kind_and_names_what_can_be_written() -> None:
+    folder = Path(__file__).parent.parent.parent / "docs" / "search"
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in folder.glob("*.md")}
+    for kind, module in TYPES.items():
+        missing = [name for name in module.MODIFIERS if f"`:{name}`" not in pages[kind]]
+        assert not missing, f"{kind}.md does not name {missing}"
+    everything = "\n".join(pages.values())
+    written = [*RESULTS, *(f"`{prefix}`" for prefix in PREFIXES)]
+    assert [word for word in written if word not in everything and word not in {"_cursor", "_format", "_pretty"}] == []
 
 
 @pytest.mark.parametrize(
@@ -271,7 +275,7 @@ def test_the_documentation_names_what_can_be_written() -> None:
     ],
 )  # fmt: skip
 def test_the_documented_refusals_are_those_that_are_given(resource_type: str, query: str) -> None:
-    text = (Path(__file__).parent.parent.parent / "docs" / "search-queries.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parent.parent.parent / "docs" / "search" / "README.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith(f"| `{resource_type}?{query}` |"))
     documented = row.split("|")[2].strip().split("…")[0].strip()
     assert refusal(resource_type, query)[0].startswith(documented)
