@@ -256,7 +256,8 @@ class Repository:
         """Prepare for what a bundle is about to write.
 
         Args:
-            instances: Those that it changes; their current versions are read ahead, one query for each type.
+            instances: Those that it changes; their current versions are read ahead, and of those that have none it is asked
+                whether they ever had one: two queries for each type.
             places: FHIRPath location of each resource in the bundle, for findings that show only when all is known.
         """
         if not self.pending:
@@ -269,13 +270,16 @@ class Repository:
             where = self._where(resource_type, "u")
             found = await self.store.current(resource_type, ids, where, self._session)
             self.pending.known |= {(resource_type, each): found.get(each) for each in ids}
+            if absent := [each for each in ids if each not in found]:
+                former = await self.store.with_history(resource_type, absent, self._session)
+                self.pending.unused |= {(resource_type, each) for each in absent if each not in former}
 
     async def upcoming(self, resource_type: str, resource_id: str) -> Upcoming:
         """Return what a write of an instance would make now."""
         live = await self._live(resource_type, resource_id)
         if live:
             return Upcoming(live.stored.vid + 1, creates=False)
-        last = await self.store.last_version(resource_type, resource_id, ANYTHING, self._session)
+        last = await self._last(resource_type, resource_id)
         return Upcoming(last.vid + 1 if last else 1, creates=True)
 
     async def send(self) -> None:
@@ -350,6 +354,12 @@ class Repository:
             await self.expect([key], {})
         return self.pending.known[key]
 
+    async def _last(self, resource_type: str, resource_id: str) -> Stored | None:
+        """Return the end of an instance that is not there now, `None` where it never was there."""
+        if self.pending and (resource_type, resource_id) in self.pending.unused:
+            return None
+        return await self.store.last_version(resource_type, resource_id, ANYTHING, self._session)
+
     async def _bury(self, live: Live) -> Stored:
         """Delete the current version."""
         stored = live.stored
@@ -361,7 +371,7 @@ class Repository:
 
     async def _create_at(self, draft: Draft) -> Written:
         """Create an instance under an id that the client chose; its versions continue after a deletion."""
-        last = await self.store.last_version(draft.resource_type, draft.id, ANYTHING, self._session)
+        last = await self._last(draft.resource_type, draft.id)
         vid = last.vid if last else 0
         async with self._writing() as stamp:
             await self._require_targets(draft)

@@ -21,6 +21,7 @@ class Pending:
         clock: Gives each of them its tie-break.
         changes: Writes that were not sent yet.
         known: Current versions that were read ahead, `None` for an instance that is not there.
+        unused: Instances that are not there and never were.
         created: Instances that it creates; references to them are fulfilled.
         deleted: Instances that it deletes; no reference to them may remain.
         needed: Referenced instances that must exist, each with a draft that refers to it.
@@ -32,6 +33,7 @@ class Pending:
     clock: Clock
     changes: list[Change] = field(default_factory=list)
     known: dict[Key, Live | None] = field(default_factory=dict)
+    unused: set[Key] = field(default_factory=set)
     created: set[Key] = field(default_factory=set)
     deleted: set[Key] = field(default_factory=set)
     needed: dict[Key, Draft] = field(default_factory=dict)

@@ -7,7 +7,7 @@ has yet to look, so none is missed, and one met twice is given once. The bodies 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,6 +25,7 @@ from fhir_server.store.collections import history
 from fhir_server.store.documents import BODY, ROW_BODY, history_id, stored, stored_row
 
 NEWEST_FIRST = {"lu": -1, "o": -1}
+MOST_IDS = 1000
 MOST_SOURCES = 100  # of one pipeline, which may have 1,000 stages
 
 T = TypeVar("T")
@@ -131,6 +132,24 @@ class History:
             return None
         row = await self._one(history(resource_type), _all([_of_id(resource_id)], where), ROW_BODY, session)
         return stored_row(resource_type, row) if row is not None else None
+
+    async def begun(self, resource_type: str, ids: Collection[str], session: AsyncClientSession | None) -> set[str]:
+        """Return those of the ids that have a history.
+
+        Every life begins with version 1 or goes on where the one before ended, so whatever was superseded or deleted has
+        left a row of its version 1.
+        """
+        firsts, found = [history_id(one, 1) for one in ids], set[str]()
+        for start in range(0, len(firsts), MOST_IDS):
+            part = firsts[start : start + MOST_IDS]
+            try:
+                cursor = self._database[history(resource_type)].find(
+                    {"_id": {"$in": part}}, {"_id": 1}, hint="_id_", batch_size=MOST_IDS + 1, session=session
+                )
+                found |= {row["_id"].rpartition("/")[0] for row in await cursor.to_list()}
+            except PyMongoError as error:
+                raise failures.outward(error, session) from error
+        return found
 
     async def of_instance(
         self,

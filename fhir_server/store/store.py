@@ -200,6 +200,12 @@ class Store:
         """Return the newest version in the history: of a resource that is not live its deletion; `None` if never there."""
         return await self._history.last(resource_type, resource_id, where, session)
 
+    async def with_history(
+        self, resource_type: str, ids: Collection[str], session: AsyncClientSession | None = None
+    ) -> set[str]:
+        """Return those of the ids of which `last_version` knows something: all that ever had a second version or an end."""
+        return await self._history.begun(resource_type, ids, session)
+
     async def find(self, query: Query, session: AsyncClientSession | None = None) -> list[Stored]:
         """Return one page.
 

@@ -102,6 +102,28 @@ def test_the_facility_must_be_there(command: Callable[..., Any], loaded: tuple[P
     assert (kept.code, kept.json["updated"]) == (0, {"Patient": 1})
 
 
+def test_an_id_that_was_deleted_goes_on_with_its_versions(command: Callable[..., Any], tmp_path: Path) -> None:
+    rows = [patient("load-again"), observation("load-again", "Patient/load-again"), patient("load-first")]
+    deletions = [
+        {"request": {"method": "DELETE", "url": f"{row['resourceType']}/{row['id']}"}} for row in reversed(rows[:2])
+    ]
+    (tmp_path / "first.json").write_bytes(bundle("transaction", *rows[:2]))
+    assert command("load", tmp_path / "first.json", "--json").json["stored"] == 2
+    batch = {"resourceType": "Bundle", "type": "transaction", "entry": deletions}
+    (tmp_path / "delete.json").write_bytes(json.encode(batch))
+    assert command("load", tmp_path / "delete.json").code == 0
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "lines" / "Patient.ndjson").write_bytes(lines(rows[0], rows[2]))
+    (tmp_path / "lines" / "Observation.ndjson").write_bytes(lines(rows[1]))
+    again = command("load", tmp_path / "lines", "--json")
+    assert again.json["created"] == {"Patient": 2, "Observation": 1}
+    expected = json.decode(bundle("transaction", *rows))
+    for one, version in zip(expected["entry"], (3, 3, 1), strict=True):
+        one["request"]["ifMatch"] = f'W/"{version}"'
+    (tmp_path / "versions.json").write_bytes(json.encode(expected))
+    assert command("load", tmp_path / "versions.json", "--json").json["updated"] == {"Patient": 2, "Observation": 1}
+
+
 def test_an_archive_is_loaded_like_a_folder(command: Callable[..., Any], tmp_path: Path) -> None:
     archive = tmp_path / "records.tar.xz"
     content = bundle("transaction", patient("load-archived"))

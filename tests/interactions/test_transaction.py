@@ -227,6 +227,30 @@ async def test_concurrent_transactions_on_one_resource_all_count(client: httpx.A
     assert current.headers["etag"] == f'W/"{done}"'
 
 
+async def test_an_id_that_was_deleted_goes_on_with_its_versions_beside_new_ones(
+    client: httpx.AsyncClient, fresh: Fresh
+) -> None:
+    one, new = fresh("again"), fresh("new")
+    rows = [(one, patient(id=one)), (new, patient(id=new)), (one, {**observation(f"Patient/{one}"), "id": one})]
+    asked = transaction(*(entry("PUT", f"{row['resourceType']}/{name}", row) for name, row in rows))
+    await client.put(f"Patient/{one}", json=patient(id=one))
+    await client.put(f"Patient/{one}", json=patient(id=one, gender="other"))
+    await client.delete(f"Patient/{one}")
+    response = await client.post("", json=asked)
+    assert [row["response"]["etag"] for row in response.json()["entry"]] == ['W/"4"', 'W/"1"', 'W/"1"']
+    assert (await client.get(f"Patient/{one}/_history")).json()["total"] == 4
+    for name, row in rows[::-1]:
+        assert (await client.delete(f"{row['resourceType']}/{name}")).status_code == 204
+    response = await client.post("", json=asked)
+    assert [row["response"]["etag"] for row in response.json()["entry"]] == ['W/"6"', 'W/"3"', 'W/"3"']
+    moments = [
+        row["resource"]["meta"]["lastUpdated"]
+        for row in (await client.get(f"Patient/{one}/_history")).json()["entry"]
+        if "resource" in row
+    ]
+    assert moments == sorted(moments, reverse=True)
+
+
 async def test_a_nested_bundle_or_unknown_url_is_refused(client: httpx.AsyncClient) -> None:
     for row in (
         entry("POST", "", {"resourceType": "Bundle", "type": "transaction"}),

@@ -48,6 +48,15 @@ async def test_an_instance_has_its_versions_and_its_deletion(store: Store) -> No
     assert await store.history("Patient", patient, lambda _: NOTHING, count=10) == []
 
 
+async def test_every_id_that_had_a_second_version_or_an_end_has_a_history(store: Store) -> None:
+    deleted, updated, new = [await records.create(store) for _ in range(3)]
+    await records.delete(store, "Patient", deleted)
+    await records.update(store, "Patient", updated)
+    asked = [deleted, updated, new, f"{deleted}-longer", *(f"never-{number}" for number in range(1000))]
+    assert await store.with_history("Patient", asked) == {deleted, updated}
+    assert await store.with_history("Observation", [deleted]) == set()
+
+
 async def test_versions_can_be_read_one_by_one(store: Store) -> None:
     patient = await records.create(store)
     await records.update(store, "Patient", patient)
