@@ -28,6 +28,7 @@ class Context:
         resource_type: Type in the URL, empty for system interactions.
         id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
         vid: Version id in the URL.
+        member: Type in the URL behind an instance, or `*`: what is searched of its compartment.
     """
 
     request: FhirRequest
@@ -40,6 +41,7 @@ class Context:
     resource_type: str = ""
     id: str = ""
     vid: str = ""
+    member: str = ""
 
     @property
     def base(self) -> str:

@@ -18,6 +18,9 @@ from fhir_server.settings import Settings
 from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
 
+ALL, MEMBER = "*", "{member}"
+NAMES, ANY = frozenset({"{type}", MEMBER}), (MEMBER, ALL)
+
 log = structlog.get_logger("dispatch")
 
 
@@ -29,6 +32,7 @@ class Route:
     resource_type: str = ""
     id: str = ""
     vid: str = ""
+    member: str = ""
 
 
 class Dispatch:
@@ -79,6 +83,7 @@ class Dispatch:
             route.resource_type,
             assigned or route.id,
             route.vid,
+            route.member,
         )
         return await route.row.handler(context)
 
@@ -105,16 +110,18 @@ class Dispatch:
                     f"{request.method} is not offered at {'/'.join(shape) or 'the service base'}. Use {allowed}.",
                     headers={"Allow": allowed},
                 )
-            route = Route(row, values.get("{type}", ""), values.get("{id}", ""), values.get("{vid}", ""))
+            route = Route(
+                row, values.get("{type}", ""), values.get("{id}", ""), values.get("{vid}", ""), values.get(MEMBER, "")
+            )
             if len(path) < 2:  # there are a few hundred of these, and most entries of a bundle have one
                 self._known[request.method, path] = route
             return route
         raise self._nowhere(path)
 
     def _check(self, values: dict[str, str]) -> None:
-        resource_type = values.get("{type}")
-        if resource_type is not None and resource_type not in self._definitions.resource_types:
-            raise self._unknown_type(resource_type)
+        for name in ("{type}", MEMBER):
+            if name in values and values[name] not in self._definitions.resource_types and values[name] != ALL:
+                raise self._unknown_type(values[name])
         for name in ("{id}", "{vid}"):
             if name in values and not ids.valid(values[name]):
                 raise BadRequest(
@@ -158,7 +165,9 @@ def _fit(shape: tuple[str, ...], path: tuple[str, ...]) -> dict[str, Any] | None
     values: dict[str, str] = {}
     for part, segment in zip(shape, path, strict=True):
         if part.startswith("{"):
-            if segment.startswith(("_", "$")) or (part == "{type}" and not segment[:1].isalpha()):
+            if segment.startswith(("_", "$")) or (
+                part in NAMES and not segment[:1].isalpha() and (part, segment) != ANY
+            ):
                 return None
             values[part] = segment
         elif part != segment:

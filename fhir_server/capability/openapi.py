@@ -55,6 +55,7 @@ SEARCHING = (
     "criteria", "_id", "_lastUpdated", "_tag", "_profile", "_security", "_count", "_sort", "_total", "_include",
     "_revinclude", "_summary.search", "_elements", *PRESENTATION, "Prefer",
 )  # fmt: skip
+SEARCHING_ALL = ("_type", *SEARCHING)
 HISTORY = ("_since", "_at", "_count", *PRESENTATION)
 WRITING = (*PRESENTATION, "Prefer")
 WRITE_REFUSALS = (409, 412, 413, 415, 422)
@@ -87,6 +88,7 @@ FORMS: Mapping[str, Form] = {
     "history-system": Form("Changes of all resources", BUNDLE, (), HISTORY),
     "history-type": Form("Changes of the resources of a type", BUNDLE, (), HISTORY),
     "history-instance": Form("Versions of a resource", BUNDLE, (), HISTORY),
+    "search-system": Form("Search the resources of several types", BUNDLE, (413, 415), SEARCHING_ALL),
     "search-type": Form("Search the resources of a type", BUNDLE, (413, 415), SEARCHING),
     "create": Form(
         "Create a resource",
@@ -155,7 +157,7 @@ def openapi(rows: Iterable[Interaction], definitions: Definitions, settings: Set
 
 def _operation(row: Interaction) -> Json:
     form = FORMS[row.code]
-    posted = row.code == "search-type" and row.method == "POST"
+    posted = row.code in {"search-type", "search-system"} and row.method == "POST"
     parameters = [name for name in form.parameters if not posted or name == "Prefer"]
     refusals = sorted({*ALWAYS, *form.refusals} - ({413, 415} if row.method == "GET" else set()))
     if row.conditional:
@@ -163,9 +165,15 @@ def _operation(row: Interaction) -> Json:
         refusals = sorted({*refusals, 412})
     operation: Json = {
         "operationId": "-".join(
-            (row.code, *(["post"] if posted else []), *(["conditional"] if row.conditional else []))
+            (
+                row.code,
+                *(["compartment"] if row.compartment else []),
+                *(["all"] if row.compartment and "{member}" not in row.shape else []),
+                *(["post"] if posted else []),
+                *(["conditional"] if row.conditional else []),
+            )
         ),
-        "summary": form.summary + (", found by a search" if row.conditional else ""),
+        "summary": _summary(form, row),
         "tags": [row.level],
         "responses": {
             **{str(status): _success(success) for status, success in form.success.items()},
@@ -177,6 +185,12 @@ def _operation(row: Interaction) -> Json:
     if form.body or posted:
         operation["requestBody"] = ref("requestBodies", "Search" if posted else form.body)
     return operation
+
+
+def _summary(form: Form, row: Interaction) -> str:
+    if row.compartment:
+        return f"{form.summary if '{member}' in row.shape else FORMS['search-system'].summary} in a compartment"
+    return form.summary + (", found by a search" if row.conditional else "")
 
 
 def _success(success: Success) -> Json:

@@ -32,6 +32,7 @@ SUMMARY, SUMMARIES = "A subset of the elements.", ("true", "text", "data", "fals
 QUERY: Mapping[str, tuple[str, Json]] = {
     "_id": ("Logical id.", TEXT),
     "_lastUpdated": ("When the resource last changed, such as ge2026-01-01.", TEXT),
+    "_type": ("Resource types to search, separated by commas.", TEXT),
     "_tag": ("Tag, as system|code.", TEXT),
     "_profile": ("Canonical URL of a profile that the resource claims.", TEXT),
     "_security": ("Security label, as system|code.", TEXT),
@@ -79,6 +80,7 @@ def parameters(resource_types: Sequence[str], search: Search) -> Json:
     return {
         "type": _path("type", "Resource type.", {"enum": list(resource_types)}),
         "id": _path("id", "Logical id.", {"type": "string", "pattern": ID}),
+        "member": _path("member", "Type to search, or * for all.", {"enum": [*resource_types, "*"]}),
         "vid": _path("vid", "Version id.", {"type": "string", "pattern": ID}),
         "criteria": _criteria("criteria", least=0),
         "condition": _criteria("condition", least=1),

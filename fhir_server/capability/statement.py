@@ -21,6 +21,7 @@ from profiles.definitions.registry import Definitions
 Json = dict[str, Any]
 
 PROFILE = "http://hl7.org/fhir/StructureDefinition/"
+COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 FORMATS = ("application/fhir+json", "json")
 PATCH_FORMATS = ("application/json-patch+json",)
 TYPE_INTERACTIONS = (
@@ -92,6 +93,8 @@ def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Se
     referring = _referring(known)
     shared = _shared(table, settings)
     offered = {row.code for row in table if row.level == "system"}
+    searched = any(row.compartment for row in table)
+    compartments = [COMPARTMENT + code.lower() for code in sorted(definitions.compartments)] if searched else []
     return {
         "mode": "server",
         "security": {"cors": bool(settings.server.cors_origins), "description": SECURITY[settings.auth.mode]},
@@ -105,6 +108,7 @@ def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Se
             for resource_type in types
         ],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS if code in offered],
+        **({"compartment": compartments} if compartments else {}),
     }
 
 

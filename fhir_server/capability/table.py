@@ -21,10 +21,12 @@ class Interaction:
         code: Code of the interaction in the specification (restful-interaction), conditional forms under their base code.
         level: Where it applies.
         method: HTTP method.
-        shape: Path segments below the base; `{type}`, `{id}` and `{vid}` stand for values.
+        shape: Path segments below the base; `{type}`, `{id}`, `{vid}` and `{member}` (a type
+            or `*`) stand for values.
         letter: SMART scope letter that it needs, empty where the parts are checked one by one.
         handler: What answers it.
         conditional: Whether it is a conditional form of another row.
+        compartment: Whether it searches the compartment of an instance.
     """
 
     code: str
@@ -34,9 +36,11 @@ class Interaction:
     letter: Letter | Literal[""]
     handler: Handler
     conditional: bool = False
+    compartment: bool = False
 
 
 TYPE, INSTANCE = ("{type}",), ("{type}", "{id}")
+MEMBER = (*INSTANCE, "{member}")
 HISTORY, VERSION = (*INSTANCE, "_history"), (*INSTANCE, "_history", "{vid}")
 
 TABLE: tuple[Interaction, ...] = (
@@ -44,8 +48,13 @@ TABLE: tuple[Interaction, ...] = (
     Interaction("batch", "system", "POST", (), "", batch.bundle),
     Interaction("transaction", "system", "POST", (), "", batch.bundle),
     Interaction("history-system", "system", "GET", ("_history",), "r", history.system),
-    Interaction("search-type", "type", "GET", TYPE, "s", search.by_get),
-    Interaction("search-type", "type", "POST", (*TYPE, "_search"), "s", search.by_post),
+    Interaction("search-system", "system", "GET", (), "", search.of_system),
+    Interaction("search-system", "system", "POST", ("_search",), "", search.of_system),
+    Interaction("search-type", "type", "GET", TYPE, "s", search.of_type),
+    Interaction("search-type", "type", "POST", (*TYPE, "_search"), "s", search.of_type),
+    Interaction("search-type", "instance", "GET", MEMBER, "", search.of_compartment, compartment=True),
+    Interaction("search-type", "instance", "POST", (*MEMBER, "_search"), "", search.of_compartment, compartment=True),
+    Interaction("search-type", "instance", "POST", (*INSTANCE, "_search"), "", search.of_compartment, compartment=True),
     Interaction("create", "type", "POST", TYPE, "c", create.create),
     Interaction("update", "type", "PUT", TYPE, "u", update.conditional_update, conditional=True),
     Interaction("patch", "type", "PATCH", TYPE, "u", patch.conditional_patch, conditional=True),

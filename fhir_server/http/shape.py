@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fhir_server.capability.table import Interaction
 
 TYPE, ID, VERSION, OPERATION, OTHER = "{type}", "{id}", "{vid}", "${operation}", "{other}"
+MEMBER, ALL = "{member}", "*"
 LITERALS = frozenset({"metadata", "_search", "_history"})
 VARIABLES = (OTHER, ID, OTHER, VERSION)
 
@@ -40,7 +41,8 @@ class Shapes:
         self._types = types
         self._codes: dict[tuple[str, str], str] = {}
         for row in table:
-            self._codes.setdefault((row.method, "/".join(row.shape)), row.code)
+            shape = [TYPE if part == MEMBER else part for part in row.shape]
+            self._codes.setdefault((row.method, "/".join(shape)), row.code)
 
     def of(self, method: str, path: tuple[str, ...]) -> Shape:
         """Return the shape of a request, whose HEAD was already read as GET."""
@@ -58,6 +60,6 @@ class Shapes:
             return segment
         if segment.startswith("$"):
             return OPERATION
-        if place in {0, 2} and segment in self._types:
+        if place in {0, 2} and (segment in self._types or (place, segment) == (2, ALL)):
             return TYPE
         return VARIABLES[place]

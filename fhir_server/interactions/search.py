@@ -1,4 +1,4 @@
-"""search of one type by GET and POST (R4 3.1.1)."""
+"""search by GET and POST: of one type, of several, and of a compartment (R4 3.1.1)."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode
@@ -8,45 +8,101 @@ from fhir_server.context import Context
 from fhir_server.interactions import representation
 from fhir_server.interactions.representation import Subset
 from fhir_server.model import json
-from fhir_server.model.errors import BadRequest
+from fhir_server.model.errors import BadRequest, NotFound
 from fhir_server.model.outcome import outcome
 from fhir_server.model.request import FhirResponse, Pairs
 from fhir_server.repository import SearchPage
+from fhir_server.search.compartment import Compartment, members
 from fhir_server.search.parse import CURSOR, SearchRequest, parse
+from fhir_server.search.system import parse_system
+
+ALL = "*"
 
 
-async def by_get(ctx: Context) -> FhirResponse:
+async def of_type(ctx: Context) -> FhirResponse:
     """Return 200 with a searchset.
 
     Raises:
         InvalidParameter: An unknown parameter, modifier or value.
-        TooCostly: The search takes too long, or includes too much.
+        TooCostly: The search takes too long.
     """
-    return await _search(ctx, ctx.request.query)
+    return await _typed(ctx, ctx.resource_type, None)
 
 
-async def by_post(ctx: Context) -> FhirResponse:
-    """Return 200 with a searchset for the parameters of form and URL together (R4 3.1.1.1)."""
+async def of_system(ctx: Context) -> FhirResponse:
+    """Return 200 with a searchset of several types; where `_type` names one, with that type's own search.
+
+    Raises:
+        InvalidParameter: An unknown type, parameter, modifier or value.
+        TooCostly: The search takes too long.
+    """
+    return await _several(ctx, None)
+
+
+async def of_compartment(ctx: Context) -> FhirResponse:
+    """Return 200 with a searchset of what belongs to a compartment: of one type, or with `*` of all (R4 3.1.1.1).
+
+    Raises:
+        NotFound: There is no such compartment, or it holds no resources of the type.
+        InvalidParameter: An unknown type, parameter, modifier or value.
+        TooCostly: The search takes too long.
+    """
+    code, member = ctx.resource_type, ctx.member
+    if code not in ctx.definitions.compartments:
+        known = ", ".join(sorted(ctx.definitions.compartments))
+        raise NotFound(f"There is no {code} compartment. R4 defines those of {known}.", expression="http.url")
+    within = Compartment(code, ctx.id)
+    if member in {"", ALL}:
+        return await _several(ctx, within)
+    held = members(code, ctx.definitions)
+    if member not in held:
+        raise NotFound(
+            f"{member} is not part of a {code} compartment, which holds {', '.join(held)}.", expression="http.url"
+        )
+    return await _typed(ctx, member, within)
+
+
+def _pairs(ctx: Context) -> Pairs:
+    """Return the parameters of the URL, and of the form where one was posted (R4 3.1.1.1)."""
+    if ctx.request.method != "POST":
+        return ctx.request.query
     try:
         form = parse_qsl(ctx.request.body.decode(), keep_blank_values=True, errors="strict")
     except (UnicodeDecodeError, ValueError):
         raise BadRequest(
             "The form of the search is not valid. Send name=value pairs in percent-encoded UTF-8."
         ) from None
-    return await _search(ctx, (*ctx.request.query, *form))
+    return (*ctx.request.query, *form)
 
 
-async def _search(ctx: Context, pairs: Pairs) -> FhirResponse:
+async def _typed(ctx: Context, resource_type: str, within: Compartment | None) -> FhirResponse:
     request = parse(
-        ctx.resource_type,
-        pairs,
+        resource_type,
+        _pairs(ctx),
         ctx.definitions,
         ctx.settings.search,
         strict=_strict(ctx),
         reading=ctx.repository.pages.reading,
+        within=within,
     )
-    page = await ctx.repository.search(request)
-    links = _links(ctx, request, page)
+    return _answer(ctx, request, request.place, await ctx.repository.search(request))
+
+
+async def _several(ctx: Context, within: Compartment | None) -> FhirResponse:
+    request = parse_system(
+        _pairs(ctx),
+        ctx.definitions,
+        ctx.settings.search,
+        strict=_strict(ctx),
+        there=await ctx.repository.types(),
+        reading=ctx.repository.pages.reading,
+        within=within,
+    )
+    return _answer(ctx, request.shape, request.place, await ctx.repository.search_system(request))
+
+
+def _answer(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -> FhirResponse:
+    links = _links(ctx, request, place, page)
     body = answer.resource_bundle("searchset", links, _entries(ctx, request, page), total=page.total)
     return FhirResponse(200, {}, body)
 
@@ -59,8 +115,8 @@ def _strict(ctx: Context) -> bool:
     return "handling=strict" in prefer or ctx.settings.search.handling == "strict"
 
 
-def _links(ctx: Context, request: SearchRequest, page: SearchPage) -> list[tuple[str, str]]:
-    url = f"{ctx.base}/{ctx.resource_type}"
+def _links(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -> list[tuple[str, str]]:
+    url = f"{ctx.base}/{place}" if place else ctx.base
     applied = [pair for pair in request.applied if pair[0] not in {"_format", "_pretty"}]
     here = [*applied, (CURSOR, request.cursor)] if request.cursor else applied
     links = [("self", f"{url}?{urlencode(here)}" if here else url)]

@@ -29,6 +29,7 @@ from fhir_server.repository.written import Upcoming, Written
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.match import matches
 from fhir_server.search.parse import SearchRequest
+from fhir_server.search.system import SystemRequest
 from fhir_server.settings import Record
 from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Store, Unit, Update, history_id
 from profiles.definitions.registry import Definitions
@@ -210,6 +211,14 @@ class Repository:
     async def search(self, request: SearchRequest) -> SearchPage:
         """Return one page of a search with its includes."""
         return await self.pages.search(request, self._searchable, self._session)
+
+    async def types(self) -> list[str]:
+        """Return the resource types of which anything was ever stored, sorted."""
+        return await self.store.types()
+
+    async def search_system(self, request: SystemRequest) -> SearchPage:
+        """Return one page of a search of several types with its includes."""
+        return await self.pages.across(request, self._searchable, self._session)
 
     async def history(self, request: HistoryRequest) -> HistoryPage:
         """Return one page of an instance's, a type's or the system's history.

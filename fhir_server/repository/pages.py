@@ -8,6 +8,7 @@ from fhir_server.model.errors import TooCostly
 from fhir_server.model.query import Query, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
+from fhir_server.repository.across import Across
 from fhir_server.repository.chains import Chains, WhereOf
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
 from fhir_server.search import include, page
@@ -19,6 +20,7 @@ from fhir_server.search.params import params
 from fhir_server.search.parse import SearchRequest, parse
 from fhir_server.search.reading import Reading
 from fhir_server.search.sort import order
+from fhir_server.search.system import SystemRequest
 from fhir_server.settings import Search
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
@@ -85,6 +87,27 @@ class Pages:
         total = len(matches) if not following and cursor is None else await self._total(request, where_of, session)
         return SearchPage(matches, await self._included(request, matches, where_of, session), total, following)
 
+    async def across(self, request: SystemRequest, where_of: WhereOf, session: Any) -> SearchPage:
+        """Return a page of a search of several types.
+
+        Raises:
+            TooCostly: It takes too long, or includes more than one page may hold.
+            InvalidParameter: The paging link is not ours.
+            Gone: The paging link has expired.
+        """
+        shape = request.shape
+        parts = [await self._resolved(part, where_of, session) for part in request.parts]
+        if shape.summary == "count":
+            return SearchPage((), (), await self._sum(parts, None, where_of, session), "")
+        cursor = page.decode(request, self.secret, self.limits.cursor_hours)
+        fields = include.FIELDS if shape.includes else ()
+        matches, end = await Across(self.store, self.definitions, where_of, session).page(parts, cursor, fields)
+        total = len(matches) if not end and cursor is None else None
+        if total is None and shape.total in {"accurate", "estimate"}:
+            total = await self._sum(parts, ESTIMATE if shape.total == "estimate" else None, where_of, session)
+        included = await self._included(shape, matches, where_of, session)
+        return SearchPage(matches, included, total, page.encode(end, request, self.secret) if end else "")
+
     async def matches(
         self, resource_type: str, pairs: Pairs, where_of: WhereOf, most: int, session: Any
     ) -> list[Stored]:
@@ -113,6 +136,14 @@ class Pages:
         by = order(request.sort, params(request.resource_type, self.definitions))
         values = by.values({**last.envelope, "_id": last.id, "lu": last.last_updated})
         return page.encode(Cursor(values), request, self.secret)
+
+    async def _sum(self, parts: Sequence[SearchRequest], most: int | None, where_of: WhereOf, session: Any) -> int:
+        """Return the number of matches of several types."""
+        found = 0
+        for part in parts:
+            where = compiled(part.expression, part.resource_type, self.definitions) & where_of(part.resource_type)
+            found += await self.store.count(part.resource_type, where, most, session)
+        return found if most is None else min(found, most)
 
     async def _total(self, request: SearchRequest, where_of: WhereOf, session: Any) -> int | None:
         if request.total not in {"accurate", "estimate"}:

@@ -39,7 +39,7 @@ class HistoryRequest:
     cursor: str
 
     @property
-    def resource_type(self) -> str:
+    def place(self) -> str:
         """What a paging link belongs to, as `page` asks for it."""
         return f"{self.type_name}/{self.id}/_history"
 

@@ -88,7 +88,7 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
         case Criterion(param):
             return Where("clause", TYPES[param.type].predicate(expression))
         case InCompartment(patient):
-            return Where("clause", {"$or": [{"p": patient}, {"ps": patient}]})
+            return Where("clause", _of_patient(patient, _index_names(resource_type, definitions)))
         case OwnedBy(facilities):
             return Where("clause", {"f": _one_of(facilities)}) if facilities else NOTHING
         case Chain() | ReverseChain() | Hierarchy():
@@ -98,7 +98,14 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
             )
 
 
-def plan(request: SearchRequest, access: Where, cursor: Cursor | None, definitions: Definitions) -> Query:
+def plan(
+    request: SearchRequest,
+    access: Where,
+    cursor: Cursor | None,
+    definitions: Definitions,
+    *,
+    inclusive: bool = False,
+) -> Query:
     """Return the query for one page; it asks for one document more than the page holds, to know whether more follow.
 
     Args:
@@ -106,12 +113,13 @@ def plan(request: SearchRequest, access: Where, cursor: Cursor | None, definitio
         access: What the caller may see, compiled.
         cursor: The last entry of the page before, `None` for the first page.
         definitions: Parameters and layout of the type.
+        inclusive: Whether the page begins with the entry of the cursor instead of after it.
     """
     resource_type = request.resource_type
     where = compile(request.expression, resource_type, definitions) & access
     known = params(resource_type, definitions)
     by = order(request.sort, known)
-    steps = by.steps(cursor.values if cursor else None)
+    steps = by.steps(cursor.values if cursor else None, inclusive=inclusive)
     hint = _hint(where, by, _primary_code(resource_type, definitions), _index_names(resource_type, definitions))
     query: Query | None = None
     for step in reversed(steps):
@@ -191,6 +199,12 @@ def _present(param: Param) -> Where:
     if param.patient:
         return _none(_missing(param))
     return Where("clause", {"d" if param.primary_date else param.field: {"$exists": True}})
+
+
+def _of_patient(patient: str, names: frozenset[str]) -> Mapping[str, Any]:
+    """Return the filter for the record of a patient; types of which nothing has several patients have no index for them."""
+    several = names & {"patients_date", "patients_updated"}
+    return {"$or": [{"p": patient}, {"ps": patient}]} if several else {"p": patient}
 
 
 def _one_of(texts: frozenset[str]) -> Any:

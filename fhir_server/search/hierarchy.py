@@ -12,9 +12,11 @@ WHOLES = ("partof", "part-of")
 
 def whole(resource_type: str, definitions: Definitions) -> Param | None:
     """Return the parameter by which resources of a type name what they are part of, `None` where they form no hierarchy."""
-    known = params(resource_type, definitions)
-    rows = [known[code] for code in WHOLES if code in known]
-    return next((row for row in rows if row.type == "reference" and resource_type in row.targets), None)
+    defined = definitions.search_parameters(resource_type)
+    rows = [defined[code] for code in WHOLES if code in defined]
+    code = next((row.code for row in rows if row.type == "reference" and resource_type in row.targets), "")
+    # Only of the few types that form hierarchies are all parameters read: that takes milliseconds for each.
+    return params(resource_type, definitions)[code] if code else None
 
 
 def hierarchies(resource_types: Iterable[str], definitions: Definitions) -> list[str]:

@@ -33,8 +33,8 @@ class Paged(Protocol):
     """What is paged: a search, or a history."""
 
     @property
-    def resource_type(self) -> str:
-        """What is searched."""
+    def place(self) -> str:
+        """What is searched: the URL path below the service base."""
         ...
 
     @property
@@ -105,7 +105,7 @@ def _fingerprint(request: Paged) -> bytes:
     """Return a digest of what is searched and how it is sorted."""
     kept = [(name, value) for name, value in request.applied if name.partition(":")[0] not in SHAPING]
     pairs = sorted(kept, key=lambda pair: pair[0])
-    return hashlib.sha256(msgspec.msgpack.encode((request.resource_type, pairs))).digest()[:PRINT]
+    return hashlib.sha256(msgspec.msgpack.encode((request.place, pairs))).digest()[:PRINT]
 
 
 def _seal(body: bytes, key: bytes) -> bytes:

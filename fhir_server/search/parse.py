@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.request import Pairs
-from fhir_server.search.chained import CHAINS, Chained, is_chained
+from fhir_server.search.chained import CHAINS, Chained, Read, is_chained
+from fhir_server.search.compartment import Compartment, compartment
 from fhir_server.search.escapes import nearest, shown, split
 from fhir_server.search.expression import Anything, Expression, Missing, Not, all_of, any_of
 from fhir_server.search.hierarchy import MODIFIERS as HIERARCHIC
@@ -54,6 +55,7 @@ class SearchRequest:
         cursor: The token of a paging link, or empty.
         applied: The pairs that were applied, without the cursor: those of the self link.
         ignored: What lenient handling passed over.
+        path: URL path below the service base, where that is not the type alone: that of a compartment.
     """
 
     resource_type: str
@@ -68,6 +70,12 @@ class SearchRequest:
     cursor: str = ""
     applied: Pairs = ()
     ignored: tuple[Issue, ...] = ()
+    path: str = ""
+
+    @property
+    def place(self) -> str:
+        """URL path below the service base: what links lead to and paging links belong to."""
+        return self.path or self.resource_type
 
 
 def parse(
@@ -78,6 +86,7 @@ def parse(
     *,
     strict: bool,
     reading: Reading | None = None,
+    within: Compartment | None = None,
 ) -> SearchRequest:
     """Return the search that the pairs of a query string ask for.
 
@@ -88,22 +97,13 @@ def parse(
         settings: Limits, and the time zone of dates without one.
         strict: Whether unknown parameters are refused; otherwise they are passed over and reported.
         reading: How values are read, the same as for the index; by default with nothing but definitions and time zone.
+        within: The compartment that is searched, `None` for everything.
 
     Raises:
         InvalidParameter: An unknown parameter (strict), an unknown modifier, or a malformed value.
     """
     reading = reading or Reading(zone=ZoneInfo(settings.time_zone), definitions=definitions)
-
-    def criterion(of: str, name: str, value: str, depth: int) -> Expression:
-        if is_chained(name):
-            return chained.expression(of, name, value, depth)
-        known = params(of, definitions)
-        code, _, modifier = name.partition(":")
-        if code not in known or known[code].type not in TYPES:
-            raise _unknown(of, name, known, RESULTS if depth == 0 else ())
-        return _criterion(known[code], modifier, value, known, reading)
-
-    chained = Chained(definitions, criterion)
+    criterion = reader(definitions, reading)
     criteria: list[Expression] = []
     applied: list[tuple[str, str]] = []
     shaping: list[tuple[str, str]] = []
@@ -111,7 +111,7 @@ def parse(
     for name, value in pairs:
         if not value:
             continue
-        _refuse_unreadable(name, value)
+        refuse_unreadable(name, value)
         if name.partition(":")[0] in RESULTS:
             shaping.append((name, value))
             continue
@@ -122,7 +122,9 @@ def parse(
             if strict:
                 raise
             ignored += [replace(issue, severity="warning", code="not-supported") for issue in error.issues]
-    results = read(resource_type, shaping, definitions, settings)
+    results = read((resource_type,), shaping, definitions, settings)
+    if within:
+        criteria.append(compartment(within.code, within.id, resource_type, definitions))
     return SearchRequest(
         resource_type=resource_type,
         expression=all_of(criteria),
@@ -136,7 +138,28 @@ def parse(
         cursor=results.cursor,
         applied=(*applied, *results.applied),
         ignored=tuple(ignored),
+        path=f"{within}/{resource_type}" if within else "",
     )
+
+
+def reader(definitions: Definitions, reading: Reading) -> Read:
+    """Return what reads the criteria of one search, each from (resource type, name, value, 0).
+
+    It raises `UnknownParameter` for what the type cannot be searched by, and `InvalidParameter` for an unknown modifier or a
+    malformed value.
+    """
+
+    def criterion(resource_type: str, name: str, value: str, depth: int) -> Expression:
+        if is_chained(name):
+            return chained.expression(resource_type, name, value, depth)
+        known = params(resource_type, definitions)
+        code, _, modifier = name.partition(":")
+        if code not in known or known[code].type not in TYPES:
+            raise _unknown(resource_type, name, known, RESULTS if depth == 0 else ())
+        return _criterion(known[code], modifier, value, known, reading)
+
+    chained = Chained(definitions, criterion)
+    return criterion
 
 
 def _criterion(param: Param, modifier: str, value: str, known: Mapping[str, Param], reading: Reading) -> Expression:
@@ -212,7 +235,7 @@ def _unknown(resource_type: str, name: str, known: Mapping[str, Param], results:
     return unknown(resource_type, name, (code for code in offered if code != CURSOR), text)
 
 
-def _refuse_unreadable(name: str, value: str) -> None:
+def refuse_unreadable(name: str, value: str) -> None:
     """Refuse what a database cannot be asked for: NUL and lone surrogates; and single texts that are too long."""
     for text in (name, value):
         if not (text.isascii() or _UNPAIRED.search(text) is None) or "\0" in text:

@@ -16,6 +16,8 @@ CURSOR = "_cursor"
 TOTALS = ("none", "estimate", "accurate")
 SUMMARIES = ("true", "text", "data", "count", "false")
 ITERATE = frozenset({"iterate", "recurse"})
+SHARED_ORDERS = ("_id", "_lastUpdated")
+"""What a search of several types can be sorted by: what all of them have, stored in one way."""
 
 
 @dataclass(slots=True)
@@ -35,21 +37,36 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What result parameters are read against."""
+    """What result parameters are read against: the types that are searched, and the parameters that all of them have."""
 
-    resource_type: str
+    types: tuple[str, ...]
     known: Mapping[str, Param]
     definitions: Definitions
     settings: Search
 
+    @property
+    def name(self) -> str:
+        """What messages call what is searched."""
+        return self.types[0] if len(self.types) == 1 else "a search of several types"
 
-def read(resource_type: str, pairs: Iterable[tuple[str, str]], definitions: Definitions, settings: Search) -> Results:
+
+def read(
+    types: tuple[str, ...], pairs: Iterable[tuple[str, str]], definitions: Definitions, settings: Search
+) -> Results:
     """Return what the result parameters ask for.
+
+    Args:
+        types: The types that are searched, at least one.
+        pairs: Names and values of result parameters.
+        definitions: Parameters and elements of the types.
+        settings: Limits.
 
     Raises:
         InvalidParameter: A value that is not valid, or a single-valued parameter given twice.
     """
-    ground = Ground(resource_type, params(resource_type, definitions), definitions, settings)
+    known = params(types[0], definitions)
+    shared = known if len(types) == 1 else {code: known[code] for code in SHARED_ORDERS}
+    ground = Ground(types, shared, definitions, settings)
     results = Results(count=min(settings.count, settings.max_count))
     seen: set[str] = set()
     for name, value in pairs:
@@ -93,15 +110,15 @@ def _summary(results: Results, ground: Ground, name: str, value: str) -> str:
 
 
 def _elements(results: Results, ground: Ground, name: str, value: str) -> str:
-    known = ground.definitions.types[ground.resource_type].elements.values()
+    known = [element for each in ground.types for element in ground.definitions.types[each].elements.values()]
     names = {element.choice or element.name for element in known} | {element.name for element in known}
     for text in filter(None, (part.strip() for part in value.split(","))):
-        element = text.removeprefix(f"{ground.resource_type}.")
+        of, dot, rest = text.partition(".")
+        element = rest if dot and of in ground.types else text
         if element not in names:
+            listed = f" Its elements are {', '.join(sorted(names))}." if len(ground.types) == 1 else ""
             raise _refusal(
-                name,
-                f"'{shown(text)}' is not a top-level element of {ground.resource_type}.{nearest(element, names)} "
-                f"Its elements are {', '.join(sorted(names))}.",
+                name, f"'{shown(text)}' is not a top-level element of {ground.name}.{nearest(element, names)}{listed}"
             )
         results.elements.append(element)
     return value
@@ -114,7 +131,7 @@ def _sort(results: Results, ground: Ground, name: str, value: str) -> str:
         if code not in sortable:
             raise _refusal(
                 name,
-                f"{ground.resource_type} cannot be sorted by '{shown(code)}'.{nearest(code, sortable)} "
+                f"{ground.name} cannot be sorted by '{shown(code)}'.{nearest(code, sortable)} "
                 f"{name} takes {', '.join(sortable)}, each with a minus sign before it for descending order.",
             )
         results.sort.append(SortKey(sortable[code], descending=text.startswith("-")))
@@ -122,28 +139,36 @@ def _sort(results: Results, ground: Ground, name: str, value: str) -> str:
 
 
 def _include(results: Results, ground: Ground, name: str, value: str) -> str:
-    found = _read_include(ground, name, value)
-    if found.source_type != ground.resource_type and not found.iterate:
+    found = _read_includes(ground, name, value)
+    if found[0].source_type not in ground.types and not found[0].iterate:
         raise _refusal(
             name,
-            f"'{shown(value)}' begins with {found.source_type}, but {ground.resource_type} is searched. "
+            f"'{shown(value)}' begins with {found[0].source_type}, but {ground.name} is searched. "
             f"Write _include:iterate={value} to follow references of included resources.",
         )
-    results.includes.append(found)
+    results.includes += found
     return value
 
 
 def _revinclude(results: Results, ground: Ground, name: str, value: str) -> str:
-    results.revincludes.append(_read_include(ground, name, value))
+    results.revincludes += _read_includes(ground, name, value)
     return value
+
+
+def _read_includes(ground: Ground, name: str, value: str) -> list[Include]:
+    """Return what an include asks for; `*` asks for the same of each type that is searched."""
+    source, _, rest = value.partition(":")
+    if source == WILDCARD:
+        _, _, target = rest.partition(":")
+        forms = [f"{each}:{WILDCARD}:{target}" for each in ground.types]
+        return [_read_include(ground, name, form) for form in forms]
+    return [_read_include(ground, name, value)]
 
 
 def _read_include(ground: Ground, name: str, value: str) -> Include:
     source, _, rest = value.partition(":")
     code, _, target = rest.partition(":")
     types = ground.definitions.resource_types
-    if source == WILDCARD:
-        source, code = ground.resource_type, WILDCARD
     if source not in types or (target and target not in types):
         wrong = source if source not in types else target
         raise _refusal(

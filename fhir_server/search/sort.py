@@ -79,8 +79,8 @@ class Order:
         """
         return tuple(_at(document, key.name) for key in self.keys)
 
-    def steps(self, after: tuple[Any, ...] | None) -> tuple[Step, ...]:
-        """Return the queries that make up the page after these values, in their order.
+    def steps(self, after: tuple[Any, ...] | None, *, inclusive: bool = False) -> tuple[Step, ...]:
+        """Return the queries that make up the page after these values, or from them on, in their order.
 
         MongoDB puts missing values first when it sorts upwards; there the resources without the value are a second step.
         """
@@ -89,7 +89,7 @@ class Order:
         if after is None:
             return (Step({first.name: {"$ne": None}}), Step({first.name: None})) if upwards else (Step({}),)
         rest = Step({first.name: None})
-        start = Step(_after(self.keys, after))
+        start = Step(_after(self.keys, after, inclusive=inclusive))
         return (start, rest) if upwards and after[0] is not None else (start,)
 
 
@@ -143,11 +143,12 @@ def _at(document: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _after(keys: tuple[_Key, ...], values: tuple[Any, ...]) -> Clause:
+def _after(keys: tuple[_Key, ...], values: tuple[Any, ...], *, inclusive: bool) -> Clause:
     """Return "comes later in the order than these values", as one bound on the first key and the rest as a filter."""
     if len(keys) == 1:
-        return {keys[0].name: {"$gt" if keys[0].direction == 1 else "$lt": values[0]}}
-    first, value, deeper = keys[0], values[0], _after(keys[1:], values[1:])
+        beyond, from_on = ("$gt", "$gte") if keys[0].direction == 1 else ("$lt", "$lte")
+        return {keys[0].name: {from_on if inclusive else beyond: values[0]}}
+    first, value, deeper = keys[0], values[0], _after(keys[1:], values[1:], inclusive=inclusive)
     if value is None:
         return {"$and": [{first.name: None}, deeper]}
     if first.nullable and first.direction == -1:

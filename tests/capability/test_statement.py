@@ -59,6 +59,13 @@ def test_system_interactions_are_those_of_the_table(stated: dict[str, Any]) -> N
     assert {entry["code"] for entry in stated["rest"][0]["interaction"]} == offered
 
 
+def test_compartments_are_stated_where_they_are_searched(stated: dict[str, Any], definitions: Definitions) -> None:
+    names = ("device", "encounter", "patient", "practitioner", "relatedperson")
+    assert stated["rest"][0]["compartment"] == [f"http://hl7.org/fhir/CompartmentDefinition/{name}" for name in names]
+    rows = tuple(row for row in TABLE if not row.compartment)
+    assert "compartment" not in statement(rows, definitions, Settings(), BASE, STARTED)["rest"][0]
+
+
 def test_conditional_forms_follow_the_table(definitions: Definitions) -> None:
     plain = tuple(row for row in TABLE if not row.conditional)
     for rows, update, delete in ((TABLE, True, "single"), (plain, False, "not-supported")):

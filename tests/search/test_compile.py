@@ -314,7 +314,9 @@ async def test_the_filter_and_the_evaluation_in_memory_agree(
     gather()
     compared = hits = 0
     for generated, asked in examples:
-        documents = [shelf.document({**resource, "id": f"{number}"}) for number, resource in enumerate(generated)]
+        made = [shelf.document({**resource, "id": f"{number}"}) for number, resource in enumerate(generated)]
+        # Periods that end before they begin are refused by validation (per-1), so none is ever stored.
+        documents = [row for row in made if "d" not in row or row["d"] <= row["dh"]]
         await collection.delete_many({})
         await collection.insert_many(documents)
         for pairs in asked:
