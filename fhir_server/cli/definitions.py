@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from fhir_server.cli.options import AsJson
+from fhir_server.cli.options import AsJson, settings_of
 
 if TYPE_CHECKING:
     from profiles.definitions.artifact import Manifest
@@ -21,6 +21,12 @@ Out = Annotated[
 Folder = Annotated[
     Path | None, typer.Option("--from", help="Folder to read; unset: where the server reads.", file_okay=False)
 ]
+Anywhere = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="Taken by every command; the definitions are part of the program, whatever it works on."
+    ),
+]
 Source = Annotated[
     Path | None,
     typer.Option(
@@ -34,8 +40,9 @@ Source = Annotated[
 
 
 @app.command()
-def build(package: Source = None, out: Out = None, as_json: AsJson = False) -> None:  # noqa: FBT002 - a flag
+def build(*, package: Source = None, out: Out = None, data_dir: Anywhere = None, as_json: AsJson = False) -> None:
     """Compile the official R4 package. The same package always gives the same content."""
+    settings_of(data_dir)
     from rich.console import Console
 
     from profiles.definitions.compile import build as compiled
@@ -56,8 +63,9 @@ def build(package: Source = None, out: Out = None, as_json: AsJson = False) -> N
 
 
 @app.command()
-def show(folder: Folder = None, as_json: AsJson = False) -> None:  # noqa: FBT002 - a flag
+def show(*, folder: Folder = None, data_dir: Anywhere = None, as_json: AsJson = False) -> None:
     """Show what the definitions were compiled from and how many of each kind there are."""
+    settings_of(data_dir)
     from profiles.definitions import artifact, registry
 
     place = folder or registry.DATA

@@ -1,10 +1,12 @@
 """The commands beside `serve` and `load`: help, config, doctor, demo."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import pytest
+from typer.main import get_command
 
+from fhir_server.cli import app
 from fhir_server.demo import country
 
 Run = Callable[..., Any]
@@ -17,12 +19,28 @@ def test_help_lists_every_command_and_is_quick_about_it(command: Run) -> None:
         assert name in shown.out
 
 
-@pytest.mark.parametrize("name", ["serve", "load", "demo", "doctor", "config"])
-def test_every_command_takes_a_data_directory_and_speaks_json(command: Run, name: str) -> None:
-    shown = command(name, "--help")
-    assert shown.code == 0
-    assert "--data-dir" in shown.out
-    assert "--json" in shown.out
+def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command that does something, below groups of commands."""
+    for name, node in getattr(tree, "commands", {}).items():
+        yield from leaves(node, (*path, name))
+    if not hasattr(tree, "commands"):
+        yield path, tree
+
+
+def test_every_command_takes_a_data_directory_and_speaks_json() -> None:
+    found = dict(leaves(get_command(app)))
+    assert {("serve",), ("load",), ("demo",), ("doctor",), ("config",), ("definitions", "build")} <= found.keys()
+    for path, node in found.items():
+        options = {option: parameter for parameter in node.params for option in parameter.opts}
+        assert {"--data-dir", "--json"} <= options.keys(), path
+        assert options["--json"].is_flag, path
+
+
+def test_commands_that_need_no_data_directory_take_one_all_the_same(command: Run, tmp_path: Path) -> None:
+    shown = command("definitions", "show", "--json", "--data-dir", tmp_path)
+    assert shown.code == 0, shown.err
+    assert shown.json["counts"]
+    assert not [*tmp_path.iterdir()]
 
 
 def test_config_masks_secrets_and_says_where_values_come_from(command: Run) -> None:
