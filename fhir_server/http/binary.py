@@ -6,6 +6,7 @@ from typing import Any
 
 from fhir_server.http import negotiate
 from fhir_server.model import json
+from fhir_server.model.errors import BadRequest
 from fhir_server.model.request import FhirRequest, FhirResponse
 
 OCTETS = "application/octet-stream"
@@ -24,7 +25,17 @@ def sends_content(request: FhirRequest) -> bool:
 
 
 def resource(request: FhirRequest, content: bytes) -> dict[str, Any]:
-    """Return the Binary resource around content that was sent as itself."""
+    """Return the Binary resource around content that was sent as itself.
+
+    Raises:
+        BadRequest: There is no content.
+    """
+    if not content:
+        raise BadRequest(
+            "The body is empty, so there is no content to store. Send the content itself; to store a Binary without content, "
+            "send the resource with Content-Type application/fhir+json.",
+            expression="http.body",
+        )
     binary: dict[str, Any] = {"resourceType": "Binary"}
     if len(request.path) == 2:
         binary["id"] = request.path[1]

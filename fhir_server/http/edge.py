@@ -120,7 +120,7 @@ class Edge:
         exchange.shape = self._shapes.of(method, path)
         query = target.pairs(scope["query_string"])
         request = FhirRequest(method, path, base, query, headers, id=exchange.id)
-        if method in TAKE_BODY and body.announced(headers):
+        if method in TAKE_BODY and (body.announced(headers) or binary.sends_content(request)):
             return await self._dispatch(await self._with_body(exchange, request, receive))
         accept = headers.get("accept", "")
         if binary.wants_content(request):

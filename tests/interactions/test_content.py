@@ -178,3 +178,10 @@ async def test_large_content_takes_part_in_transactions(client: httpx.AsyncClien
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
+
+
+@pytest.mark.parametrize(("method", "url"), [("POST", "Binary"), ("PUT", "Binary/empty")])
+async def test_an_empty_body_is_no_content(client: httpx.AsyncClient, method: str, url: str) -> None:
+    response = await client.request(method, url, content=b"", headers={"Content-Type": "image/png"})
+    assert response.status_code == 400
+    assert "Send the content itself" in said(response)
