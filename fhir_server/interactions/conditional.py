@@ -1,5 +1,6 @@
 """Conditions of conditional interactions: a search that must find at most one (R4 3.1.0.8.1, 3.1.0.4.3, 3.1.0.7.1)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
@@ -71,14 +72,20 @@ def selecting(pairs: Pairs) -> Pairs:
     return tuple(pair for pair in pairs if pair[0] not in PRESENTATION)
 
 
-async def match(repository: Repository, criteria: Criteria) -> Stored | None:
+async def match(repository: Repository, criteria: Criteria, ignoring: Collection[str] = frozenset()) -> Stored | None:
     """Return the one resource that fulfils the condition, or `None`.
+
+    Args:
+        repository: Where it is looked for.
+        criteria: The condition.
+        ignoring: Ids that do not count.
 
     Raises:
         MultipleMatches: More than one does.
         InvalidParameter: The condition is not a valid search.
     """
-    found = await repository.matches(criteria.resource_type, criteria.pairs, most=2)
+    matching = await repository.matches(criteria.resource_type, criteria.pairs, most=2 + len(ignoring))
+    found = [stored for stored in matching if stored.id not in ignoring]
     if len(found) > 1:
         raise MultipleMatches(
             f"The condition {criteria.resource_type}?{'&'.join(name for name, _ in criteria.pairs)} matches more than one "

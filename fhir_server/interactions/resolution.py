@@ -1,9 +1,10 @@
 """Conditional entries of a transaction as the unconditional ones that they turn out to be (R4 3.1.0.11.2).
 
-Conditions are evaluated before anything is written. Whatever would then depend on the order of the entries is refused.
+Conditions are evaluated before anything is written, those of creates without what the bundle deletes, because deletions
+come first. Whatever else would depend on the order of the entries is refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_server.bundle import entries
@@ -24,35 +25,45 @@ def conditions(parsed: Sequence[Entry]) -> dict[int, Criteria]:
     return {entry.index: criteria for entry in parsed if (criteria := _condition(entry))}
 
 
-def locks(criteria: Mapping[int, Criteria]) -> list[str]:
+def locks(parsed: Sequence[Entry], criteria: Mapping[int, Criteria]) -> list[str]:
     """Return the locks of the conditions, in one order for all transactions so that none waits for another in a ring.
 
     Raises:
-        BadRequest: Two entries have the same condition, so they would be one resource.
+        BadRequest: Two entries have the same condition, so they would be one resource; only a deletion and a create may.
     """
-    first: dict[str, int] = {}
-    for index, each in criteria.items():
-        other = first.setdefault(each.lock, index)
-        if other != index:
-            raise BadRequest(
-                f"Entries {other} and {index} of the bundle have the same condition, so they name one resource. Give it one entry.",
-                expression=f"Bundle.entry[{index}].request",
-            )
-    return sorted(first)
+    seen: dict[str, list[Entry]] = {}
+    for entry in parsed:
+        if entry.index not in criteria:
+            continue
+        others = seen.setdefault(criteria[entry.index].lock, [])
+        for other in others:
+            if {entry.method, other.method} != {"DELETE", "POST"}:
+                raise BadRequest(
+                    f"Entries {other.index} and {entry.index} of the bundle have the same condition, so they name one "
+                    "resource. Give it one entry.",
+                    expression=entry.at("request"),
+                )
+        others.append(entry)
+    return sorted(seen)
 
 
 async def matches(parsed: Sequence[Entry], criteria: Mapping[int, Criteria], repository: Repository) -> Matches:
-    """Return what fulfils the conditions.
+    """Return what fulfils the conditions; of a create, what does so when the bundle's deletions are done.
 
     Raises:
         MultipleMatches: Several instances fulfil one.
         PreconditionFailed: Nothing does, although the entry has an `ifMatch`.
     """
-    return {
-        entry.index: await _match(entry, criteria[entry.index], repository)
-        for entry in parsed
-        if entry.index in criteria
-    }
+    going = {(entry.resource_type, entry.assigned) for entry in parsed if entry.method == "DELETE" and entry.assigned}
+    found: dict[int, Stored | None] = {}
+    for entry in sorted(parsed, key=lambda entry: entry.method != "DELETE"):
+        if entry.index not in criteria:
+            continue
+        ignoring = {name for kind, name in going if entry.method == "POST" and kind == entry.resource_type}
+        match = found[entry.index] = await _match(entry, criteria[entry.index], repository, ignoring)
+        if match and entry.method == "DELETE":
+            going.add((entry.resource_type, match.id))
+    return found
 
 
 async def leaving(
@@ -101,22 +112,16 @@ def settled(entry: Entry, found: Matches) -> bool:
 
 
 def refuse_contradictions(unconditional: Sequence[Entry], found: Matches, leaving: Sequence[tuple[str, str]]) -> None:
-    """Refuse two writes of one instance, to count on what is deleted, and to delete what nobody was warned of.
+    """Refuse two writes of one instance, and to delete what nobody was warned of.
 
     Raises:
         BadRequest: Two entries contradict each other.
         Conflict: A condition finds another instance than before the transaction began.
     """
     entries.refuse_clashes([entry for entry in unconditional if not settled(entry, found)])
-    deleted = {entry.identity: entry for entry in unconditional if entry.method == "DELETE" and entry.assigned}
-    if not deleted.keys() <= {"/".join(each) for each in leaving}:
+    deleted = {entry.identity for entry in unconditional if entry.method == "DELETE" and entry.assigned}
+    if not deleted <= {"/".join(each) for each in leaving}:
         raise Conflict("What a conditional DELETE of the bundle finds is changing. Send the bundle again.")
-    for entry in unconditional:
-        if entry.method == "POST" and settled(entry, found) and (other := deleted.get(entry.identity)):
-            raise BadRequest(
-                f"Entry {entry.index} finds {entry.identity} by its ifNoneExist, but entry {other.index} deletes it.",
-                expression=entry.at("request.ifNoneExist"),
-            )
 
 
 async def expect(unconditional: Sequence[Entry], found: Matches, repository: Repository) -> None:
@@ -163,9 +168,9 @@ def _condition(entry: Entry) -> Criteria | None:
     return None
 
 
-async def _match(entry: Entry, criteria: Criteria, repository: Repository) -> Stored | None:
+async def _match(entry: Entry, criteria: Criteria, repository: Repository, ignoring: Collection[str]) -> Stored | None:
     try:
-        found = await conditional.match(repository, criteria)
+        found = await conditional.match(repository, criteria, ignoring)
         if not found and entry.method != "POST":
             demand = representation.demand(entry.request.headers)
             demand.check(None, f"a {entry.resource_type} that fulfils the condition")

@@ -35,7 +35,7 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
     entries.refuse_clashes(parsed)
     links = Links(parsed, ctx.base, ctx.link_members)
     conditions = resolution.conditions(parsed)
-    locks = resolution.locks(conditions)
+    locks = resolution.locks(parsed, conditions)
     leaving = await resolution.leaving(parsed, conditions, ctx.repository)
 
     async def walk(repository: Repository) -> list[FhirResponse]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.interactions.conftest import patient, said
 from tests.interactions.test_batch import entry
@@ -268,16 +269,34 @@ async def test_a_conditional_deletion_that_races_with_a_reference_leaves_none_da
         assert deletion.status_code == (409 if made else 200)
 
 
-async def test_a_conditional_create_must_not_count_on_what_is_deleted(client: httpx.AsyncClient, fresh: Fresh) -> None:
+@pytest.mark.parametrize("by", ["id", "condition"])
+async def test_a_conditional_create_does_not_count_on_what_is_deleted(
+    client: httpx.AsyncClient, fresh: Fresh, by: str
+) -> None:
     key = fresh("p")
     body = patient(identifier=[{"value": key}])
     await client.put(f"Patient/{key}", json={**body, "id": key})
-    response = await client.post(
-        "",
-        json=transaction(
-            entry("DELETE", f"Patient/{key}"), entry("POST", "Patient", body, ifNoneExist=f"identifier={key}")
-        ),
-    )
-    assert response.status_code == 400
-    assert response.json()["issue"][0]["expression"] == ["Bundle.entry[1].request.ifNoneExist"]
-    assert (await client.get(f"Patient/{key}")).status_code == 200
+    create = {"fullUrl": URN, **entry("POST", "Patient", body, ifNoneExist=f"identifier={key}")}
+    deletion = entry("DELETE", f"Patient/{key}" if by == "id" else f"Patient?identifier={key}")
+    response = await client.post("", json=transaction(create, deletion, entry("POST", "Observation", observation(URN))))
+    assert [row["response"]["status"][:3] for row in response.json()["entry"]] == ["201", "204", "201"], response.text
+    assert (await client.get(f"Patient/{key}")).status_code == 410
+    left = (await client.get("Patient", params={"identifier": key})).json()["entry"]
+    assert [row["fullUrl"].rpartition("/")[2] for row in left] != [key]
+    subject = f"Patient/{left[0]['resource']['id']}"
+    assert (await client.get("Observation", params={"subject": subject})).json()["total"] == 1
+
+
+async def test_only_a_deletion_and_a_create_may_share_a_condition(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    key = fresh("p")
+    body = patient(identifier=[{"value": key}])
+    create = entry("POST", "Patient", body, ifNoneExist=f"identifier={key}")
+    url = f"Patient?identifier={key}"
+    for others in (
+        [create, create],
+        [entry("PUT", url, body), create],
+        [entry("DELETE", url), entry("PUT", url, body)],
+    ):
+        response = await client.post("", json=transaction(*others))
+        assert response.status_code == 400
+        assert "same condition" in said(response)
