@@ -1,27 +1,22 @@
 """The one pipeline: route, check, authorize, run. Requests, bundle entries and jobs all pass through here."""
 
-import traceback
 from dataclasses import dataclass
 from typing import Any
-
-import structlog
 
 from fhir_server.bundle.references import link_members
 from fhir_server.capability.table import TABLE, Interaction
 from fhir_server.context import Context, Statement
-from fhir_server.model import ids, json
+from fhir_server.model import ids
 from fhir_server.model.errors import BadRequest, FhirError, NotFound, NotSupported, UnknownType
-from fhir_server.model.outcome import outcome, refusal
+from fhir_server.model.fault import fault
+from fhir_server.model.outcome import refusal
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.settings import Settings
 from profiles.definitions.registry import Definitions
-from profiles.issue import Issue
 
 ALL, MEMBER = "*", "{member}"
 NAMES, ANY = frozenset({"{type}", MEMBER}), (MEMBER, ALL)
-
-log = structlog.get_logger("dispatch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +58,7 @@ class Dispatch:
         except FhirError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
-            # Neither the message nor the locals are logged: they may hold patient data.
-            frames = traceback.format_tb(error.__traceback__)
-            log.error("interaction_failed", request=request.id, error=type(error).__name__, at=frames)  # noqa: TRY400
-            text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
-            return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
+            return fault(error, request)
 
     async def _enter(self, request: FhirRequest, repository: Repository, assigned: str) -> FhirResponse:
         """Run one interaction; raises FhirError."""

@@ -75,7 +75,7 @@ def _response_entry(response: FhirResponse, base: str) -> bytes:
         row["lastModified"] = instant.text(response.version.last_updated)
     if not body:
         return json.encode({"response": row})
-    if body.startswith(b'{"resourceType":"OperationOutcome"'):
+    if response.reports:
         return json.encode({"response": {**row, "outcome": json.Raw(body)}})
     return json.encode({"resource": json.Raw(body), "response": row})
 

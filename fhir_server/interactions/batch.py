@@ -11,6 +11,7 @@ from fhir_server.bundle.references import BUNDLE_ONLY, entry_references
 from fhir_server.context import Context
 from fhir_server.interactions.transaction import transaction
 from fhir_server.model.errors import BadRequest, FhirError
+from fhir_server.model.fault import fault
 from fhir_server.model.outcome import refusal
 from fhir_server.model.request import FhirResponse
 from profiles.issue import Issue
@@ -96,7 +97,10 @@ def _independent(entry: Entry | FhirError, local: Collection[str]) -> Entry | Fh
 
 
 async def _answer(ctx: Context, entry: Entry) -> FhirResponse:
+    """Return the answer to one entry; whatever happens to it, the others stand."""
     try:
         return await entries.ask(ctx, entry)
     except FhirError as error:
         return refusal(error)
+    except Exception as error:  # noqa: BLE001 - the last line of this entry, as dispatch is that of a request
+        return fault(error, entry.request, entry.index)

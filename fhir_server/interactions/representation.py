@@ -106,7 +106,7 @@ def written(ctx: Context, result: Written) -> FhirResponse:
     said = Issue(
         "information", "informational", f"{stored.resource_type}/{stored.id} was {done}; version {stored.vid}."
     )
-    return FhirResponse(status, headers, json.encode(outcome([said, *result.warnings])), stored)
+    return FhirResponse(status, headers, json.encode(outcome([said, *result.warnings])), stored, reports=True)
 
 
 def found(ctx: Context, stored: Stored) -> FhirResponse:
@@ -123,7 +123,7 @@ def found(ctx: Context, stored: Stored) -> FhirResponse:
         "informational",
         f"{stored.resource_type}/{stored.id} fulfils the condition; nothing was created.",
     )
-    return FhirResponse(200, headers, json.encode(outcome([said])), stored)
+    return FhirResponse(200, headers, json.encode(outcome([said])), stored, reports=True)
 
 
 def deleted(ctx: Context, tombstone: Stored | None) -> FhirResponse:
@@ -132,7 +132,8 @@ def deleted(ctx: Context, tombstone: Stored | None) -> FhirResponse:
     if preferred(ctx) != "OperationOutcome":
         return FhirResponse(204, headers, version=tombstone)
     text = f"{tombstone.resource_type}/{tombstone.id} was deleted." if tombstone else "There was nothing to delete."
-    return FhirResponse(200, headers, json.encode(outcome([Issue("information", "informational", text)])), tombstone)
+    said = Issue("information", "informational", text)
+    return FhirResponse(200, headers, json.encode(outcome([said])), tombstone, reports=True)
 
 
 def preferred(ctx: Context, default: Return = "representation") -> Return:

@@ -26,7 +26,7 @@ def outcome(issues: Iterable[Issue]) -> dict[str, Any]:
 
 def refusal(error: FhirError) -> FhirResponse:
     """Return the answer to a request that failed in an expected way."""
-    return FhirResponse(error.status, error.headers, json.encode(outcome(error.issues)))
+    return FhirResponse(error.status, error.headers, json.encode(outcome(error.issues)), reports=True)
 
 
 def _row(issue: Issue) -> dict[str, Any]:

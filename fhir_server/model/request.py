@@ -44,12 +44,14 @@ class FhirResponse:
         headers: Response headers by their usual names (`ETag`, `Location`, `Last-Modified`, …).
         body: JSON bytes exactly as they go out; empty where there is no body.
         version: The version that the answer speaks of, where it speaks of one.
+        reports: Whether the body is an OperationOutcome about the interaction, not a resource that was asked for.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     version: Stored | None = None
+    reports: bool = False
 
     @property
     def resource(self) -> Any:
