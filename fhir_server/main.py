@@ -1,6 +1,7 @@
 """The composition root: settings to a running service, in one readable function."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -98,11 +99,23 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             try:
                 service = _service(settings, definitions, store, connection.description)
                 await _found(service.repository)
-                yield service
+                async with _background(store.upkeep()):
+                    yield service
             finally:
                 await store.close()
         finally:
             await client.close()
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have the work done beside what happens inside; it delays neither the beginning nor the end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _service(settings: Settings, definitions: Definitions, store: Store, database: str) -> Service:

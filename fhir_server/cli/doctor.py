@@ -21,6 +21,7 @@ MOST = 20
 """Most flaws of one kind and type that are named."""
 MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
 
+Mend = Annotated[bool, typer.Option("--mend", help="Remove files of large content that belong to no resource.")]
 Every = Annotated[bool, typer.Option("--all", help="Check every stored resource, not a sample; may take long.")]
 
 
@@ -33,15 +34,15 @@ class Line:
     remedy: str = ""
 
 
-def doctor(*, data_dir: DataDir = None, check_all: Every = False, as_json: AsJson = False) -> None:
+def doctor(*, data_dir: DataDir = None, check_all: Every = False, mend: Mend = False, as_json: AsJson = False) -> None:
     """Say what is wrong and how to mend it: settings, MongoDB, disk, stored versions, references.
 
-    Reads and changes nothing. Exit code 1 when there is an error, 0 when there are only warnings.
+    Changes nothing unless --mend is given. Exit code 1 when there is an error, 0 when there are only warnings.
     """
     settings = settings_of(data_dir)
     quiet_logs()
     with expected_failures(), errors.status("Looking") if errors.is_terminal else errors:
-        lines = asyncio.run(_examine(settings, check_all=check_all))
+        lines = asyncio.run(_examine(settings, check_all=check_all, mend=mend))
     wrong = [line for line in lines if line.level == "error"]
     if as_json:
         rows = [{"level": line.level, "text": line.text, "remedy": line.remedy} for line in lines]
@@ -52,7 +53,7 @@ def doctor(*, data_dir: DataDir = None, check_all: Every = False, as_json: AsJso
         raise typer.Exit(1)
 
 
-async def _examine(settings: Settings, *, check_all: bool) -> list[Line]:
+async def _examine(settings: Settings, *, check_all: bool, mend: bool) -> list[Line]:
     from fhir_server.store.client import MongoUnavailable, connect
     from fhir_server.store.embedded import embedded
     from fhir_server.store.health import findings
@@ -62,7 +63,7 @@ async def _examine(settings: Settings, *, check_all: bool) -> list[Line]:
         async with embedded(settings) as connection:
             client = connect(connection.url, settings)
             async with client:
-                found = await findings(client, settings)
+                found = await findings(client, settings, mend=mend)
                 lines += [Line(finding.level, finding.text, finding.remedy) for finding in found]
                 if not any(finding.level == "error" for finding in found) or check_all:
                     lines += [line async for line in _record(client[settings.mongo.database], check_all=check_all)]

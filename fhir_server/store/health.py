@@ -1,6 +1,6 @@
 """What is wrong with the database and how to mend it: the findings that `fhir-server doctor` prints.
 
-Each check reads and changes nothing. `CHECKS` is their order.
+A check reads and changes nothing, unless it may mend what it finds. `CHECKS` is their order.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
-from bson import ObjectId
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
 from fhir_server.settings import Settings
 from fhir_server.store import schema
-from fhir_server.store.blobs import BUCKET, ORPHAN_AFTER
+from fhir_server.store.blobs import Blobs
 from fhir_server.store.client import Document, MongoUnavailable, check
 from fhir_server.store.integrity import flaws
 from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS
@@ -56,14 +55,20 @@ class Finding:
     remedy: str = ""
 
 
-async def findings(client: AsyncMongoClient[Document], settings: Settings) -> list[Finding]:
-    """Return what is to say about the database of `settings`, in a fixed order; never raises for a sick database."""
+async def findings(client: AsyncMongoClient[Document], settings: Settings, *, mend: bool = False) -> list[Finding]:
+    """Return what is to say about the database of `settings`, in a fixed order; never raises for a sick database.
+
+    Args:
+        client: Connection to it.
+        settings: Effective settings.
+        mend: Whether to remove what crashes left and nobody needs.
+    """
     try:
         await check(client, settings.mongo.database)
     except MongoUnavailable as error:
         found, _, remedy = str(error).partition(". ")
         return [Finding("error", found, remedy or "See docs/operate.md")]
-    subject = _Subject(client, client[settings.mongo.database], settings)
+    subject = _Subject(client, client[settings.mongo.database], settings, mend)
     found_all: list[Finding] = []
     for look in CHECKS:
         try:
@@ -87,6 +92,7 @@ class _Subject:
     client: AsyncMongoClient[Document]
     database: AsyncDatabase[Document]
     settings: Settings
+    mend: bool
 
     @property
     def embedded(self) -> bool:
@@ -171,15 +177,18 @@ async def _schema(subject: _Subject) -> AsyncIterator[Finding]:
 
 async def _files(subject: _Subject) -> AsyncIterator[Finding]:
     """Look for large content that no version names (a crash between upload and commit leaves it)."""
-    newest = ObjectId.from_datetime(datetime.now(UTC) - ORPHAN_AFTER)
-    files = {row["_id"] async for row in subject.database[f"{BUCKET}.files"].find({"_id": {"$lt": newest}}, {"_id": 1})}
-    for name in await subject.database.list_collection_names() if files else ():
-        if name[0].isupper():
-            named = subject.database[name].find({"jb": {"$exists": True}}, {"jb": 1, "_id": 0})
-            files -= {row["jb"] async for row in named}
-    if files:
-        text = f"{len(files)} files of large content belong to no resource (left by crashes)"
-        yield Finding("warning", text, "They take space and do no harm")
+    blobs, found = Blobs(subject.database), 0
+    if subject.mend and (removed := await blobs.sweep()):
+        yield Finding("ok", f"removed {removed} files of large content that belonged to no resource")
+    async for files in blobs.orphans():
+        found += len(files)
+    if found:
+        text = f"{found} files of large content belong to no resource (left by crashes)"
+        yield Finding(
+            "warning",
+            text,
+            "They only take space; a running server removes them within a day, `fhir-server doctor --mend` now",
+        )
     else:
         yield Finding("ok", "no orphaned files")
 

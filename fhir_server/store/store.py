@@ -13,7 +13,7 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.model.query import Distinct, IndexSpec, Query, Where
 from fhir_server.model.stored import Stored
-from fhir_server.store import failures, schema, seal
+from fhir_server.store import failures, schema, seal, upkeep
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.changes import Change
 from fhir_server.store.clock import Clock
@@ -342,3 +342,7 @@ class Store:
     async def sweep_blobs(self) -> int:
         """Delete files of large content that no version names, older than an hour; return how many."""
         return await self._blobs.sweep()
+
+    async def upkeep(self) -> None:
+        """Do the housekeeping of the record whenever it is due, until cancelled; of several processes one does it."""
+        await upkeep.keep(self._database, self._blobs)

@@ -112,7 +112,7 @@ class Workshop:
         """Return the change with its large content uploaded."""
         if not isinstance(change, Create | Update):
             return change
-        doc = await self.blobs.detach(change.doc)
+        doc = await self.blobs.detach(change.resource_type, change.doc)
         files.append(doc["jb"])
         return replace(change, doc=doc)
 

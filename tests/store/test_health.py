@@ -83,12 +83,16 @@ async def test_a_newer_schema_is_an_error(joined: Database, settings: Settings) 
 async def test_orphaned_files_and_stale_locks_are_warnings(joined: Database, settings: Settings) -> None:
     old = datetime.now(UTC) - timedelta(hours=3)
     orphan, used = ObjectId.from_datetime(old), ObjectId.from_datetime(old - timedelta(seconds=1))
-    await joined["blobs.files"].insert_many([{"_id": orphan}, {"_id": used}])
+    await joined["blobs.files"].insert_many([{"_id": orphan}, {"_id": used, "filename": "1"}])
     await joined.Binary_h.insert_one({"_id": "1/00000001", "jb": used})
     await joined.lk.insert_one({"_id": "Patient?identifier=x", "at": old})
     found = await examine(joined, settings)
     assert about(found, "1 files of large content belong to no resource").level == "warning"
     assert about(found, "1 locks of conditional creates").level == "warning"
+    mended = await findings(joined.client, settings, mend=True)
+    assert about(mended, "removed 1 files of large content").level == "ok"
+    assert about(mended, "no orphaned files").level == "ok"
+    assert await joined["blobs.files"].distinct("_id") == [used]
 
 
 async def test_files_that_others_may_read_are_an_error(joined: Database, settings: Settings) -> None:
