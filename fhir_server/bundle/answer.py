@@ -44,10 +44,27 @@ def resource_bundle(
     return text[:-1] + (b',"entry":[' + joined + b"]}" if joined else b"}")
 
 
-def search_entry(base: str, resource_type: str, resource_id: str, body: bytes, mode: str) -> bytes:
-    """Return one entry of a searchset. `mode` is match, include or outcome; an outcome has no fullUrl."""
-    url = f'"fullUrl":{_text(f"{base}/{resource_type}/{resource_id}")},' if resource_id else ""
-    return b"{" + url.encode() + b'"resource":' + body + b',"search":{"mode":"' + mode.encode() + b'"}}'
+def search_entry(base: str, stored: Stored, body: bytes, mode: bytes) -> bytes:
+    """Return one entry of a searchset.
+
+    Args:
+        base: The service base as it stands inside of a JSON string (`quoted`).
+        stored: The version; neither its type nor its id holds a character that JSON would escape.
+        body: Its JSON, whole or a part of it.
+        mode: `match` or `include`.
+    """
+    url = f"{base}/{stored.resource_type}/{stored.id}".encode()
+    return b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}' % (url, body, mode)
+
+
+def outcome_entry(body: bytes) -> bytes:
+    """Return the entry of a searchset that tells about the search itself; it has no fullUrl."""
+    return b'{"resource":%b,"search":{"mode":"outcome"}}' % body
+
+
+def quoted(text: str) -> str:
+    """Return a text as it stands inside of a JSON string."""
+    return _text(text)[1:-1]
 
 
 def history_entry(base: str, stored: Stored) -> bytes:

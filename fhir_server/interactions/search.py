@@ -127,11 +127,10 @@ def _links(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -
 
 def _entries(ctx: Context, request: SearchRequest, page: SearchPage) -> Iterator[bytes]:
     subset = Subset(request.summary or "false", request.elements)
-    for rows, mode in ((page.matches, "match"), (page.included, "include")):
+    complete, base = subset.complete, answer.quoted(ctx.base)
+    for rows, mode in ((page.matches, b"match"), (page.included, b"include")):
         for stored in rows:
-            body = stored.body
-            if not subset.complete:
-                body = representation.reduce(body, subset, ctx.definitions)
-            yield answer.search_entry(ctx.base, stored.resource_type, stored.id, body, mode)
+            body = stored.body if complete else representation.reduce(stored.body, subset, ctx.definitions)
+            yield answer.search_entry(base, stored, body, mode)
     if request.ignored:
-        yield answer.search_entry(ctx.base, "", "", json.encode(outcome(request.ignored)), "outcome")
+        yield answer.outcome_entry(json.encode(outcome(request.ignored)))

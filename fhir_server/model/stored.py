@@ -1,31 +1,39 @@
 """A version of a resource as the store gives it back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+
+class Stored(msgspec.Struct, frozen=True):
     """One version of one instance.
+
+    A page makes fifty of them; as a frozen dataclass each would take five times as long.
 
     Attributes:
         resource_type: Its type.
         id: Logical id.
         vid: Version number, from 1.
-        last_updated: When this version was written, UTC, whole milliseconds.
+        lu: When this version was written, in UTC, whether it says so or not.
         body: The exact JSON that a read returns; empty for a deletion.
         method: The HTTP method that made this version (for history entries): POST, PUT, PATCH or DELETE.
         deleted: Whether this version is the deletion.
-        envelope: Further envelope fields that the query asked for (`s`, `p`, `d`, `o`, …), else empty.
+        envelope: The envelope fields that the query asked for (`s`, `p`, `d`, `o`, …) and maybe others. An instant among
+            them is in UTC and does not say so.
     """
 
     resource_type: str
     id: str
     vid: int
-    last_updated: datetime
+    lu: datetime
     body: bytes
     method: str = "PUT"
     deleted: bool = False
-    envelope: Mapping[str, Any] = field(default_factory=dict)
+    envelope: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def last_updated(self) -> datetime:
+        """When this version was written, UTC, whole milliseconds."""
+        return self.lu.replace(tzinfo=UTC)

@@ -97,7 +97,9 @@ def decode(request: Paged, key: bytes, hours: int, now: datetime | None = None) 
 
 
 def _plain(value: Any) -> Any:
-    """Return the value without a database's own subclass of `int`."""
+    """Return the value without a database's own subclass of `int`, and an instant with the zone that it is in."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC)
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

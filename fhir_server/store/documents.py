@@ -37,19 +37,17 @@ def history_id(resource_id: str, vid: int) -> str:
     return f"{resource_id}/{vid:08d}"
 
 
-def stored(resource_type: str, doc: Mapping[str, Any], fields: tuple[str, ...] = ()) -> Stored:
+def stored(resource_type: str, doc: Mapping[str, Any]) -> Stored:
     """Return the version that a live document holds."""
-    envelope = {field: doc[field] for field in fields if field in doc} if fields else {}
-    return Stored(resource_type, doc["_id"], doc["v"], doc["lu"], doc.get("j", b""), doc["m"], False, envelope)
+    return Stored(resource_type, doc["_id"], doc["v"], doc["lu"], doc.get("j", b""), doc["m"], False, doc)
 
 
-def stored_row(resource_type: str, row: Mapping[str, Any], fields: tuple[str, ...] = ()) -> Stored:
+def stored_row(resource_type: str, row: Mapping[str, Any]) -> Stored:
     """Return the version that a history row holds."""
     resource_id, _, version = row["_id"].rpartition("/")
     deleted = row.get("del", False)
-    envelope = {field: row[field] for field in fields if field in row} if fields else {}
     body, method = row.get("j", b""), "DELETE" if deleted else row["m"]
-    return Stored(resource_type, resource_id, int(version), row["lu"], body, method, deleted, envelope)
+    return Stored(resource_type, resource_id, int(version), row["lu"], body, method, deleted, row)
 
 
 def superseded_row(live: Mapping[str, Any], until: datetime) -> dict[str, Any]:

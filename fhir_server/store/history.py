@@ -170,9 +170,9 @@ class History:
         )
         condition = _all([_of_id(resource_id), *span.clauses(live=False)], where)
         rows = await self._find(history(resource_type), condition, ROW_BODY, session, limit=count, sort={"_id": -1})
-        versions = {doc["v"]: stored(resource_type, doc, ("o",)) for doc in live}
+        versions = {doc["v"]: stored(resource_type, doc) for doc in live}
         for row in rows:
-            version = stored_row(resource_type, row, ("o",))
+            version = stored_row(resource_type, row)
             versions.setdefault(version.vid, version)
         return list(versions.values())[:count]
 
@@ -242,12 +242,12 @@ class History:
     ) -> dict[Key, Stored]:
         ids = list({key[1] for key in keys})
         live = await self._find(resource_type, {"_id": {"$in": ids}}, BODY, session, limit=len(ids))
-        found = {(resource_type, doc["_id"], doc["v"]): stored(resource_type, doc, ("o",)) for doc in live}
+        found = {(resource_type, doc["_id"], doc["v"]): stored(resource_type, doc) for doc in live}
         missing = [history_id(one, vid) for _, one, vid in keys if (resource_type, one, vid) not in found]
         if missing:
             condition = {"_id": {"$in": missing}}
             rows = await self._find(history(resource_type), condition, ROW_BODY, session, limit=len(missing))
-            versions = [stored_row(resource_type, row, ("o",)) for row in rows]
+            versions = [stored_row(resource_type, row) for row in rows]
             found.update(((resource_type, version.id, version.vid), version) for version in versions)
         return found
 

@@ -13,7 +13,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 
 from fhir_server.model.query import Where
 from fhir_server.store import failures
-from fhir_server.store.codecs import ENVELOPE, RAW, encode
+from fhir_server.store.codecs import BARE, RAW, encode
 from fhir_server.store.documents import BODY
 from fhir_server.store.grouping import Grouped
 
@@ -33,9 +33,9 @@ BODIES = "bodies"
 WHOLE = "whole"
 IDS = "ids"
 _SHAPES: Mapping[str, tuple[Mapping[str, int] | None, CodecOptions[Any]]] = {
-    BODIES: (BODY, ENVELOPE),
+    BODIES: (BODY, BARE),
     WHOLE: (None, RAW),
-    IDS: ({"_id": 1}, ENVELOPE),
+    IDS: ({"_id": 1}, BARE),
 }
 
 

@@ -14,7 +14,7 @@ from fhir_server.model.query import Distinct, Query, Where
 from fhir_server.model.stored import Stored
 from fhir_server.store import failures
 from fhir_server.store.blobs import Blobs
-from fhir_server.store.codecs import ENVELOPE
+from fhir_server.store.codecs import BARE
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import BODY, stored
 from fhir_server.store.reads import MAJORITY
@@ -44,7 +44,7 @@ class Searches:
             raise failures.outward(error, session) from error
         if any("jb" in doc for doc in docs):
             docs = await self._blobs.attach(docs)
-        return [stored(name, doc, query.fields) for doc in docs]
+        return [stored(name, doc) for doc in docs]
 
     async def rows(self, query: Query, session: AsyncClientSession | None) -> list[Mapping[str, Any]]:
         """Return `_id` and the fields that the query names of each document, without the resources."""
@@ -164,7 +164,7 @@ class Searches:
         """Return the documents of a query whose sort keys are computed."""
         level = ReadConcern("majority") if session is None else None
         options: dict[str, Any] = {"hint": query.hint} if query.hint else {}
-        collection = self._database[query.resource_type].with_options(codec_options=ENVELOPE, read_concern=level)
+        collection = self._database[query.resource_type].with_options(codec_options=BARE, read_concern=level)
         cursor = await collection.aggregate(
             [
                 {"$match": query.where.clause},
@@ -185,7 +185,7 @@ class Searches:
         if session is None:
             command["readConcern"] = MAJORITY
         # 100 µs cheaper than a cursor object.
-        reply = await self._database.command(command, codec_options=ENVELOPE, session=session)
+        reply = await self._database.command(command, codec_options=BARE, session=session)
         docs: list[Mapping[str, Any]] = reply["cursor"]["firstBatch"]
         if not reply["cursor"]["id"]:
             return docs
