@@ -20,6 +20,7 @@ from fhir_server.model.errors import NotFound
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.repository.pages import Pages
+from fhir_server.search.codes import DefinedCodes
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
 from fhir_server.settings import Settings
@@ -122,6 +123,7 @@ def _service(settings: Settings, definitions: Definitions, store: Store, databas
     started = datetime.now(UTC)
     zone = ZoneInfo(settings.search.time_zone)
     indexer = Indexer(definitions, settings.server.base_url, zone, Ucum.load())
+    reading = replace(indexer.reading, codes=DefinedCodes(definitions))
     intake = Intake(Validator(definitions), indexer)
     repository = Repository(
         store=store,
@@ -129,7 +131,7 @@ def _service(settings: Settings, definitions: Definitions, store: Store, databas
         definitions=definitions,
         rules=settings.record,
         scope=Unrestricted("open mode", settings.record.facility),
-        pages=Pages(store, definitions, settings.search, store.secret, indexer.reading),
+        pages=Pages(store, definitions, settings.search, store.secret, reading),
         root=ROOT,
     )
 

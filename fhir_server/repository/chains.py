@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_server.model.errors import TooCostly
+from fhir_server.model.errors import InvalidParameter, TooCostly
 from fhir_server.model.query import Distinct, Where
 from fhir_server.search import chain
 from fhir_server.search.chain import Step
+from fhir_server.search.codes import gathered
 from fhir_server.search.compile import selection
 from fhir_server.search.expression import (
     And,
     Anything,
     Chain,
+    Concepts,
     Criterion,
     Expression,
     Hierarchy,
@@ -31,6 +33,8 @@ from fhir_server.search.expression import (
 )
 from fhir_server.search.hierarchy import whole
 from fhir_server.search.params import Param
+from fhir_server.search.reading import PLAIN, Reading
+from fhir_server.search.types import token
 from fhir_server.search.types.conditions import Condition, Is
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
@@ -52,6 +56,7 @@ class Chains:
         most: Most resources that one step may find.
         where_of: Resource type to what the caller may search of it.
         session: Of a unit of work, `None` outside of one.
+        reading: How values are read, and where sets of codes come from.
     """
 
     store: Store
@@ -59,6 +64,7 @@ class Chains:
     most: int
     where_of: WhereOf
     session: Any
+    reading: Reading = PLAIN
 
     async def resolved(self, resource_type: str, expression: Expression) -> Expression:
         """Return the expression without nodes that speak of other resources.
@@ -85,6 +91,12 @@ class Chains:
                 return await self._reverse(expression)
             case Hierarchy(param, roots, below):
                 return _criterion(param, [Is(text) for text in await self._tree(param, roots, below=below)])
+            case Concepts(param, relation, names):
+                if self.reading.codes is None:
+                    raise InvalidParameter(
+                        "No value sets are known here. Write the codes.", expression=f"http.{param.code}"
+                    )
+                return token.listed(param, await gathered(self.reading.codes, relation, names), self.reading)
         return expression
 
     async def _all(self, resource_type: str, items: Sequence[Expression]) -> Expression:

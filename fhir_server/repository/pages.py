@@ -129,7 +129,7 @@ class Pages:
 
     async def _resolved(self, request: SearchRequest, where_of: WhereOf, session: Any) -> SearchRequest:
         """Return the search without chains: with criteria on what they lead to."""
-        chains = Chains(self.store, self.definitions, self.limits.max_chain, where_of, session)
+        chains = Chains(self.store, self.definitions, self.limits.max_chain, where_of, session, self.reading)
         return replace(request, expression=await chains.resolved(request.resource_type, request.expression))
 
     def _next(self, request: SearchRequest, last: Stored) -> str:

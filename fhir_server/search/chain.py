@@ -15,6 +15,7 @@ from fhir_server.search.compile import selection
 from fhir_server.search.expression import (
     And,
     Chain,
+    Concepts,
     Criterion,
     Expression,
     Hierarchy,
@@ -33,7 +34,7 @@ from profiles.definitions.registry import Definitions
 def is_open(expression: Expression) -> bool:
     """Return whether it speaks of other resources, so that it must be resolved before it is compiled."""
     match expression:
-        case Chain() | ReverseChain() | Hierarchy():
+        case Chain() | ReverseChain() | Hierarchy() | Concepts():
             return True
         case And(items) | Or(items):
             return any(map(is_open, items))

@@ -33,6 +33,7 @@ from fhir_server.search.expression import (
     And,
     Anything,
     Chain,
+    Concepts,
     Criterion,
     Expression,
     Hierarchy,
@@ -91,9 +92,9 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
             return Where("clause", _of_patient(patient, _index_names(resource_type, definitions)))
         case OwnedBy(facilities):
             return Where("clause", {"f": _one_of(facilities)}) if facilities else NOTHING
-        case Chain() | ReverseChain() | Hierarchy():
+        case Chain() | ReverseChain() | Hierarchy() | Concepts():
             raise Forbidden(
-                "A grant that is restricted by other resources (a chain, _has or a hierarchy) cannot be applied to a search. "
+                "A grant that is restricted by other resources (a chain, _has, a hierarchy or a value set) cannot be applied to a search. "
                 "Ask for one that is restricted by parameters of the type itself."
             )
 

@@ -7,7 +7,7 @@ speak of other resources (`Chain`, `ReverseChain`, `Hierarchy`) are first replac
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fhir_server.search.params import Param
 
@@ -123,6 +123,21 @@ class Hierarchy:
     below: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Concepts:
+    """A code of the parameter is in a set that is named instead of listed (R4 3.1.1.4.10: `:in`, `:below`, `:above`).
+
+    Attributes:
+        param: The token parameter.
+        relation: `in` a value set, or `below` or `above` a concept.
+        names: (system, code) of the concepts; with `in` (canonical URL, empty) of the value sets.
+    """
+
+    param: Param
+    relation: Literal["in", "below", "above"]
+    names: tuple[tuple[str, str], ...]
+
+
 Expression = (
     Anything
     | Nothing
@@ -136,8 +151,9 @@ Expression = (
     | Chain
     | ReverseChain
     | Hierarchy
+    | Concepts
 )
-"""The last three speak of other resources: they are resolved to criteria (`chain`) before they can be compiled."""
+"""The last four speak of more than the resource itself: they are resolved to criteria before they can be compiled."""
 
 
 def all_of(items: Iterable[Expression]) -> Expression:

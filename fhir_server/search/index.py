@@ -16,10 +16,10 @@ from fhir_server.model.reference import plain
 from fhir_server.search.params import LAST, PRIMARY_DATES, SORT_KEYS, Param, params, patient_code, routes
 from fhir_server.search.paths import COMPUTED, Extractor, Pair
 from fhir_server.search.reading import Reading, Units
-from fhir_server.search.types import TYPES
+from fhir_server.search.types import TYPES, token
 from profiles.definitions.registry import Definitions
 
-SV = 2
+SV = 3
 """Version of the extraction. Raise it whenever the same resource would be indexed differently; documents with another
 `sv` are then indexed anew."""
 
@@ -38,6 +38,7 @@ class _Plan:
     Attributes:
         extractor: All values in one walk.
         readers: What makes entries, by parameter code.
+        facets: What is stored beside the entries of a token: its key in `s` and what makes it, by parameter code.
         single: Parameters whose only entry is stored without an array.
         patient_codes: Reference parameters of the Patient compartment, the one that `p` prefers first.
         answered: Parameters answered from `p`.
@@ -48,6 +49,7 @@ class _Plan:
 
     extractor: Extractor
     readers: Mapping[str, tuple[Param, Callable[[Sequence[Pair], Param, Reading], list[Any]]]]
+    facets: Mapping[str, Sequence[tuple[str, Callable[[Sequence[Pair]], list[str]]]]]
     single: frozenset[str]
     patient_codes: tuple[str, ...]
     answered: tuple[str, ...]
@@ -88,16 +90,22 @@ class Indexer:
         if plan is None:
             plan = self._plans[resource_type] = _plan(resource_type, self._definitions)
         stored: dict[str, list[Any]] = {}
+        beside: dict[str, list[str]] = {}
         for code, pairs in plan.extractor.values(resource).items():
             param, entries = plan.readers[code]
             found = entries(pairs, param, self.reading)
             if found:
                 stored[code] = found
+            for name, facet in plan.facets.get(code, ()):
+                texts = facet(pairs)
+                if texts:
+                    beside[name] = texts
         date = _primary_date(stored.pop(plan.date, ()))
         patients = _patients(resource, plan.patient_codes, stored)
         s: dict[str, Any] = {
             code: found[0] if len(found) == 1 and code in plan.single else found for code, found in stored.items()
         }
+        s |= beside
         document: dict[str, Any] = {"s": s, **date}
         if patients:
             document["p"] = patients[0]
@@ -179,6 +187,7 @@ def _plan(resource_type: str, definitions: Definitions) -> _Plan:
             {code: COMPUTED[known[code].expression] for code in rows if known[code].expression in COMPUTED},
         ),
         readers=readers,
+        facets={code: _facets(param) for code, param in rows.items() if param.type == "token" and _facets(param)},
         single=frozenset(code for code, param in rows.items() if not param.array and param.type not in RANGES),
         patient_codes=tuple(code for code in dict.fromkeys((first, *members)) if code in rows),
         answered=tuple(code for code, param in rows.items() if param.patient),
@@ -186,6 +195,11 @@ def _plan(resource_type: str, definitions: Definitions) -> _Plan:
         date=PRIMARY_DATES.get(resource_type, ""),
         sort_keys=SORT_KEYS.get(resource_type, ()),
     )
+
+
+def _facets(param: Param) -> list[tuple[str, Callable[[Sequence[Pair]], list[str]]]]:
+    makers = {token.TEXT: token.texts, token.OF_TYPE: token.typed}
+    return [(f"{param.code}:{name}", makers[name]) for name, types in token.FACETS.items() if types & param.value_types]
 
 
 def _indirect(param: Param) -> bool:

@@ -23,7 +23,8 @@ For types without a primary date `lu` takes the place of `d` and the word `updat
 from collections.abc import Mapping
 
 from fhir_server.model.query import IndexSpec
-from fhir_server.search.params import SORT_KEYS, Param, params
+from fhir_server.search.params import SORT_KEYS, Param, facet, params
+from fhir_server.search.types import token
 from profiles.definitions.registry import Definitions
 
 SELECTIVE: Mapping[str, tuple[str, ...]] = {
@@ -86,7 +87,8 @@ def indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSpec, ..
     for first in SORT_KEYS.get(resource_type, ())[:1]:
         found.append(IndexSpec(f"sort_{first}", ((f"k.{first}.a", 1), ("o", 1))))
         found.append(IndexSpec(f"sort_{first}_down", ((f"k.{first}.z", -1), ("o", -1))))
-    projection = {param.field: 1 for param in known.values() if _in_rest(param)}
+    held = [param for param in known.values() if _in_rest(param)]
+    projection = {field: 1 for param in held for field in (param.field, *_texts(param))}
     found.append(IndexSpec("rest", (("$**", 1),), {"wildcardProjection": projection}))
     return tuple(found)
 
@@ -107,3 +109,9 @@ def _in_rest(param: Param) -> bool:
     if param.type == "reference":
         return not param.value_types <= {"Reference"}
     return not param.value_types <= UNSELECTIVE
+
+
+def _texts(param: Param) -> tuple[str, ...]:
+    """Return where the texts of a token are, for types that are not stored in great numbers."""
+    told = param.type == "token" and token.TEXT in token.modifiers(param) and param.resource_type not in SELECTIVE
+    return (facet(param, token.TEXT).field,) if told else ()

@@ -11,6 +11,7 @@ from fhir_server.search.expression import (
     And,
     Anything,
     Chain,
+    Concepts,
     Criterion,
     Expression,
     Hierarchy,
@@ -51,9 +52,9 @@ def matches(  # noqa: C901 - one case for each node
             return patient in {document.get("p"), *document.get("ps", ())}
         case OwnedBy(facilities):
             return document.get("f") in facilities
-        case Chain() | ReverseChain() | Hierarchy():
+        case Chain() | ReverseChain() | Hierarchy() | Concepts():
             raise Forbidden(
-                "This grant is restricted by other resources (a chain, _has or a hierarchy), which cannot be checked for a "
+                "This grant is restricted by other resources (a chain, _has, a hierarchy or a value set), which cannot be checked for a "
                 "single document. Ask for a grant that is restricted by parameters of the type itself."
             )
 

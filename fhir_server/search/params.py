@@ -16,7 +16,7 @@ Some parameters of a type are special in the stored document, by the tables belo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fhir_server.search.fhirpath import Resolves
@@ -211,6 +211,20 @@ def params(resource_type: str, definitions: Definitions) -> Mapping[str, Param]:
         if parameter.expression:
             found[code] = _param(resource_type, parameter, patient, definitions)
     return found
+
+
+def facet(param: Param, name: str) -> Param:
+    """Return the string parameter of what is stored beside a token for one of its modifiers, as `s.<code>:<name>`."""
+    return replace(
+        param,
+        code=f"{param.code}:{name}",
+        type="string",
+        array=True,
+        field=f"s.{param.code}:{name}",
+        primary_code=False,
+        value_types=frozenset({"string"}),
+        bindings=(),
+    )
 
 
 def routes(resource_type: str, parameter: SearchParameter, definitions: Definitions) -> tuple[Selection, ...]:

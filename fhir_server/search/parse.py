@@ -23,7 +23,7 @@ from fhir_server.search.params import Param, params
 from fhir_server.search.reading import Reading
 from fhir_server.search.results import CURSOR, RESULTS, read
 from fhir_server.search.sort import SortKey
-from fhir_server.search.types import TYPES
+from fhir_server.search.types import TYPES, token
 from fhir_server.search.unknown import UnknownParameter, unknown
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
@@ -177,7 +177,7 @@ def _criterion(param: Param, modifier: str, value: str, known: Mapping[str, Para
             f"The parameter '{param.code}' has {len(texts)} values. At most {MOST_VALUES} are taken; send several searches.",
             expression=f"http.{param.code}",
         )
-    if parts and modifier == "not":
+    if parts and modifier in {"not", "not-in"}:
         return all_of(_parsed(part, modifier, texts, known, reading) for part in parts)
     return any_of(_parsed(part, modifier, texts, known, reading) for part in parts or [param])
 
@@ -209,7 +209,7 @@ def _flag(param: Param, value: str) -> bool:
 
 
 def _refuse_modifier(param: Param, modifier: str, reading: Reading) -> None:
-    allowed = {"missing", *TYPES[param.type].MODIFIERS}
+    allowed = {"missing", *(token.modifiers(param) if param.type == "token" else TYPES[param.type].MODIFIERS)}
     types = reading.definitions.resource_types if reading.definitions else frozenset[str]()
     targets = set(param.targets) - {"Resource"} or types
     if param.type == "reference" and not (reading.definitions and hierarchies(param.targets, reading.definitions)):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Protocol
 
+from fhir_server.search.codes import CodeSets
 from profiles.definitions.registry import Definitions
 
 
@@ -45,6 +46,7 @@ class Reading:
         definitions: Code systems of required bindings, for `system|code` on elements of type `code`. `None`: not known.
         now: The present, for the prefix `ap`; `None`: that of the clock.
         units: Units that convert into one another; `None`: none does.
+        codes: Value sets and hierarchies of codes; `None`: none is known.
     """
 
     base: str = ""
@@ -52,6 +54,7 @@ class Reading:
     definitions: Definitions | None = None
     now: datetime | None = None
     units: Units | None = None
+    codes: CodeSets | None = None
 
 
 PLAIN = Reading()

@@ -39,6 +39,24 @@ class Enumerator:
         except NotEnumerable:
             return None
 
+    def subsumed(self, system: str, code: str) -> frozenset[str]:
+        """Return a code and all that stand below it in its system's hierarchy; nothing where the system has no such code.
+
+        Raises:
+            NotEnumerable: The system's concepts are not all at hand.
+        """
+        concepts = self._concepts(system)
+        return frozenset(concepts.matching("concept", "is-a", code) if code in concepts.rows else ())
+
+    def subsuming(self, system: str, code: str) -> frozenset[str]:
+        """Return a code and all that stand above it in its system's hierarchy; nothing where the system has no such code.
+
+        Raises:
+            NotEnumerable: The system's concepts are not all at hand.
+        """
+        concepts = self._concepts(system)
+        return frozenset(concepts.matching("concept", "generalizes", code) if code in concepts.rows else ())
+
     def _members(self, canonical: str, within: tuple[str, ...]) -> Pairs:
         url = canonical.partition("|")[0]
         value_set = self._value_sets.get(url)

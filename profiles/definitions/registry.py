@@ -110,6 +110,11 @@ class Definitions:
         """Return the members of a required value set, or `None` where they cannot be listed. A version is ignored."""
         return self._required.get(value_set_url.partition("|")[0])
 
+    @property
+    def terminology(self) -> Terminology:
+        """All code systems and value sets, read from disk when they are first asked for."""
+        return self._terminology.read
+
     def code_system(self, url: str) -> dict[str, Any] | None:
         """Return a CodeSystem resource (facts only) by canonical URL, or `None`. Callers do not change it."""
         return self._terminology.read.code_systems.get(url.partition("|")[0])

@@ -13,7 +13,7 @@ Pairs = list[tuple[str, str]]
 PREFIXES = ("", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 MODIFIERS = {
     "string": ("", "", "exact", "contains"),
-    "token": ("", "", "", "not"),
+    "token": ("", "", "", "not", "text"),
     "code": ("", "", "not"),
     "uri": ("", "below", "above"),
 }
@@ -62,6 +62,9 @@ def _string(chance: Random, value: Any, modifier: str, system: str) -> str:
 
 
 def _token(chance: Random, value: Any, modifier: str, system: str) -> str:
+    if modifier == "text":
+        words = [word for text in oracle.readings(value) for word in text.split()]
+        return _escaped(chance.choice(words)[: chance.randrange(3, 12)]) if words else "nothing"
     coded = chance.choice(value.get("coding", [value]))
     code, of = _escaped(coded.get("code", coded.get("value", "x"))), _escaped(coded.get("system", ""))
     of_any = f"{of}|" if of else code

@@ -84,6 +84,11 @@ def _string(value: Any, modifier: str, text: str, system: str, now: datetime) ->
 
 
 def _token(value: Any, modifier: str, text: str, system: str, now: datetime) -> bool:
+    if modifier == "text":
+        wanted = fold(_plain(text))
+        told = [fold(each) for each in readings(value)]
+        befores = [each[:place] for each in told for place in range(len(each)) if each[place:].startswith(wanted)]
+        return any(not start or unicodedata.category(start[-1])[0] in "PSZ" for start in befores)
     parts = [_plain(part) for part in _split(text, "|")]
     for stored_system, stored_code in _codes(value):
         if len(parts) == 1:
@@ -210,6 +215,13 @@ def texts(value: Any) -> list[str]:
         "country",
     )
     return [text for name in names for text in _listed(value.get(name, []))]
+
+
+def readings(value: Any) -> list[str]:
+    """Return what people read of a concept, a coding or an identifier."""
+    kind = value.get("type") if isinstance(value.get("type"), dict) else {}
+    stated = [value.get("text"), value.get("display"), *(one.get("display") for one in value.get("coding", []))]
+    return [text for text in [*stated, kind.get("text")] if text]
 
 
 def _codes(value: Any) -> Iterator[tuple[str | None, str | None]]:

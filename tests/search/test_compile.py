@@ -265,7 +265,7 @@ MODIFIERS = {
     "quantity": [""],
     "reference": ["", "", ":identifier", ":Patient"],
     "string": ["", ":exact", ":contains"],
-    "token": ["", ":not"],
+    "token": ["", ":not", ":text"],
     "uri": ["", ":below", ":above"],
 }
 OBSERVATION = [

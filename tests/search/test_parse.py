@@ -106,7 +106,7 @@ def test_lenient_handling_passes_over_what_is_unknown_and_says_so() -> None:
     [
         ("name:exat=x", "The string parameter 'name' has no modifier 'exat'. Did you mean 'exact'? It takes :contains, :exact, :missing."),
         ("birthdate:exact=2000", "The date parameter 'birthdate' has no modifier 'exact'. It takes :missing."),
-        ("gender:in=http://x", "The token parameter 'gender' has no modifier 'in'. It takes :missing, :not."),
+        ("gender:im=http://x", "The token parameter 'gender' has no modifier 'im'. It takes :above, :below, :in, :missing, :not, :not-in."),
         ("organization:Patient=1", "The reference parameter 'organization' has no modifier 'Patient'. It takes :Organization, :above, :below, :identifier, :missing."),
         ("birthdate=1.1.2000", "'1.1.2000' is not a valid value of the date parameter 'birthdate'. Write a date such as "),
         ("_count=x", "'x' is not a valid _count. Write a whole number from 0, such as _count=50."),

@@ -3,22 +3,43 @@
 A stored entry is `code|system`, code first so that a code without system is a prefix; `code|` where there is no system.
 Values of types without room for a system (code, boolean, id, uri, string) are the bare text. A bar or a backslash in the
 code is escaped by a backslash. FHIR `string`s are not case sensitive here (R4), so they are stored in lower case.
+
+Beside them, as `s.<code>:text` and `s.<code>:of-type`, stand the folded texts that people read, and the identifiers with
+their types. A value set or a hierarchy of codes is named by a node of its own, which is resolved before it is compiled.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from fhir_server.search.escapes import plain, split
-from fhir_server.search.expression import Criterion, Expression, Not, Nothing
-from fhir_server.search.params import Param
+from fhir_server.search.expression import Concepts, Criterion, Expression, Not, Nothing, all_of, any_of
+from fhir_server.search.params import Param, facet
 from fhir_server.search.reading import PLAIN, Reading
 from fhir_server.search.types import conditions
 from fhir_server.search.types.conditions import Condition, Is, Like, Starts
 from fhir_server.search.types.refusal import refusal
+from fhir_server.search.types.string import fold
 
-MODIFIERS = frozenset({"not"})
+MODIFIERS = frozenset({"not", "text", "in", "not-in", "above", "below", "of-type"})
 EXAMPLE = "code, system|code, |code or system|, such as http://loinc.org|8867-4"
+
+TEXT, OF_TYPE = "text", "of-type"
+FACETS: Mapping[str, frozenset[str]] = {
+    TEXT: frozenset({"Coding", "CodeableConcept", "Identifier"}),
+    OF_TYPE: frozenset({"Identifier"}),
+}
+"""What is stored beside the codes (`params.facet`), and of which types of values."""
+
+CONCEPTS: Mapping[str, Literal["in", "below", "above"]] = {
+    "in": "in", "not-in": "in", "below": "below", "above": "above"
+}  # fmt: skip
+"""Modifiers that name codes instead of listing them."""
+
+CODED = frozenset({"Coding", "CodeableConcept", "code"})
+
+# Where a word begins. The punctuation is spelt out, because MongoDB knows no letters outside of ASCII in a class.
+_WORD = "(?:^|[\\s!-/:-@\\[-`{-~\u00a0-\u00bf\u2000-\u206f\u3000-\u303f])"
 
 WITH_SYSTEM = frozenset({"Coding", "CodeableConcept", "Identifier"})
 FLAGS = frozenset({"true", "false"})
@@ -31,6 +52,39 @@ def entries(values: Sequence[tuple[str, Any]], param: Param, reading: Reading = 
         for code in _CODES.get(type_name, _of_text)(value) or ("",):
             found[code] = None
     return list(found)
+
+
+def texts(values: Sequence[tuple[str, Any]]) -> list[str]:
+    """Return the folded texts that people read with the codes of the values, for `:text` (R4 3.1.1.4.4)."""
+    told = {text: None for type_name, value in values for text in _told(type_name, value) if text}
+    return list(dict.fromkeys(map(fold, told)))
+
+
+def typed(values: Sequence[tuple[str, Any]]) -> list[str]:
+    """Return `value|code|system` for each type of each identifier among the values, for `:of-type`."""
+    return list(
+        dict.fromkeys(
+            _typed(value["value"], one.get("code", ""), one.get("system", ""))
+            for type_name, value in values
+            if type_name == "Identifier" and isinstance(value.get("value"), str)
+            for one in value.get("type", {}).get("coding", ())
+        )
+    )
+
+
+def _told(type_name: str, value: Any) -> list[Any]:
+    match type_name:
+        case "CodeableConcept":
+            return [value.get("text"), *(coding.get("display") for coding in value.get("coding", ()))]
+        case "Coding":
+            return [value.get("display")]
+        case "Identifier":
+            return [value.get("type", {}).get("text")]
+    return []
+
+
+def _typed(value: str, code: str, system: str) -> str:
+    return f"{escape(value)}|{pair(code, system)}"
 
 
 def escape(code: str) -> str:
@@ -92,16 +146,88 @@ def _pair(code: Any, system: Any) -> list[str]:
     return [pair(code if stated else "", system if within else "")] if stated or within else []
 
 
+def modifiers(param: Param) -> frozenset[str]:
+    """Return the modifiers that a parameter takes: those that make sense for the values that it reads."""
+    facets = {name for name, types in FACETS.items() if types & param.value_types}
+    return frozenset({"not", *facets, *(CONCEPTS if param.value_types & CODED else ())})
+
+
 def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = PLAIN) -> Expression:
-    """Return the criterion "a code of the parameter is one of these", or with `:not` that none is.
+    """Return the criterion "a code of the parameter is one of these", or what the modifier makes of it.
 
     Raises:
-        InvalidParameter: More than one bar, a system where the element has none, or a flag other than true and false.
+        InvalidParameter: More than one bar, a system where the element has none, or a flag other than true and false; with a
+            modifier, what is not of its form.
     """
+    if modifier == TEXT:
+        return Criterion(facet(param, TEXT), tuple(_words(param, plain(text)) for text in texts))
+    if modifier == OF_TYPE:
+        return any_of(_of_type(param, text) for text in texts)
+    if modifier in CONCEPTS:
+        relation = CONCEPTS[modifier]
+        name = _value_set if relation == "in" else _concept
+        concepts = Concepts(param, relation, tuple(dict.fromkeys(name(param, modifier, text) for text in texts)))
+        return Not(concepts) if modifier == "not-in" else concepts
     found = tuple(condition for text in texts for condition in _conditions(param, text, reading))
     # A system that the element cannot have leaves no condition: nothing matches.
     criterion = Criterion(param, found) if found else Nothing()
     return Not(criterion) if modifier == "not" else criterion
+
+
+def listed(param: Param, codes: Iterable[tuple[str, str]], reading: Reading) -> Expression:
+    """Return the criterion "a code of the parameter is one of these (system, code)"."""
+    found: dict[Condition, None] = {}
+    for system, code in sorted(codes):
+        if param.value_types & WITH_SYSTEM:
+            found[Is(pair(code, system))] = None
+        if "code" in param.value_types:
+            found.update(dict.fromkeys(_implicit(param, system, code, reading)))
+    return Criterion(param, tuple(found)) if found else Nothing()
+
+
+def _words(param: Param, text: str) -> Condition:
+    """Return the condition that a word of the text, and what follows it, begins so."""
+    folded = fold(text)
+    if not folded:
+        raise refusal(param, text, "with :text the beginning of a word, such as headache")
+    return Like(_WORD + re.escape(folded))
+
+
+def _of_type(param: Param, text: str) -> Expression:
+    parts = [plain(part) for part in split(text, "|")]
+    if len(parts) != 3 or not all(parts):
+        raise refusal(
+            param,
+            text,
+            "with :of-type system|code|value, such as http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053; the system and "
+            "the code are those of the type of the identifier",
+        )
+    system, code, value = parts
+    # The value alone selects few, by the index of the codes.
+    stated = Criterion(param, (Starts(f"{escape(value)}|"),))
+    return all_of([stated, Criterion(facet(param, OF_TYPE), (Is(_typed(value, code, system)),))])
+
+
+def _value_set(param: Param, modifier: str, text: str) -> tuple[str, str]:
+    url = plain(text)
+    if ":" not in url:
+        raise refusal(
+            param,
+            text,
+            f"with :{modifier} the canonical URL of a value set, such as http://hl7.org/fhir/ValueSet/care-plan-category",
+        )
+    return url, ""
+
+
+def _concept(param: Param, modifier: str, text: str) -> tuple[str, str]:
+    parts = [plain(part) for part in split(text, "|")]
+    if len(parts) != 2 or not all(parts):
+        raise refusal(
+            param,
+            text,
+            f"with :{modifier} system|code, such as http://terminology.hl7.org/CodeSystem/v3-ActCode|_ActEncounterCode",
+        )
+    return parts[0], parts[1]
 
 
 def predicate(criterion: Criterion) -> dict[str, Any]:
