@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from fhir_server.cli import service
 from fhir_server.cli.load import bar, show
 from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, quiet_logs, settings_of
 from fhir_server.cli.posting import Poster, Refusal, Tally, count
@@ -38,7 +39,7 @@ def demo(*, data_dir: DataDir = None, scale: Scale = 1, as_json: AsJson = False)
     settings = settings_of(data_dir)
     quiet_logs()
     with expected_failures():
-        tally = asyncio.run(_demo(settings, scale))
+        tally = service.run(_demo(settings, scale))
     if as_json:
         print_json(tally.as_json())
     else:
@@ -48,11 +49,9 @@ def demo(*, data_dir: DataDir = None, scale: Scale = 1, as_json: AsJson = False)
 
 
 async def _demo(settings: Settings, scale: int) -> Tally:
-    from fhir_server.main import running
-
     tally = Tally()
-    async with running(settings) as service:
-        poster = Poster(service)
+    async with service.working(settings) as working:
+        poster = Poster(working)
         with bar() as progress:
             task = progress.add_task("demo data", total=country.size(scale))
 

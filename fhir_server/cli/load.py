@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fhir_server.cli import sources
+from fhir_server.cli import service, sources
 from fhir_server.cli.ledger import Ledger
 from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, quiet_logs, settings_of
 from fhir_server.cli.posting import Poster, Refusal, Tally, count
@@ -22,6 +22,8 @@ from fhir_server.settings import Settings
 ALL = "all"
 MENDABLE = frozenset({404, 409, 412, 422, 503})
 """Statuses of a refusal that another resource may have caused: a missing reference, a conflict."""
+AT_ONCE = 2
+"""Portions of one file that are under way at the same time: while one is being written, the next is checked."""
 
 Paths = Annotated[list[Path], typer.Argument(help="Files, folders or tar archives with .json and .ndjson (also .gz).")]
 Facility = Annotated[
@@ -51,7 +53,7 @@ def load(
     settings = settings_of(data_dir)
     quiet_logs()
     with expected_failures():
-        tally, skipped = asyncio.run(_load(settings, paths, facility, jobs, again=again))
+        tally, skipped = service.run(_load(settings, paths, facility, jobs, again=again))
     if as_json:
         print_json({**tally.as_json(), "files_skipped": skipped})
     else:
@@ -95,8 +97,6 @@ class _Run:
 
 
 async def _load(settings: Settings, paths: list[Path], facility: str, jobs: int, *, again: bool) -> tuple[Tally, int]:
-    from fhir_server.main import running
-
     ledger = Ledger(settings, facility, fresh=again)
     with tempfile.TemporaryDirectory(prefix="load-", dir=settings.data_dir) as scratch:
         try:
@@ -104,8 +104,8 @@ async def _load(settings: Settings, paths: list[Path], facility: str, jobs: int,
         except FileNotFoundError as error:
             errors.print(f"[red]error[/]: {error}", soft_wrap=True)
             raise typer.Exit(2) from None
-        async with running(settings) as service:
-            poster = Poster(service, facility)
+        async with service.working(settings) as working:
+            poster = Poster(working, facility)
             if facility and not await poster.exists(f"Organization/{facility}"):
                 errors.print(
                     f"[red]error[/]: Organization/{facility} is not there. Load the organizations first, without --facility.",
@@ -157,22 +157,47 @@ async def _file(run: _Run, source: Source) -> bool:
     known = run.ledger.known(content)
     if known.complete:
         return False
-    for portion in sources.portions(source):
-        refused = known.refused.get(portion.ordinal)
-        if refused is None:
-            await _portion(run, source, content, portion)
-        elif refused:
-            await _portion(run, source, content, sources.part(portion, refused))
+    under_way: dict[asyncio.Task[None], frozenset[str]] = {}
+    try:
+        for portion in sources.portions(source):
+            refused = known.refused.get(portion.ordinal)
+            if refused is None or refused:
+                rest = portion if refused is None else sources.part(portion, refused)
+                instances = sources.instances(rest)
+                await _room(under_way, instances)
+                task = asyncio.create_task(_portion(run, source, content, rest, [*under_way]))
+                under_way[task] = instances
+        await asyncio.gather(*under_way)
+    finally:
+        for task in under_way:
+            task.cancel()
     run.ledger.finished(content)
     return True
 
 
-async def _portion(run: _Run, source: Source, content: str, portion: Portion) -> None:
-    """Send a portion: as one transaction, and where that is refused and its entries are independent, each on its own."""
+async def _room(under_way: dict[asyncio.Task[None], frozenset[str]], instances: frozenset[str]) -> None:
+    """Wait until another portion may be sent: not beside one that writes an instance of it, for the later line must win."""
+    while len(under_way) >= AT_ONCE or any(instances & others for others in under_way.values()):
+        done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del under_way[task]
+            task.result()
+
+
+async def _portion(
+    run: _Run, source: Source, content: str, portion: Portion, before: Collection[asyncio.Task[None]] = ()
+) -> None:
+    """Send a portion: as one transaction, and where that is refused and its entries are independent, each on its own.
+
+    What it refers to may be in a portion that was sent just before, so the transaction is repeated when those are done.
+    """
     refusals = [Refusal(source.name, place, 400, reason) for place, reason in portion.problems]
     if portion.bundle.get("entry"):
         bundle = portion.bundle
         rows = count(run.tally, bundle, await run.poster.post(bundle))
+        if before and rows and rows[0][0] < 0 and rows[0][1] in MENDABLE:
+            await asyncio.wait(before)
+            rows = count(run.tally, bundle, await run.poster.post(bundle))
         if portion.fallback and rows and rows[0][0] < 0 and len(portion.places) > 1:
             bundle = {**bundle, "type": "batch"}
             rows = count(run.tally, bundle, await run.poster.post(bundle))

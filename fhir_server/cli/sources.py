@@ -134,6 +134,15 @@ def part(portion: Portion, places: frozenset[str]) -> Portion:
     return Portion(portion.ordinal, bundle, tuple(place for _, place in kept), portion.fallback, portion.problems)
 
 
+def instances(portion: Portion) -> frozenset[str]:
+    """Return `Type/id` of what the lines of a file write; empty for a bundle, which is all that is in its file."""
+    if not portion.fallback:
+        return frozenset()
+    return frozenset(
+        entry["request"]["url"] for entry in portion.bundle["entry"] if entry["request"]["method"] == "PUT"
+    )
+
+
 def _document(resource: dict[str, Any]) -> Portion:
     """Return the portion that a JSON file is: a bundle to process, a bundle to take apart, or one resource to store."""
     if resource.get("resourceType") == "Bundle":

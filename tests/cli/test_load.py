@@ -1,5 +1,6 @@
 """`fhir-server load`: what is stored, what is refused and why, and what a second run does."""
 
+import base64
 import gzip
 import io
 import tarfile
@@ -122,6 +123,38 @@ def test_an_id_that_was_deleted_goes_on_with_its_versions(command: Callable[...,
         one["request"]["ifMatch"] = f'W/"{version}"'
     (tmp_path / "versions.json").write_bytes(json.encode(expected))
     assert command("load", tmp_path / "versions.json", "--json").json["updated"] == {"Patient": 2, "Observation": 1}
+
+
+def test_of_two_lines_with_one_id_the_later_one_wins(command: Callable[..., Any], tmp_path: Path) -> None:
+    rows = [patient(f"load-twice-{number}") for number in range(300)]
+    changed = [{**row, "gender": "other", "active": True} for row in rows]
+    (tmp_path / "Patient.ndjson").write_bytes(lines(*rows, *changed))
+    summary = command("load", tmp_path, "--json").json
+    assert (summary["created"], summary["updated"]) == ({"Patient": 300}, {"Patient": 300})
+    unchanged = {"op": "test", "path": "/gender", "value": "other"}
+    binary: Json = {
+        "resourceType": "Binary",
+        "contentType": "application/json-patch+json",
+        "data": base64.b64encode(json.encode([unchanged])).decode(),
+    }
+    patches = [
+        {"resource": binary, "request": {"method": "PATCH", "url": f"Patient/{row['id']}", "ifMatch": 'W/"2"'}}
+        for row in rows
+    ]
+    asked = {"resourceType": "Bundle", "type": "transaction", "entry": patches}
+    (tmp_path / "last.json").write_bytes(json.encode(asked))
+    assert command("load", tmp_path / "last.json", "--json").json["updated"] == {"Patient": 300}
+
+
+def test_lines_may_refer_to_earlier_lines_of_their_file(command: Callable[..., Any], tmp_path: Path) -> None:
+    place: Json = {"resourceType": "Location", "status": "active"}
+    chain = [{**place, "id": "load-place-0"}]
+    for number in range(1, 1001):
+        part_of = {"reference": f"Location/load-place-{max(0, number - 200)}"}
+        chain.append({**place, "id": f"load-place-{number}", "partOf": part_of})
+    (tmp_path / "Location.ndjson").write_bytes(lines(*chain))
+    loaded = command("load", tmp_path, "--json")
+    assert (loaded.code, loaded.json["created"]) == (0, {"Location": 1001})
 
 
 def test_an_archive_is_loaded_like_a_folder(command: Callable[..., Any], tmp_path: Path) -> None:
