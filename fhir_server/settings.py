@@ -47,6 +47,9 @@ class Server(Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line written."
     )
+    log_requests: Literal["off", "errors", "all"] = Field(
+        default="errors", description="Which requests get a log line: none, those answered with 4xx or 5xx, or all."
+    )
 
 
 class Mongo(Section):

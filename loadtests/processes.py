@@ -43,9 +43,8 @@ class Process:
 def server(data_dir: Path) -> Iterator[Process]:
     """Run `fhir-server serve` on a free port of the loopback address."""
     command = [sys.executable, "-c", SERVER, "serve", "--port", "0", "--json", "--data-dir", str(data_dir)]
-    environment = {**os.environ, "FHIR_SERVER__LOG_LEVEL": "error"}
     start = time.perf_counter()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             said = json.loads(process.stdout.readline())

@@ -31,6 +31,8 @@ from profiles.issue import Issue
 TAKE_BODY = frozenset({"POST", "PUT", "PATCH"})
 KNOWN_METHODS = frozenset(METHODS.split(", "))
 CLIENT_GONE = 499
+LOGGED_FROM = {"off": 1000, "errors": 400, "all": 100}
+"""Least status of the requests that get a log line, by setting. A line costs a fifth of what a read costs."""
 
 
 class Types(Protocol):
@@ -73,6 +75,7 @@ class Edge:
         self._limit = settings.server.max_body
         self._base = Base(settings)
         self._cors = Cors(settings)
+        self._logged_from = LOGGED_FROM[settings.server.log_requests]
         self._shapes = Shapes(TABLE, service.definitions.resource_types)
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("fhir_server.http").bind()
 
@@ -146,9 +149,11 @@ class Edge:
         return replace(request, body=data)
 
     def _note(self, exchange: Exchange, status: int, seconds: float) -> None:
-        """Count and log an answered request, without ids and values."""
+        """Count an answered request, and log it where that is wished, without ids and values."""
         shape = exchange.shape
         self._metrics.observe(shape.interaction, shape.resource_type, status, seconds)
+        if status < self._logged_from:
+            return
         self._log.info(
             "request",
             method=exchange.method if exchange.method in KNOWN_METHODS else "other",

@@ -101,3 +101,22 @@ async def test_a_long_head_that_fits_is_read(port: int) -> None:
 async def test_a_header_value_cannot_smuggle_another_header(port: int) -> None:
     answer = await _talk(port, _head("GET", "/fhir/Patient/1", "X-Request-Id: a\rSet-Cookie: x=1", CLOSE))
     assert b"set-cookie" not in answer.lower().split(b"\r\n\r\n")[0]
+
+
+async def test_head_and_body_arrive_together(port: int) -> None:
+    answer = await _talk(port, _head("GET", "/fhir/Patient/1"), until_closed=False)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert json.decode(body)["path"] == ["Patient", "1"]
+    assert b"content-length: %d" % len(body) in head
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("HEAD", "/fhir/Patient/1", 200), ("GET", "/fhir/Patient/same", 304), ("DELETE", "/fhir/Patient/void", 204)],
+)
+async def test_the_head_of_an_answer_without_a_body_does_not_wait_for_one(
+    port: int, method: str, path: str, status: int
+) -> None:
+    answer = await _talk(port, _head(method, path), until_closed=False)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.endswith(b"\r\n\r\n")
