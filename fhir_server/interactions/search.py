@@ -117,12 +117,16 @@ def _strict(ctx: Context) -> bool:
 
 def _links(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -> list[tuple[str, str]]:
     url = f"{ctx.base}/{place}" if place else ctx.base
-    applied = [pair for pair in request.applied if pair[0] not in {"_format", "_pretty"}]
-    here = [*applied, (CURSOR, request.cursor)] if request.cursor else applied
-    links = [("self", f"{url}?{urlencode(here)}" if here else url)]
+    applied = urlencode([pair for pair in request.applied if pair[0] not in {"_format", "_pretty"}])
+    links = [("self", _link(url, applied, request.cursor))]
     if page.next:
-        links.append(("next", f"{url}?{urlencode([*applied, (CURSOR, page.next)])}"))
+        links.append(("next", _link(url, applied, page.next)))
     return links
+
+
+def _link(url: str, applied: str, cursor: str) -> str:
+    query = "&".join(filter(None, (applied, cursor and urlencode({CURSOR: cursor}))))
+    return f"{url}?{query}" if query else url
 
 
 def _entries(ctx: Context, request: SearchRequest, page: SearchPage) -> Iterator[bytes]:

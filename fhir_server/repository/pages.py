@@ -12,14 +12,14 @@ from fhir_server.repository.across import Across
 from fhir_server.repository.chains import Chains, WhereOf
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
 from fhir_server.search import include, page
+from fhir_server.search.chain import is_open
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.compile import plan
 from fhir_server.search.include import Include
 from fhir_server.search.page import Cursor
-from fhir_server.search.params import params
 from fhir_server.search.parse import SearchRequest, parse
 from fhir_server.search.reading import Reading
-from fhir_server.search.sort import order
+from fhir_server.search.sort import values
 from fhir_server.search.system import SystemRequest
 from fhir_server.settings import Search
 from fhir_server.store import Store
@@ -83,7 +83,7 @@ class Pages:
             query = replace(query, fields=tuple({*query.fields, *include.FIELDS}))
         found = await self.store.find(query, session)
         matches = found[: request.count]
-        following = self._next(request, matches[-1]) if len(found) > request.count else ""
+        following = self._next(request, query, matches[-1]) if len(found) > request.count else ""
         total = len(matches) if not following and cursor is None else await self._total(request, where_of, session)
         return SearchPage(matches, await self._included(request, matches, where_of, session), total, following)
 
@@ -129,13 +129,13 @@ class Pages:
 
     async def _resolved(self, request: SearchRequest, where_of: WhereOf, session: Any) -> SearchRequest:
         """Return the search without chains: with criteria on what they lead to."""
+        if not is_open(request.expression):
+            return request
         chains = Chains(self.store, self.definitions, self.limits.max_chain, where_of, session, self.reading)
         return replace(request, expression=await chains.resolved(request.resource_type, request.expression))
 
-    def _next(self, request: SearchRequest, last: Stored) -> str:
-        by = order(request.sort, params(request.resource_type, self.definitions))
-        values = by.values({**last.envelope, "_id": last.id, "lu": last.last_updated})
-        return page.encode(Cursor(values), request, self.secret)
+    def _next(self, request: SearchRequest, query: Query, last: Stored) -> str:
+        return page.encode(Cursor(values(query.sort, last.envelope)), request, self.secret)
 
     async def _sum(self, parts: Sequence[SearchRequest], most: int | None, where_of: WhereOf, session: Any) -> int:
         """Return the number of matches of several types."""
@@ -157,6 +157,8 @@ class Pages:
         self, request: SearchRequest, matches: Sequence[Stored], where_of: WhereOf, session: Any
     ) -> list[Stored]:
         """Return what the includes add, wave by wave: after the first only those that iterate."""
+        if not (request.includes or request.revincludes):
+            return []
         seen = {(stored.resource_type, stored.id) for stored in matches}
         added: list[Stored] = []
         wave: Sequence[Stored] = matches

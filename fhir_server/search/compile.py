@@ -150,6 +150,7 @@ def selection(
     )
 
 
+@lru_cache(maxsize=1024)
 def _primary_code(resource_type: str, definitions: Definitions) -> str:
     """Return the field of the primary code, empty for a type without one."""
     return next((param.field for param in params(resource_type, definitions).values() if param.primary_code), "")

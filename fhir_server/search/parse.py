@@ -209,12 +209,14 @@ def _flag(param: Param, value: str) -> bool:
 
 
 def _refuse_modifier(param: Param, modifier: str, reading: Reading) -> None:
+    if not modifier:
+        return
     allowed = {"missing", *(token.modifiers(param) if param.type == "token" else TYPES[param.type].MODIFIERS)}
     types = reading.definitions.resource_types if reading.definitions else frozenset[str]()
     targets = set(param.targets) - {"Resource"} or types
     if param.type == "reference" and not (reading.definitions and hierarchies(param.targets, reading.definitions)):
         allowed -= HIERARCHIC
-    if not modifier or modifier in allowed or (param.type == "reference" and modifier in targets):
+    if modifier in allowed or (param.type == "reference" and modifier in targets):
         return
     if param.type == "reference":
         allowed |= targets if len(targets) < len(types) else {"[Type]"}

@@ -125,16 +125,17 @@ def _elements(results: Results, ground: Ground, name: str, value: str) -> str:
 
 
 def _sort(results: Results, ground: Ground, name: str, value: str) -> str:
-    sortable = {code: param for code, param in ground.known.items() if param.type in TYPES}
     for text in filter(None, (part.strip() for part in value.split(","))):
         code = text.removeprefix("-")
-        if code not in sortable:
+        param = ground.known.get(code)
+        if param is None or param.type not in TYPES:
+            sortable = [one.code for one in ground.known.values() if one.type in TYPES]
             raise _refusal(
                 name,
                 f"{ground.name} cannot be sorted by '{shown(code)}'.{nearest(code, sortable)} "
                 f"{name} takes {', '.join(sortable)}, each with a minus sign before it for descending order.",
             )
-        results.sort.append(SortKey(sortable[code], descending=text.startswith("-")))
+        results.sort.append(SortKey(param, descending=text.startswith("-")))
     return value
 
 

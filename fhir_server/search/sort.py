@@ -6,7 +6,7 @@ any other parameter is sorted by a key that the query computes: of several value
 asked for (R4), of a range its beginning, of a quantity that of its canonical value, of a token its code, of a text its folded form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +77,7 @@ class Order:
         Args:
             document: The fields of `fields`, and `_id` and `lu`.
         """
-        return tuple(_at(document, key.name) for key in self.keys)
+        return values(self.sort, document)
 
     def steps(self, after: tuple[Any, ...] | None, *, inclusive: bool = False) -> tuple[Step, ...]:
         """Return the queries that make up the page after these values, or from them on, in their order.
@@ -91,6 +91,11 @@ class Order:
         rest = Step({first.name: None})
         start = Step(_after(self.keys, after, inclusive=inclusive))
         return (start, rest) if upwards and after[0] is not None else (start,)
+
+
+def values(sort: Iterable[tuple[str, int]], document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a document has in the fields of an order, the (field, direction) pairs of `Order.sort`."""
+    return tuple([_at(document, name) for name, _ in sort])
 
 
 def order(keys: tuple[SortKey, ...], known: Mapping[str, Param]) -> Order:

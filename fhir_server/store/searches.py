@@ -145,7 +145,8 @@ class Searches:
             "filter": query.where.clause,
             "projection": projection,
             "limit": query.limit,
-            "batchSize": query.limit,
+            "batchSize": query.limit
+            + 1,  # one more than can come, so that the answer is complete and the cursor closed
             "maxTimeMS": self._time_limit_ms,
         }
         if query.sort:
@@ -192,7 +193,7 @@ class Searches:
         # More than the 16 MB that fit an answer: the page is read again through a cursor, so that it is one page.
         collection = command["find"]
         await self._database.command({"killCursors": collection, "cursors": [reply["cursor"]["id"]]}, session=session)
-        cursor = self._database[collection].find(
+        cursor = self._database.get_collection(collection, codec_options=BARE).find(
             command["filter"],
             command["projection"],
             sort=command.get("sort"),

@@ -91,3 +91,13 @@ async def test_a_search_above_its_time_limit_is_too_costly(database: Database) -
     with pytest.raises(TooCostly, match="time limit"):
         await store.history("Patient", None, lambda _: slow, count=50)
     await store.close()
+
+
+async def test_a_full_page_that_is_sorted_in_memory_is_read_once(store: Store, database: Database) -> None:
+    made = await fill(store, 20)
+    await database.command({"profile": 2})
+    found = await store.find(Query("Patient", ANYTHING, (("_id", -1), ("o", -1)), 7))
+    await database.command({"profile": 0})
+    assert [one.id for one in found] == made[:12:-1]
+    assert await database["system.profile"].count_documents({"command.find": "Patient"}) == 1
+    assert await database["system.profile"].count_documents({"command.killCursors": "Patient"}) == 0
