@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.model import json
+from fhir_server.model.queue import Queue
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.settings import Settings
@@ -24,6 +25,7 @@ class Context:
         settings: Effective settings.
         dispatch: The whole pipeline, for entries of a bundle: (request, repository, id) to response.
         statement: Service base to CapabilityStatement.
+        queue: Where background work is put.
         link_members: JSON members that may hold a link (`bundle.references.link_members`).
         resource_type: Type in the URL, empty for system interactions.
         id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
@@ -37,6 +39,7 @@ class Context:
     settings: Settings
     dispatch: "Callable[[FhirRequest, Repository, str], Awaitable[FhirResponse]]"
     statement: Statement
+    queue: Queue
     link_members: frozenset[str]
     resource_type: str = ""
     id: str = ""

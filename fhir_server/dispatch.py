@@ -1,19 +1,21 @@
 """The one pipeline: route, check, authorize, run. Requests, bundle entries and jobs all pass through here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.bundle.references import link_members
-from fhir_server.capability.table import TABLE, Interaction
+from fhir_server.capability.table import OFFERED, Interaction
 from fhir_server.context import Context, Statement
 from fhir_server.model import ids
-from fhir_server.model.errors import BadRequest, FhirError, NotFound, NotSupported, UnknownType
+from fhir_server.model.errors import BadRequest, FhirError, InvalidParameter, NotFound, NotSupported, UnknownType
 from fhir_server.model.fault import fault
 from fhir_server.model.outcome import refusal
+from fhir_server.model.queue import Queue
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
+from fhir_server.repository.editions import Editions
 from fhir_server.settings import Settings
-from profiles.definitions.registry import Definitions
 
 ALL, MEMBER = "*", "{member}"
 NAMES, ANY = frozenset({"{type}", MEMBER}), (MEMBER, ALL)
@@ -34,27 +36,34 @@ class Dispatch:
     """Routes requests through the table.
 
     Args:
-        repository: Bound to the caller's scope.
-        definitions: FHIR definitions.
+        editions: The repository, with the search parameters of now.
+        queue: Where background work is put.
         settings: Effective settings.
         statement: Service base to CapabilityStatement.
     """
 
-    def __init__(
-        self, repository: Repository, definitions: Definitions, settings: Settings, statement: Statement
-    ) -> None:
-        self._repository = repository
-        self._definitions = definitions
+    def __init__(self, editions: Editions, queue: Queue, settings: Settings, statement: Statement) -> None:
+        self._editions = editions
+        self._queue = queue
         self._settings = settings
         self._statement = statement
+        self._resource_types = editions.current.searchable.resource_types
         self._routes = _routes()
         self._known: dict[tuple[str, tuple[str, ...]], Route] = {}
-        self._link_members = link_members(definitions)
+        self._link_members = link_members(editions.current.searchable)
 
-    async def answer(self, request: FhirRequest, repository: Repository | None = None) -> FhirResponse:
-        """Return the answer to a request. Never raises: failures are answers with an OperationOutcome."""
+    async def answer(self, request: FhirRequest, scope: ScopeFilter | None = None) -> FhirResponse:
+        """Return the answer to a request. Never raises: failures are answers with an OperationOutcome.
+
+        Args:
+            request: What is asked.
+            scope: What the caller may reach; by default what the service was made with.
+        """
         try:
-            return await self._enter(request, repository or self._repository, "")
+            if self._editions.matter_to(request):
+                await self._editions.refresh()
+            repository = self._editions.repository
+            return await self._enter(request, replace(repository, scope=scope) if scope else repository, "")
         except FhirError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
@@ -63,20 +72,29 @@ class Dispatch:
     async def _enter(self, request: FhirRequest, repository: Repository, assigned: str) -> FhirResponse:
         """Run one interaction; raises FhirError."""
         route = self._known.get((request.method, request.path)) or self.route(request)
+        await self._editions.refuse_unready(request, route.resource_type)
         context = Context(
             request,
             repository,
-            self._definitions,
+            repository.definitions,
             self._settings,
             self._enter,
             self._statement,
+            self._queue,
             self._link_members,
             route.resource_type,
             assigned or route.id,
             route.vid,
             route.member,
         )
-        return await route.row.handler(context)
+        try:
+            return await route.row.handler(context)
+        except InvalidParameter:
+            # Perhaps it is valid since a moment ago, in another process. In a unit of work all of it begins anew.
+            if repository.pending or not await self._editions.refresh():
+                await self._editions.refuse_unready(request)
+                raise
+        return await self._enter(request, replace(self._editions.repository, scope=repository.scope), assigned)
 
     def route(self, request: FhirRequest) -> Route:
         """Return the interaction that method and path name.
@@ -111,7 +129,7 @@ class Dispatch:
 
     def _check(self, values: dict[str, str]) -> None:
         for name in ("{type}", MEMBER):
-            if name in values and values[name] not in self._definitions.resource_types and values[name] != ALL:
+            if name in values and values[name] not in self._resource_types and values[name] != ALL:
                 raise self._unknown_type(values[name])
         for name in ("{id}", "{vid}"):
             if name in values and not ids.valid(values[name]):
@@ -121,7 +139,7 @@ class Dispatch:
                 )
 
     def _unknown_type(self, name: str) -> UnknownType:
-        near = [known for known in self._definitions.resource_types if known.lower() == name.lower()]
+        near = [known for known in self._resource_types if known.lower() == name.lower()]
         hint = f" Did you mean '{near[0]}'?" if near else ""
         return UnknownType(f"'{name[:60]}' is not a resource type of FHIR R4.{hint}", expression="http.url")
 
@@ -129,7 +147,7 @@ class Dispatch:
         for segment in path:
             if segment.startswith("$"):
                 return NotSupported(f"The operation '{segment[:60]}' is not offered here.", expression="http.url")
-        if path and path[0] not in self._definitions.resource_types and not path[0].startswith("_"):
+        if path and path[0] not in self._resource_types and not path[0].startswith("_"):
             return self._unknown_type(path[0])
         return NotFound(
             "No FHIR interaction has this URL. The CapabilityStatement at [base]/metadata lists those that are offered.",
@@ -143,7 +161,7 @@ Rows = dict[str, Interaction]
 def _routes() -> dict[int, list[tuple[tuple[str, ...], Rows]]]:
     """Return shapes by number of segments, those with more literal segments first, each with its rows by method."""
     by_shape: dict[tuple[str, ...], Rows] = {}
-    for row in TABLE:
+    for row in OFFERED:
         by_shape.setdefault(row.shape, {})[row.method] = row
     found: dict[int, list[tuple[tuple[str, ...], Rows]]] = {}
     for shape, rows in sorted(by_shape.items(), key=lambda item: sum(part.startswith("{") for part in item[0])):

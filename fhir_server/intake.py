@@ -5,13 +5,15 @@ native form `r` and the wire form `j` from the same value in the same step (docs
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from fhir_server.model import instant, json
 from fhir_server.model.errors import BadRequest
 from fhir_server.search.index import SV, Indexer
+from fhir_server.search.reading import Reading
+from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
 from profiles.validate.validator import Validator
 
@@ -69,6 +71,7 @@ class Draft:
         resource: The resource without server-owned meta, `resourceType`, `id` and `meta` first.
         wire: The same as JSON, in which a version only has to be inserted.
         entries: Search part of the stored document (`s`, `rf`, `p`, `d`, …).
+        indexer: What has made the entries.
         warnings: Findings that do not refuse it.
     """
 
@@ -77,6 +80,7 @@ class Draft:
     resource: dict[str, Any]
     wire: bytes
     entries: Mapping[str, Any]
+    indexer: Indexer
     warnings: tuple[Issue, ...]
 
     @property
@@ -148,7 +152,38 @@ class Intake:
             raise BadRequest(f"The {resource_type} is not valid.", issues=issues)
         complete = {**head, "meta": {}, **checked}
         wire = json.encode(complete)
-        return Draft(resource_type, resource_id, complete, wire, self._indexer.entries(complete, wire), tuple(issues))
+        indexer = self._indexer
+        entries = indexer.entries(complete, wire)
+        return Draft(resource_type, resource_id, complete, wire, entries, indexer, tuple(issues))
+
+    def adopt(self, definitions: Definitions) -> None:
+        """Make entries by these definitions from now on."""
+        self._indexer = self._indexer.following(definitions)
+
+    @property
+    def extracted(self) -> Definitions:
+        """Definitions with all search parameters that entries are made of."""
+        return self._indexer.definitions
+
+    @property
+    def reading(self) -> Reading:
+        """How values are read; queries must be read in the same way."""
+        return self._indexer.reading
+
+    def renewed(self, draft: Draft) -> Draft:
+        """Return the draft with the entries that it would get now: search parameters may have come since it was made.
+
+        To be called while the write counts as in flight, so that who added a parameter can wait for those without it.
+        """
+        indexer = self._indexer
+        if draft.indexer is indexer:
+            return draft
+        return replace(draft, entries=indexer.entries(draft.resource, draft.wire), indexer=indexer)
+
+    def fields(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """Return the search part that the stored document of a stored resource should have."""
+        bare = {**resource, **_client_meta(resource)}
+        return {"sv": SV, **self._indexer.entries(bare)}
 
     def check_frame(self, bundle: dict[str, Any]) -> list[Issue]:
         """Return what is wrong with a batch or transaction itself; its resources are checked one by one, when stored."""

@@ -13,13 +13,17 @@ import structlog
 from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
-from fhir_server.capability.table import TABLE
+from fhir_server.capability.table import OFFERED
 from fhir_server.dispatch import Dispatch
 from fhir_server.intake import Intake
+from fhir_server.jobs import Save, Work, discovered
 from fhir_server.model.errors import NotFound
+from fhir_server.model.queue import JobRecord
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
+from fhir_server.repository.editions import Editions
 from fhir_server.repository.pages import Pages
+from fhir_server.repository.reindexing import Reindexing
 from fhir_server.search.codes import DefinedCodes
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
@@ -27,6 +31,8 @@ from fhir_server.settings import Settings
 from fhir_server.store import Store
 from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
+from fhir_server.store.jobs import worker_name
+from fhir_server.worker import Worker
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
 from terminology.ucum.ucum import Ucum
@@ -41,18 +47,26 @@ class Service:
 
     Attributes:
         settings: Effective settings.
-        definitions: FHIR definitions.
         store: The database.
-        repository: Everything, unrestricted; `dispatch` binds it to the facility of the caller.
+        editions: The repository, with the search parameters of now.
         database: What the database is, for logs and `doctor`; without secrets.
     """
 
     settings: Settings
-    definitions: Definitions
     store: Store
-    repository: Repository
+    editions: Editions
     database: str
     _pipeline: Dispatch
+
+    @property
+    def definitions(self) -> Definitions:
+        """FHIR definitions, with the search parameters of now."""
+        return self.editions.current.searchable
+
+    @property
+    def repository(self) -> Repository:
+        """Everything, unrestricted; `dispatch` binds it to the facility of the caller."""
+        return self.editions.repository
 
     async def dispatch(self, request: FhirRequest, facility: str = "") -> FhirResponse:
         """Return the answer to a request; never raises.
@@ -61,10 +75,7 @@ class Service:
             request: What is asked.
             facility: Organization that keeps what is created, empty for the configured one.
         """
-        if not facility:
-            return await self._pipeline.answer(request)
-        repository = replace(self.repository, scope=Unrestricted("open mode", facility))
-        return await self._pipeline.answer(request, repository)
+        return await self._pipeline.answer(request, Unrestricted("open mode", facility) if facility else None)
 
     async def ready(self) -> None:
         """Return when the database answers.
@@ -76,7 +87,7 @@ class Service:
 
     def openapi(self, base: str) -> dict[str, Any]:
         """Return the OpenAPI document of the FHIR interface at a service base."""
-        return openapi(TABLE, self.definitions, self.settings, base)
+        return openapi(OFFERED, self.definitions, self.settings, base)
 
 
 @asynccontextmanager
@@ -88,17 +99,20 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         SchemaTooNew: The data was written by a newer version than this one.
     """
     definitions = load()
+    intake = _intake(settings, definitions)
     async with embedded(settings) as connection:
         client = connect(connection.url, settings)
         try:
             await check(client, settings.mongo.database)
             store = await Store.open(
                 client[settings.mongo.database],
-                lambda resource_type: indexes(resource_type, definitions),
+                lambda resource_type: indexes(resource_type, intake.extracted),
                 time_limit_ms=settings.search.time_limit_ms,
             )
             try:
-                service = _service(settings, definitions, store, connection.description)
+                service = _service(settings, definitions, store, intake, connection.description)
+                await service.editions.refresh()
+                store.clock.follow(service.editions.renew)
                 await _found(service.repository)
                 async with _background(store.upkeep()):
                     yield service
@@ -119,12 +133,34 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-def _service(settings: Settings, definitions: Definitions, store: Store, database: str) -> Service:
-    started = datetime.now(UTC)
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Service]:
+    """Do the same, and background work with it, as much as the settings say.
+
+    Raises:
+        MongoUnavailable: No usable MongoDB.
+        SchemaTooNew: The data was written by a newer version than this one.
+    """
+    async with running(settings) as service:
+        reindexing = Reindexing(service.store, service.editions)
+
+        def prepare(record: JobRecord, save: Save) -> Work:
+            return Work(record, save, settings.jobs, reindexing)
+
+        worker = Worker(service.store.jobs, discovered(), prepare, worker_name, concurrency=settings.jobs.concurrency)
+        async with worker.running():
+            yield service
+
+
+def _intake(settings: Settings, definitions: Definitions) -> Intake:
     zone = ZoneInfo(settings.search.time_zone)
     indexer = Indexer(definitions, settings.server.base_url, zone, Ucum.load())
-    reading = replace(indexer.reading, codes=DefinedCodes(definitions))
-    intake = Intake(Validator(definitions), indexer)
+    return Intake(Validator(definitions), indexer)
+
+
+def _service(settings: Settings, definitions: Definitions, store: Store, intake: Intake, database: str) -> Service:
+    started = datetime.now(UTC)
+    reading = replace(intake.reading, codes=DefinedCodes(definitions))
     repository = Repository(
         store=store,
         intake=intake,
@@ -135,11 +171,13 @@ def _service(settings: Settings, definitions: Definitions, store: Store, databas
         root=ROOT,
     )
 
-    def capability(base: str) -> dict[str, Any]:
-        return statement(TABLE, definitions, settings, base, started)
+    editions = Editions(repository)
 
-    pipeline = Dispatch(repository, definitions, settings, capability)
-    return Service(settings, definitions, store, repository, database, pipeline)
+    def capability(base: str) -> dict[str, Any]:
+        return statement(OFFERED, editions.current.searchable, settings, base, started)
+
+    pipeline = Dispatch(editions, store.jobs, settings, capability)
+    return Service(settings, store, editions, database, pipeline)
 
 
 async def _found(repository: Repository) -> None:

@@ -105,6 +105,20 @@ class Search(Section):
     cursor_hours: int = Field(default=24, ge=1, description="How long a paging link stays usable.")
 
 
+class Jobs(Section):
+    """Background work, such as indexing what is stored."""
+
+    concurrency: int = Field(
+        default=2,
+        ge=0,
+        le=64,
+        description="Jobs that one server runs at the same time; 0 leaves them to other servers.",
+    )
+    reindex_share: float = Field(
+        default=0.25, gt=0, le=1, description="Share of the time that indexing works; it rests for the remainder."
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `Settings.load()` also refuses misspelt top-level variables."""
 
@@ -122,6 +136,7 @@ class Settings(BaseSettings):
     auth: Auth = Auth()
     record: Record = Record()
     search: Search = Search()
+    jobs: Jobs = Jobs()
 
     @classmethod
     def settings_customise_sources(

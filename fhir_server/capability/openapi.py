@@ -13,8 +13,11 @@ from fhir_server.capability import schemas
 from fhir_server.capability.schemas import ETAG, JSON, LAST_MODIFIED, LOCATION, Json, ref
 from fhir_server.capability.table import Interaction
 from fhir_server.model.errors import FhirError
+from fhir_server.operations import Operation
 from fhir_server.settings import Settings
+from profiles.definitions.model import OperationParameter
 from profiles.definitions.registry import Definitions
+from profiles.primitives import SHAPES as PRIMITIVES
 
 ALWAYS = (400, 401, 403, 404, 405, 406, 503)
 """Refusals that any interaction may answer with."""
@@ -134,7 +137,7 @@ def openapi(rows: Iterable[Interaction], definitions: Definitions, settings: Set
             path = "/".join((url.path.rstrip("/"), *row.shape)) or "/"
             item = paths.setdefault(path, {"parameters": []})
             item["parameters"] = [ref("parameters", part.strip("{}")) for part in row.shape if part.startswith("{")]
-            item[row.method.lower()] = _operation(row)
+            item[row.method.lower()] = _named_operation(row, row.operation) if row.operation else _operation(row)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -191,6 +194,35 @@ def _summary(form: Form, row: Interaction) -> str:
     if row.compartment:
         return f"{form.summary if '{member}' in row.shape else FORMS['search-system'].summary} in a compartment"
     return form.summary + (", found by a search" if row.conditional else "")
+
+
+def _named_operation(row: Interaction, operation: Operation) -> Json:
+    """Return the description of an operation, from its OperationDefinition."""
+    definition = operation.definition
+    taken = [parameter for parameter in definition.parameters if parameter.use == "in"]
+    refusals = sorted({*ALWAYS, *(WRITE_REFUSALS if row.method == "POST" else ())})
+    described: Json = {
+        "operationId": f"{definition.code}-{row.level}-{row.method.lower()}",
+        "summary": operation.summary,
+        "tags": [row.level],
+        "parameters": [
+            *(_taken(parameter) for parameter in taken if parameter.type in PRIMITIVES),
+            *(ref("parameters", name) for name in PRESENTATION),
+        ],
+        "responses": {
+            **{str(status): _success(Success(text, "Resource")) for status, text in operation.success},
+            **{str(status): ref("responses", str(status)) for status in refusals},
+        },
+    }
+    if row.method == "POST":
+        content = {JSON: {"schema": ref("schemas", "Resource")}}
+        described["requestBody"] = {"description": "A Parameters resource.", "required": False, "content": content}
+    return described
+
+
+def _taken(parameter: OperationParameter) -> Json:
+    schema: Json = {"type": "string"} if parameter.max == 1 else {"type": "array", "items": {"type": "string"}}
+    return {"name": parameter.name, "in": "query", "required": parameter.min > 0, "schema": schema}
 
 
 def _success(success: Success) -> Json:

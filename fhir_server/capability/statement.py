@@ -95,6 +95,7 @@ def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Se
     offered = {row.code for row in table if row.level == "system"}
     searched = any(row.compartment for row in table)
     compartments = [COMPARTMENT + code.lower() for code in sorted(definitions.compartments)] if searched else []
+    operations = _operations(row for row in table if row.level == "system")
     return {
         "mode": "server",
         "security": {"cors": bool(settings.server.cors_origins), "description": SECURITY[settings.auth.mode]},
@@ -104,11 +105,13 @@ def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Se
                 "profile": PROFILE + resource_type,
                 **shared,
                 **_search(known[resource_type], referring.get(resource_type, []) + referring.get("", [])),
+                **_of_type(table, resource_type),
             }
             for resource_type in types
         ],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS if code in offered],
         **({"compartment": compartments} if compartments else {}),
+        **({"operation": operations} if operations else {}),
     }
 
 
@@ -127,6 +130,18 @@ def _shared(table: tuple[Interaction, ...], settings: Settings) -> Json:
         "conditionalDelete": "single" if "delete" in conditional else "not-supported",
         "referencePolicy": list(POLICIES[settings.record.references]),
     }
+
+
+def _operations(rows: Iterable[Interaction]) -> list[Json]:
+    """Return name and definition of each operation of the rows, once."""
+    found = {row.operation.definition.code: row.operation.definition.url for row in rows if row.operation}
+    return [{"name": code, "definition": url} for code, url in sorted(found.items())]
+
+
+def _of_type(table: tuple[Interaction, ...], resource_type: str) -> Json:
+    """Return the operations of a type and its instances."""
+    found = _operations(row for row in table if row.shape[:1] in {("{type}",), (resource_type,)})
+    return {"operation": found} if found else {}
 
 
 def _search(known: list[Param], referring: list[str]) -> Json:

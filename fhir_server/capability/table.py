@@ -1,6 +1,6 @@
-"""The interactions that are offered: one row each. Router, CapabilityStatement, OpenAPI and docs tests derive from it."""
+"""What is offered: a row for each interaction and operation. Router, CapabilityStatement, OpenAPI and docs tests derive from it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +8,7 @@ from fhir_server.access.scope_filter import Letter
 from fhir_server.context import Context
 from fhir_server.interactions import batch, capabilities, create, delete, history, patch, read, search, update, vread
 from fhir_server.model.request import FhirResponse
+from fhir_server.operations import Operation, discovered
 
 Level = Literal["system", "type", "instance"]
 Handler = Callable[[Context], Awaitable[FhirResponse]]
@@ -27,6 +28,7 @@ class Interaction:
         handler: What answers it.
         conditional: Whether it is a conditional form of another row.
         compartment: Whether it searches the compartment of an instance.
+        operation: The operation, where the code is `operation`.
     """
 
     code: str
@@ -37,6 +39,7 @@ class Interaction:
     handler: Handler
     conditional: bool = False
     compartment: bool = False
+    operation: Operation | None = None
 
 
 TYPE, INSTANCE = ("{type}",), ("{type}", "{id}")
@@ -67,3 +70,23 @@ TABLE: tuple[Interaction, ...] = (
     Interaction("delete", "instance", "DELETE", INSTANCE, "d", delete.delete),
     Interaction("history-instance", "instance", "GET", HISTORY, "r", history.of_instance),
 )
+
+
+def _rows(operation: Operation) -> Iterator[Interaction]:
+    """Yield the rows of an operation: one for each method and each place where it applies."""
+    definition, letter = operation.definition, operation.letters[0]
+    levels: list[tuple[Level, tuple[str, ...]]] = [("system", ())] if definition.system else []
+    for name in definition.resource:
+        segment = "{type}" if name in {"Resource", "DomainResource"} else name
+        if definition.type:
+            levels.append(("type", (segment,)))
+        if definition.instance:
+            levels.append(("instance", (segment, "{id}")))
+    for level, place in levels:
+        for method in operation.methods:
+            shape = (*place, f"${definition.code}")
+            yield Interaction("operation", level, method, shape, letter, operation.handler, operation=operation)
+
+
+OPERATIONS: tuple[Interaction, ...] = tuple(row for operation in discovered() for row in _rows(operation))
+OFFERED: tuple[Interaction, ...] = (*TABLE, *OPERATIONS)

@@ -7,6 +7,7 @@ from fhir_server.cli.config import config
 from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
 from fhir_server.cli.load import load
+from fhir_server.cli.reindex import reindex
 from fhir_server.cli.serve import serve
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(load)
 app.command()(demo)
+app.command()(reindex)
 app.command()(doctor)
 app.command()(config)
 app.add_typer(definitions.app, name="definitions")

@@ -52,7 +52,7 @@ def serve(  # noqa: PLR0917 - typer calls it by keywords
     Without FHIR_MONGO__URL it starts the embedded MongoDB in the data directory, and stops it at the end.
     """
     from fhir_server.http import logs, serving
-    from fhir_server.main import running
+    from fhir_server.main import working
 
     _to_environment(host, port, workers, data_dir, auth)
     settings = settings_of()
@@ -68,9 +68,9 @@ def serve(  # noqa: PLR0917 - typer calls it by keywords
 
     with expected_failures(), listener:
         if settings.server.workers == 1:
-            serving.serve_here(settings, running, listener, announce)
+            serving.serve_here(settings, working, listener, announce)
         else:
-            serving.serve_workers(settings, running, f"{__name__}:{worker.__name__}", listener, announce)
+            serving.serve_workers(settings, working, f"{__name__}:{worker.__name__}", listener, announce)
 
 
 def worker() -> ASGIApp:

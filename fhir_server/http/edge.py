@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.capability.table import TABLE
+from fhir_server.capability.table import OFFERED
 from fhir_server.http import binary, body, negotiate, target
 from fhir_server.http.bind import Base
 from fhir_server.http.cors import METHODS, Cors
@@ -76,7 +76,7 @@ class Edge:
         self._base = Base(settings)
         self._cors = Cors(settings)
         self._logged_from = LOGGED_FROM[settings.server.log_requests]
-        self._shapes = Shapes(TABLE, service.definitions.resource_types)
+        self._shapes = Shapes(OFFERED, service.definitions.resource_types)
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("fhir_server.http").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,6 +4,7 @@ FhirError
 ├── BadRequest            400 invalid         malformed URL, header, JSON or parameter
 ├── InvalidParameter      400 invalid         a search parameter, modifier or value that is not valid
 ├── TooCostly             400 too-costly      a query above its cap or time limit
+├── NotYet                400 transient       a search by a parameter that is still being indexed
 ├── Unauthenticated       401 login           no or no valid token
 ├── Forbidden             403 forbidden       the grant does not cover this interaction at all
 ├── NotFound              404 not-found       no such instance within what the caller may see
@@ -68,6 +69,12 @@ class TooCostly(FhirError):
     """A query above its cap or its time limit."""
 
     status, code = 400, "too-costly"
+
+
+class NotYet(FhirError):
+    """A search by a parameter that is still being indexed."""
+
+    status, code = 400, "transient"
 
 
 class Unauthenticated(FhirError):

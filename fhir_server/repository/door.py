@@ -22,11 +22,13 @@ from fhir_server.model.stored import Stored
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.locks import Turns
 from fhir_server.repository.pages import Pages, SearchPage
+from fhir_server.repository.parameters import Parameters, concerns
 from fhir_server.repository.past import HistoryPage, HistoryRequest
 from fhir_server.repository.pending import Key, Pending
 from fhir_server.repository.targets import Targets, patiently
 from fhir_server.repository.written import Upcoming, Written
 from fhir_server.search.compile import compile as compiled
+from fhir_server.search.custom import RESOURCE_TYPE
 from fhir_server.search.match import matches
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
@@ -111,7 +113,7 @@ class Repository:
         async def attempt() -> Written:
             async with self._writing() as stamp:
                 await self._require_targets(draft)
-                document = draft.document(1, stamp.now, stamp.order, "POST", self._envelope(draft))
+                document = self.intake.renewed(draft).document(1, stamp.now, stamp.order, "POST", self._envelope(draft))
                 self._permit(resource_type, "c", document)
                 await self._commit([Create(resource_type, document)])
             self._note_created(resource_type, resource_id)
@@ -294,7 +296,7 @@ class Repository:
     async def send(self) -> None:
         """Send the gathered writes, so that later searches in this unit of work see them; references may still dangle."""
         if self.pending:
-            await self.pending.unit.apply(self.pending.take())
+            await self._send(self.pending.unit, self.pending.take())
 
     async def flush(self) -> None:
         """Send the gathered writes, and see to it that no reference dangles.
@@ -385,7 +387,7 @@ class Repository:
         async with self._writing() as stamp:
             await self._require_targets(draft)
             moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
-            document = draft.document(vid + 1, moment, stamp.order, "PUT", self._envelope(draft))
+            document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, "PUT", self._envelope(draft))
             self._permit(draft.resource_type, "c", document)
             await self._commit([Create(draft.resource_type, document)])
         self._note_created(draft.resource_type, draft.id)
@@ -397,7 +399,7 @@ class Repository:
         async with self._writing() as stamp:
             await self._require_targets(draft)
             moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
-            document = draft.document(vid + 1, moment, stamp.order, method, envelope)
+            document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, method, envelope)
             self._permit(draft.resource_type, "u", document)
             await self._commit([Update(draft.resource_type, document, vid, live.document)])
         return Written(_stored(draft.resource_type, document), created=False, warnings=draft.warnings)
@@ -408,8 +410,16 @@ class Repository:
     async def _commit(self, changes: Sequence[Change]) -> None:
         if self.pending:
             self.pending.add(changes)
+        elif any(concerns(change) for change in changes):
+            await self.store.transact(lambda unit: self._send(unit, changes), [RESOURCE_TYPE])
         else:
             await self.store.commit(changes)
+
+    async def _send(self, unit: Unit, changes: Sequence[Change]) -> None:
+        """Write in a unit of work; what it says of search parameters goes into their register."""
+        await unit.apply(changes)
+        places = self.pending.places if self.pending else {}
+        await Parameters(self.store, self.definitions.own).enter(changes, unit, places)
 
     def _note_created(self, resource_type: str, resource_id: str) -> None:
         if self.pending:

@@ -7,6 +7,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
 from typing import Any
@@ -75,8 +76,16 @@ class Indexer:
         self, definitions: Definitions, base_url: str = "", zone: tzinfo = UTC, units: Units | None = None
     ) -> None:
         self.reading = Reading(base_url.rstrip("/"), zone, definitions, units=units)
-        self._definitions = definitions
+        self.definitions = definitions
         self._plans: dict[str, _Plan] = {}
+
+    def following(self, definitions: Definitions) -> "Indexer":
+        """Return an indexer that reads values in the same way, but of the search parameters of other definitions."""
+        other = copy(self)
+        other.definitions = definitions
+        changed = {name for row in {*self.definitions.added} ^ {*definitions.added} for name in row.base}
+        other._plans = {name: plan for name, plan in self._plans.items() if name not in changed}  # noqa: SLF001 - its own
+        return other
 
     def entries(self, resource: Mapping[str, Any], wire: bytes = b"") -> dict[str, Any]:
         """Return the members `s` and `rf`, and where they apply `p`, `ps`, `d`, `dh`, `dl` and `k`.
@@ -88,7 +97,7 @@ class Indexer:
         resource_type = resource["resourceType"]
         plan = self._plans.get(resource_type)
         if plan is None:
-            plan = self._plans[resource_type] = _plan(resource_type, self._definitions)
+            plan = self._plans[resource_type] = _plan(resource_type, self.definitions)
         stored: dict[str, list[Any]] = {}
         beside: dict[str, list[str]] = {}
         for code, pairs in plan.extractor.values(resource).items():

@@ -15,6 +15,7 @@ One recipe for all types; the index is left out where the type has nothing for i
 | `updated` | lu, o | `_lastUpdated`, history, export |
 | `sort_<code>`, `sort_<code>_down` | sort key, o | `_sort` by name |
 | `rest` | wildcard over the other parameters that select few | identifiers, tags, names, … |
+| `added_<code>` | a parameter that the deployment has added | searches by it |
 
 For types without a primary date `lu` takes the place of `d` and the word `updated` that of `date` in a name
 (`patient_updated`, `facility_updated`, `reference_updated`). `o` ends every key, so that a page continues inside the index.
@@ -58,6 +59,11 @@ SELECTIVE: Mapping[str, tuple[str, ...]] = {
 """Types that a record has in great numbers, with what their `rest` index holds besides the common ones."""
 
 COMMON = ("identifier", "_tag", "_security")
+ADDED = "added_"
+RANGES = frozenset({"date", "number", "quantity"})
+IN_ORDER = frozenset({"token", "uri", "reference"})
+"""Added parameters that are searched by equality, so that their index can yield the order too."""
+
 UNSELECTIVE = frozenset({"boolean"})
 
 
@@ -87,9 +93,35 @@ def indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSpec, ..
     for first in SORT_KEYS.get(resource_type, ())[:1]:
         found.append(IndexSpec(f"sort_{first}", ((f"k.{first}.a", 1), ("o", 1))))
         found.append(IndexSpec(f"sort_{first}_down", ((f"k.{first}.z", -1), ("o", -1))))
-    held = [param for param in known.values() if _in_rest(param)]
+    # An added parameter has an index of its own: `rest` would have to be built anew for it.
+    added = definitions.added_codes(resource_type)
+    held = [param for param in known.values() if _in_rest(param) and param.code not in added]
     projection = {field: 1 for param in held for field in (param.field, *_texts(param))}
     found.append(IndexSpec("rest", (("$**", 1),), {"wildcardProjection": projection}))
+    return (*found, *added_indexes(resource_type, definitions))
+
+
+def added_indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSpec, ...]:
+    """Return those of the indexes of a type that serve added parameters; their keys are only of what has a value."""
+    codes = definitions.added_codes(resource_type)
+    known = params(resource_type, definitions)
+    dated = any(param.primary_date for param in known.values())
+    order = (("d", -1), ("o", -1)) if dated else (("lu", -1), ("o", -1))
+    found: list[IndexSpec] = []
+    for param in (known[code] for code in sorted(codes & known.keys())):
+        name, field = ADDED + param.code, param.field
+        if param.patient or (param.type == "reference" and param.value_types <= {"Reference"}):
+            continue  # `p` and `rf` serve it
+        if param.type in RANGES:
+            keys: tuple[tuple[str, int], ...] = ((f"{field}.lo", 1), (f"{field}.hi", 1))
+        elif param.type in IN_ORDER:
+            keys = ((field, 1), *order)
+        elif param.type == "string":
+            keys = ((field, 1),)
+        else:
+            found.append(IndexSpec(name, (("$**", 1),), {"wildcardProjection": {field: 1}}))
+            continue
+        found.append(IndexSpec(name, keys, _only_where({field: {"$exists": True}})))
     return tuple(found)
 
 

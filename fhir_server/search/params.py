@@ -199,12 +199,18 @@ def param(resource_type: str, code: str, definitions: Definitions) -> Param | No
     return params(resource_type, definitions).get(code)
 
 
-@lru_cache(maxsize=1024)
 def params(resource_type: str, definitions: Definitions) -> Mapping[str, Param]:
     """Return the parameters of a type by code, in code order.
 
     `_content`, `_text`, `_filter` and `_query` have no expression and are no rows here.
     """
+    # Types to which nothing was added keep what was made of FHIR's own definitions.
+    same = not definitions.added_codes(resource_type)
+    return _params(resource_type, definitions.own if same else definitions)
+
+
+@lru_cache(maxsize=1024)
+def _params(resource_type: str, definitions: Definitions) -> Mapping[str, Param]:
     found: dict[str, Param] = {}
     patient = _patient_element(resource_type, definitions)
     for code, parameter in definitions.search_parameters(resource_type).items():

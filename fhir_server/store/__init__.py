@@ -8,6 +8,8 @@ from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Sta
 from fhir_server.store.clock import Clock, Stamp
 from fhir_server.store.documents import Live, history_id
 from fhir_server.store.history import Position
+from fhir_server.store.parameters import Register
+from fhir_server.store.reindexing import Rewrite, same
 from fhir_server.store.store import Store
 from fhir_server.store.unit_of_work import Unit
 
@@ -20,10 +22,13 @@ __all__ = [
     "Extra",
     "Live",
     "Position",
+    "Register",
+    "Rewrite",
     "Stale",
     "Stamp",
     "Store",
     "Unit",
     "Update",
     "history_id",
+    "same",
 ]

@@ -40,6 +40,7 @@ class Definitions:
         operations: By canonical URL.
         not_enumerable: Required value sets whose members cannot be listed.
         added: Search parameters that are laid over those of the artifact (`extended`).
+        own: The definitions without them.
     """
 
     def __init__(
@@ -47,19 +48,19 @@ class Definitions:
         core: Core,
         folder: Path,
         added: tuple[SearchParameter, ...] = (),
-        types: Mapping[str, TypeDefinition] | None = None,
-        terminology: "_Terms | None" = None,
+        own: "Definitions | None" = None,
     ) -> None:
         self.version = core.fhir_version
-        self.types: Mapping[str, TypeDefinition] = types or _Types(core.types)
+        self.types: Mapping[str, TypeDefinition] = own.types if own else _Types(core.types)
         self.added = added
+        self.own = own or self
         self.resource_types = frozenset(core.resource_types)
         self.compartments: Mapping[str, Compartment] = MappingProxyType({row.code: row for row in core.compartments})
         self.operations: Mapping[str, OperationDefinition] = MappingProxyType({row.url: row for row in core.operations})
         self.not_enumerable = frozenset(core.not_enumerable)
         self._core = core
         self._folder = folder
-        self._terminology = terminology or _Terms(folder)
+        self._terminology: _Terms = own._terminology if own else _Terms(folder)  # noqa: SLF001 - its own kind
         self._parameters = {row.url: row for row in (*reversed(added), *core.search_parameters)}
         self._by_base = _by_base(row for row in core.search_parameters if not row.url.startswith(EXAMPLES))
         for base, rows in _by_base(added).items():
@@ -74,7 +75,10 @@ class Definitions:
             parameters: In place of those that were added before. Where one has the code of a parameter of the artifact, that
                 of the artifact stays; where two have the canonical URL of one, the first.
         """
-        return Definitions(self._core, self._folder, tuple(parameters), self.types, self._terminology)
+        added = tuple(parameters)
+        if not added:
+            return self.own
+        return Definitions(self._core, self._folder, added, self.own)
 
     def added_codes(self, resource_type: str) -> frozenset[str]:
         """Return the codes of the added search parameters of a resource type, those of its base types included."""

@@ -44,7 +44,7 @@ def command(data_dir: Path, mongo_url: SecretStr) -> Command:
 
     def run(*arguments: str | Path, **more: str) -> Ended:
         words = [sys.executable, "-c", "from fhir_server.cli import app; app()", *map(str, arguments)]
-        if arguments and arguments[0] in {"load", "demo", "doctor", "config"} and "--help" not in arguments:
+        if arguments and arguments[0] in {"load", "demo", "reindex", "doctor", "config"} and "--help" not in arguments:
             words += ["--data-dir", str(data_dir)]
         done = subprocess.run(
             words, env={**environment, **more}, capture_output=True, text=True, timeout=400, check=False

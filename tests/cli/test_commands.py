@@ -15,7 +15,7 @@ Run = Callable[..., Any]
 def test_help_lists_every_command_and_is_quick_about_it(command: Run) -> None:
     shown = command("--help")
     assert shown.code == 0
-    for name in ("serve", "load", "demo", "doctor", "config", "definitions"):
+    for name in ("serve", "load", "demo", "reindex", "doctor", "config", "definitions"):
         assert name in shown.out
 
 
@@ -29,7 +29,15 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 def test_every_command_takes_a_data_directory_and_speaks_json() -> None:
     found = dict(leaves(get_command(app)))
-    assert {("serve",), ("load",), ("demo",), ("doctor",), ("config",), ("definitions", "build")} <= found.keys()
+    assert {
+        ("serve",),
+        ("load",),
+        ("demo",),
+        ("reindex",),
+        ("doctor",),
+        ("config",),
+        ("definitions", "build"),
+    } <= found.keys()
     for path, node in found.items():
         options = {option: parameter for parameter in node.params for option in parameter.opts}
         assert {"--data-dir", "--json"} <= options.keys(), path

@@ -1,0 +1,100 @@
+"""Parameters of operations: from URL and body to values by name, checked against the OperationDefinition, and back (R4 3.2.0.1)."""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fhir_server.context import Context
+from fhir_server.model import json
+from fhir_server.model.errors import BadRequest
+from profiles.definitions.model import OperationDefinition, OperationParameter
+from profiles.primitives import SHAPES
+
+PRESENTATION = frozenset({"_format", "_pretty"})
+
+BARE = frozenset({"boolean", "integer", "positiveInt", "unsignedInt", "decimal"})
+"""Types that are no strings in JSON; in a URL they are the same text without quotes."""
+
+Values = Mapping[str, tuple[Any, ...]]
+
+
+def read(ctx: Context, definition: OperationDefinition) -> Values:
+    """Return the values of the parameters that were sent, by name; of those not sent, an empty tuple.
+
+    Values of primitive types may stand in the URL; all may be in a Parameters resource in the body.
+
+    Raises:
+        BadRequest: A parameter that the operation does not take, one too many or too few, or a value of the wrong type.
+    """
+    known = {row.name: row for row in definition.parameters if row.use == "in"}
+    found: dict[str, list[Any]] = {name: [] for name in known}
+    for name, value in (*_of_url(ctx), *_of_body(ctx)):
+        row = known.get(name)
+        if row is None:
+            takes = ", ".join(known) or "no parameters"
+            raise BadRequest(
+                f"The operation ${definition.code} has no parameter '{name[:60]}'. It takes {takes}.",
+                expression=f"http.{name[:60]}",
+            )
+        found[name].append(_value(definition, row, value))
+    for name, row in known.items():
+        count = len(found[name])
+        if count < row.min or (row.max is not None and count > row.max):
+            most = "" if row.max is None else f" to {row.max}"
+            raise BadRequest(
+                f"The parameter '{name}' of ${definition.code} is given {count} times; it takes {row.min}{most} values.",
+                expression=f"http.{name}",
+            )
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def resource(rows: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:
+    """Return a Parameters resource of (name, FHIR type, value); the value of type `part` is rows of its own."""
+    return {"resourceType": "Parameters", "parameter": [_row(*row) for row in rows]}
+
+
+def _row(name: str, kind: str, value: Any) -> dict[str, Any]:
+    if kind == "part":
+        return {"name": name, "part": [_row(*part) for part in value]}
+    return {"name": name, f"value{kind[0].upper()}{kind[1:]}": value}
+
+
+def _of_url(ctx: Context) -> Iterable[tuple[str, Any]]:
+    return ((name, value) for name, value in ctx.request.query if name not in PRESENTATION)
+
+
+def _of_body(ctx: Context) -> Iterable[tuple[str, Any]]:
+    if not ctx.request.body and ctx.request.resource is None:
+        return
+    body = ctx.resource()
+    if body.get("resourceType") != "Parameters":
+        raise BadRequest(
+            f"The body of an operation is a Parameters resource, not '{str(body.get('resourceType'))[:60]}'.",
+            expression="resourceType",
+        )
+    rows = body.get("parameter", [])
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows
+    ):
+        raise BadRequest("Parameters.parameter is an array of objects with a name.", expression="Parameters.parameter")
+    for row in rows:
+        values = [value for key, value in row.items() if key.startswith("value")]
+        if len(values) != 1:
+            raise BadRequest(
+                f"The parameter '{row['name'][:60]}' has {len(values)} values. Give it one value[x], or repeat it.",
+                expression="Parameters.parameter",
+            )
+        yield row["name"], values[0]
+
+
+def _value(definition: OperationDefinition, row: OperationParameter, value: Any) -> Any:
+    if row.type in BARE and isinstance(value, str):
+        with contextlib.suppress(BadRequest):
+            value = json.decode(value.encode())
+    shape = SHAPES.get(row.type)
+    if shape is not None and not shape(value):
+        raise BadRequest(
+            f"'{str(value)[:60]}' is not a valid {row.type} for the parameter '{row.name}' of ${definition.code}.",
+            expression=f"http.{row.name}",
+        )
+    return value

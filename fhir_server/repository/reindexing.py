@@ -1,0 +1,132 @@
+"""Index entries of stored resources, made again beside the writers, and search parameters made complete by it.
+
+The order of things: a parameter is entered into the register; every process that writes learns of it (`settled`); from then
+on all that is written has its entries, so going once through all that is there makes it complete; then it is active.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fhir_server.model import json
+from fhir_server.repository.editions import Editions
+from fhir_server.search import backfill
+from fhir_server.search.edition import Added
+from fhir_server.search.layout import ADDED, added_indexes
+from fhir_server.store import Register, Rewrite, Store, same
+
+PAUSE = 0.05
+CLEARING = 1.0
+AT_A_STRETCH = 10  # resources are indexed (about 100 µs each) before requests have their turn
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What going through some resources came to.
+
+    Attributes:
+        last: The id of the last of them.
+        seen: How many they were.
+        changed: How many had other entries than they should.
+    """
+
+    last: str
+    seen: int
+    changed: int
+
+
+class Reindexing:
+    """Makes the index entries of stored resources again.
+
+    Args:
+        store: The database.
+        editions: Tells and follows which search parameters there are.
+    """
+
+    def __init__(self, store: Store, editions: Editions) -> None:
+        self._store = store
+        self._editions = editions
+
+    async def types(self, wanted: Sequence[str]) -> list[str]:
+        """Return those of the resource types, or of all, of which anything is stored."""
+        return [name for name in await self._store.types() if not wanted or name in wanted]
+
+    async def total(self, types: Iterable[str]) -> int:
+        """Return about how many resources of these types there are."""
+        return sum([await self._store.reindexing.estimate(name) for name in types])
+
+    async def awaited(self, parameters: Iterable[str]) -> bool:
+        """Return whether any of the added parameters is still building."""
+        await self._editions.refresh()
+        return not {one.id for one in self._editions.current.building}.isdisjoint(parameters)
+
+    async def settled(self) -> int:
+        """Return the version of the register that every write, by any process, keeps to from now on; waits until that is so.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self._editions.refresh()
+        version = self._editions.current.version
+        clock = self._store.clock
+        cleared = time.monotonic()
+        moment = None
+        while True:
+            if moment is None and await clock.following(version):
+                moment = clock.now()
+            if moment is not None and await clock.quiet_before(moment):
+                return version
+            if time.monotonic() - cleared > CLEARING:
+                cleared = time.monotonic()
+                await clock.clear_dead()
+            await asyncio.sleep(PAUSE)
+
+    async def step(self, resource_type: str, after: str) -> Step | None:
+        """Index the next resources of a type by id anew; return `None` where there are no more.
+
+        Nothing is written where the entries are right; where a writer comes first, nothing is left to do.
+
+        Raises:
+            Conflict: Entries could not be written.
+            Unavailable: The database cannot be reached.
+        """
+        rows = await self._store.reindexing.batch(resource_type, after)
+        if not rows:
+            return None
+        rewrites: list[Rewrite] = []
+        for number, row in enumerate(rows, 1):
+            fields = self._editions.intake.fields(json.decode(row.body))
+            if not same(row.fields, fields):
+                rewrites.append(Rewrite(row.id, row.vid, fields))
+            if number % AT_A_STRETCH == 0:
+                await asyncio.sleep(0)
+        changed = await self._store.reindexing.rewrite(resource_type, rewrites)
+        return Step(rows[-1].id, len(rows), changed)
+
+    async def complete(self, types: Sequence[str], version: int) -> list[str]:
+        """Put the indexes of added parameters in order, and make active what going through these types has made complete.
+
+        Args:
+            types: Types that were gone through, none for all.
+            version: What `settled` returned before that.
+
+        Returns:
+            The codes of the parameters that became active.
+        """
+        await self._editions.refresh()
+        for name in await self.types(types):
+            specs = added_indexes(name, self._editions.current.extracted)
+            await self._store.exchange_indexes(name, ADDED, specs)
+        activated: list[str] = []
+
+        def rows(register: Register) -> list[dict[str, Any]] | None:
+            added = [Added.of(row) for row in register.rows]
+            done = [one for one in added if backfill.completes(one, types, version)]
+            activated[:] = [one.parameter.code for one in done]
+            return [replace(one, state="active").row() if one in done else one.row() for one in added] if done else None
+
+        await self._store.parameters.change(rows)
+        await self._editions.refresh()
+        return activated

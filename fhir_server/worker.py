@@ -1,0 +1,168 @@
+"""The loop that does background work: claim a job, run it while the heart beats, say what became of it.
+
+A worker that is killed leaves a lease that ends by itself, or sooner, when another process of the machine finds it gone. One
+that ends in order gives its jobs back. One that was stopped for longer than its lease learns at its next heartbeat that the
+job is another's, and drops it.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import structlog
+
+from fhir_server.jobs import Job, Save, Work
+from fhir_server.model.errors import FhirError
+from fhir_server.model.queue import JobRecord, Leases, Lost
+
+LEASE = 30.0
+PATIENT = 1.0  # seconds between two looks into an empty queue, on average
+CLEARING = 5.0
+
+log = structlog.get_logger("worker")
+
+
+class Prepare(Protocol):
+    """Makes the work of a claimed job."""
+
+    def __call__(self, record: JobRecord, save: Save) -> Work:
+        """Return it."""
+        ...
+
+
+class Cancelled(Exception):
+    """Somebody wants the job to stop."""
+
+
+class Worker:
+    """Runs jobs.
+
+    Args:
+        leases: The queue.
+        jobs: What can be run, by kind.
+        prepare: Gives a job what it needs.
+        name: Names a part of this process as the holder of leases.
+        concurrency: Most jobs that it runs at the same time.
+        lease: Seconds after which others may take over from a worker that is silent.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        jobs: Mapping[str, Job],
+        prepare: Prepare,
+        name: Callable[[str], str],
+        *,
+        concurrency: int,
+        lease: float = LEASE,
+    ) -> None:
+        self._leases = leases
+        self._jobs = jobs
+        self._prepare = prepare
+        self._name = name
+        self._concurrency = concurrency
+        self._lease = lease
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run jobs until the context ends; what is not finished then is given back."""
+        loops = [
+            asyncio.create_task(self._loop(self._name(str(number))), name=f"worker {number}")
+            for number in range(self._concurrency)
+        ]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+    async def _loop(self, name: str) -> None:
+        cleared = 0.0
+        while True:
+            job = None
+            try:
+                if time.monotonic() - cleared > CLEARING:
+                    cleared = time.monotonic()
+                    await self._leases.clear_dead()
+                job = await self._leases.claim(name, {kind: row.limit for kind, row in self._jobs.items()}, self._lease)
+                if job is not None:
+                    await self._do(job, self._jobs[job.kind])
+                    continue
+            except Lost:
+                log.warning("job_lost", job=job.id if job else "", kind=job.kind if job else "")
+            except FhirError as error:  # the database is away; who waits for a job waits on
+                log.warning("queue_unavailable", kind=job.kind if job else "", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a fault in one job must not end the work on others
+                _log_fault("worker_failed", job, error)
+            # Apart from one another, so that workers do not all look at the same moment.
+            await asyncio.sleep(random.uniform(0.5, 1.5) * PATIENT)  # noqa: S311 - jitter
+
+    async def _do(self, record: JobRecord, job: Job) -> None:
+        """Run a claimed job to one of its ends.
+
+        Raises:
+            Lost: It is another's by now.
+        """
+        if record.failures >= job.attempts:
+            failed = await self._leases.fail(record, record.error or "Its process ended each time.", job.attempts)
+            log.error("job_given_up", job=record.id, kind=record.kind, state=failed.state)
+            return
+        run = asyncio.create_task(self._run(record, job), name=f"{record.kind} {record.id}")
+        try:
+            result = await self._attended(record, run)
+        except Lost:
+            raise
+        except Cancelled:
+            await self._leases.stop(record)
+            log.info("job_cancelled", job=record.id, kind=record.kind)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Lost, FhirError):
+                await self._leases.release(record)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, it ended this attempt
+            expected = isinstance(error, FhirError)
+            if not expected:
+                _log_fault("job_failed", record, error)
+            # The text of a fault may hold patient data; that of our own refusals does not.
+            text = str(error) if expected else f"A fault of the server ({type(error).__name__}); it was logged."
+            after = await self._leases.fail(record, text, job.attempts)
+            log.warning(
+                "job_attempt_failed", job=record.id, kind=record.kind, attempt=record.attempt, state=after.state
+            )
+        else:
+            await self._leases.finish(record, result)
+            log.info("job_done", job=record.id, kind=record.kind, attempt=record.attempt, **result)
+
+    async def _run(self, record: JobRecord, job: Job) -> Mapping[str, Any]:
+        async def save(checkpoint: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
+            if await self._leases.checkpoint(record, checkpoint, progress, self._lease):
+                raise Cancelled
+
+        return await job.run(self._prepare(record, save))
+
+    async def _attended(self, record: JobRecord, run: asyncio.Task[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return the result of a run, while the lease is kept; end the run where it is lost or somebody wants that."""
+        try:
+            while True:
+                done, _ = await asyncio.wait([run], timeout=self._lease / 3)
+                if done:
+                    return run.result()
+                # While the database is away nothing can be lost to others either; the run finds out by itself.
+                with contextlib.suppress(FhirError):
+                    if await self._leases.heartbeat(record, self._lease):
+                        raise Cancelled
+        finally:
+            run.cancel()
+            await asyncio.wait([run])
+
+
+def _log_fault(event: str, job: JobRecord | None, error: Exception) -> None:
+    # Neither the message nor the locals are logged: they may hold patient data.
+    frames = traceback.format_tb(error.__traceback__)
+    log.error(event, kind=job.kind if job else "", error=type(error).__name__, at=frames)
