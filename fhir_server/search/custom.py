@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.search.fhirpath import Uncompilable
-from fhir_server.search.params import VALUE_TYPES, routes
+from fhir_server.search.params import KEYS, VALUE_TYPES, components, routes
 from fhir_server.search.paths import COMPUTED, Selection, selections
 from fhir_server.search.types import TYPES
 from profiles.definitions.model import SearchComponent, SearchParameter
@@ -142,13 +142,19 @@ def _form(resource: Mapping[str, Any], parameter: SearchParameter) -> Iterable[I
 
 def _components(parameter: SearchParameter, definitions: Definitions) -> Iterable[Issue]:
     for index, component in enumerate(parameter.components):
-        if definitions.search_parameter(component.definition.partition("|")[0]) is None:
+        defined = definitions.search_parameter(component.definition.partition("|")[0])
+        if defined is None:
             yield _issue(
                 f"component[{index}].definition",
                 f"There is no search parameter {component.definition[:200]}. Name one of FHIR's, or add this one first.",
             )
-    if parameter.type == "composite" and len(parameter.components) < 2:
-        yield _issue("component", "A composite parameter has two components or more. State them.")
+        elif defined.type not in VALUE_TYPES:
+            yield _issue(
+                f"component[{index}].definition",
+                f"{component.definition[:200]} is of type '{defined.type}'. A component is one of {', '.join(sorted(VALUE_TYPES))}.",
+            )
+    if parameter.type == "composite" and not 2 <= len(parameter.components) <= len(KEYS):
+        yield _issue("component", f"A composite parameter has from two to {len(KEYS)} components. State them.")
 
 
 def _clashes(parameter: SearchParameter, definitions: Definitions) -> Iterable[Issue]:
@@ -195,6 +201,23 @@ def _selection(parameter: SearchParameter, resource_type: str, definitions: Defi
             f"Of a {resource_type} the expression selects {_listed(types)}, which a {parameter.type} parameter cannot search. "
             f"It reads {', '.join(sorted(VALUE_TYPES[parameter.type]))}. Change the type or the expression.",
         )
+    if parameter.type == "composite":
+        yield from _parts(parameter, resource_type, definitions)
+
+
+def _parts(parameter: SearchParameter, resource_type: str, definitions: Definitions) -> Iterable[Issue]:
+    """Yield why the components of a composite cannot be read from a resource type."""
+    try:
+        found = components(resource_type, parameter, definitions)
+    except Uncompilable as reason:
+        yield _issue("component", f"A component cannot be compiled for {resource_type}: {reason}.")
+        return
+    for index, component in enumerate(found):
+        if not (component.place.inside or component.place.outside):
+            yield _issue(
+                f"component[{index}].expression",
+                f"Of a {resource_type} it selects nothing that a {component.param.type} parameter can search.",
+            )
 
 
 def _listed(names: list[str]) -> str:

@@ -14,13 +14,15 @@ from typing import Any
 
 from fhir_server.model import json
 from fhir_server.model.reference import plain
-from fhir_server.search.params import LAST, PRIMARY_DATES, SORT_KEYS, Param, params, patient_code, routes
+from fhir_server.search.chosen import PRIMARY_DATES, SORT_KEYS
+from fhir_server.search.params import LAST, Param, params, patient_code, routes
 from fhir_server.search.paths import COMPUTED, Extractor, Pair
 from fhir_server.search.reading import Reading, Units
+from fhir_server.search.together import Groups
 from fhir_server.search.types import TYPES, token
 from profiles.definitions.registry import Definitions
 
-SV = 3
+SV = 4
 """Version of the extraction. Raise it whenever the same resource would be indexed differently; documents with another
 `sv` are then indexed anew."""
 
@@ -44,6 +46,7 @@ class _Plan:
         patient_codes: Reference parameters of the Patient compartment, the one that `p` prefers first.
         answered: Parameters answered from `p`.
         indirect: Reference parameters that read more than Reference elements.
+        groups: What puts together the values of composite parameters.
         date: Code of the primary date.
         sort_keys: Codes of the parameters with sort keys.
     """
@@ -55,6 +58,7 @@ class _Plan:
     patient_codes: tuple[str, ...]
     answered: tuple[str, ...]
     indirect: tuple[str, ...]
+    groups: Mapping[str, Groups]
     date: str
     sort_keys: tuple[str, ...]
 
@@ -100,7 +104,7 @@ class Indexer:
             plan = self._plans[resource_type] = _plan(resource_type, self.definitions)
         stored: dict[str, list[Any]] = {}
         beside: dict[str, list[str]] = {}
-        for code, pairs in plan.extractor.values(resource).items():
+        for code, pairs in _values(plan, resource).items():
             param, entries = plan.readers[code]
             found = entries(pairs, param, self.reading)
             if found:
@@ -146,6 +150,15 @@ def references(resource: Mapping[str, Any], base: str = "", also: Iterable[str] 
     found = {match.decode() for match in _REFERENCE.findall(wire or json.encode(resource))}
     found.update(also)
     return sorted({local for text in found if (local := plain(text, base))})
+
+
+def _values(plan: _Plan, resource: Mapping[str, Any]) -> dict[str, list[Pair]]:
+    """Return the values of each parameter; of a composite those of its components, element by element."""
+    values = plan.extractor.values(resource)
+    for code, groups in plan.groups.items():
+        if code in values:
+            values[code] = groups.of(values[code], resource)
+    return values
 
 
 def _primary_date(intervals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -201,6 +214,11 @@ def _plan(resource_type: str, definitions: Definitions) -> _Plan:
         patient_codes=tuple(code for code in dict.fromkeys((first, *members)) if code in rows),
         answered=tuple(code for code, param in rows.items() if param.patient),
         indirect=tuple(code for code, param in rows.items() if _indirect(param)),
+        groups={
+            code: Groups({component.param.field: component.place for component in param.components})
+            for code, param in rows.items()
+            if param.components
+        },
         date=PRIMARY_DATES.get(resource_type, ""),
         sort_keys=SORT_KEYS.get(resource_type, ()),
     )

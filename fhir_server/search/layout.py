@@ -24,7 +24,8 @@ For types without a primary date `lu` takes the place of `d` and the word `updat
 from collections.abc import Mapping
 
 from fhir_server.model.query import IndexSpec
-from fhir_server.search.params import SORT_KEYS, Param, facet, params
+from fhir_server.search.chosen import SORT_KEYS
+from fhir_server.search.params import Param, facet, params
 from fhir_server.search.types import token
 from profiles.definitions.registry import Definitions
 

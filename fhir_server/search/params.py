@@ -1,6 +1,6 @@
 """The search parameters that a resource type effectively has, with what the index knows about each (R4 3.1.1.4).
 
-Some parameters of a type are special in the stored document, by the tables below:
+Some parameters of a type are special in the stored document, by the tables of `chosen`:
 
 * the **primary date** lives in the scalars `d`, `dh` (and `dl`), not in `s`;
 * the **primary code** shares the compound indexes with patient and date;
@@ -9,6 +9,9 @@ Some parameters of a type are special in the stored document, by the tables belo
   the element is absent though another one (a performer, say) gave `p`; else it holds the entries. So
   `patient=Patient/x` is `{p: x, s.patient: {$in: [null, "Patient/x"]}}`, without one exception, and `:missing=true` is
   `{$or: [{p: null, s.patient: null}, {s.patient: false}]}`;
+* a **composite** stores an array of entries, one for each element that has a value for all of its components (`together`);
+  it is **joined** and not stored where the base is the resource itself and the parameters of its components say it all:
+  `code-value-quantity` is `code` and `value-quantity`;
 * a parameter with **parts** is the union of other parameters of its type and is not stored: it holds where one of them
   does, and is missing where all of them are;
 * a **sort key** is `k.<code> = {a, z}`, the least and the greatest folded text, in every document: where there is no value
@@ -19,8 +22,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from fhir_server.search.chosen import PARTS, PATIENTS, PRIMARY_CODES, PRIMARY_DATES, SORT_KEYS
 from fhir_server.search.fhirpath import Resolves
 from fhir_server.search.paths import COMPUTED, Selection, selections
+from fhir_server.search.together import Place, place
 from profiles.definitions.model import SearchParameter
 from profiles.definitions.registry import Definitions
 
@@ -54,99 +59,30 @@ VALUE_TYPES: Mapping[str, frozenset[str]] = {
 SEVERAL = frozenset({"CodeableConcept", "HumanName", "Address"})
 """Types of which one value may give several entries."""
 
-PRIMARY_DATES: Mapping[str, str] = {
-    # When it happened, for what happens once; when it was asked for, for requests and messages.
-    **dict.fromkeys(
-        (
-            "AdverseEvent", "AllergyIntolerance", "Appointment", "AuditEvent", "CarePlan", "CareTeam", "ClinicalImpression",
-            "Composition", "Consent", "DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare",
-            "FamilyMemberHistory", "Flag", "Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation",
-            "Invoice", "List", "MeasureReport", "Observation", "OrganizationAffiliation", "PractitionerRole", "Procedure",
-            "ResearchStudy", "ResearchSubject", "RiskAssessment", "Schedule", "SupplyRequest",
-        ),
-        "date",
-    ),
-    # Knowledge and conformance: when it was last changed by its publisher.
-    **dict.fromkeys(
-        (
-            "ActivityDefinition", "CapabilityStatement", "ChargeItemDefinition", "CodeSystem", "CompartmentDefinition",
-            "ConceptMap", "EffectEvidenceSynthesis", "EventDefinition", "Evidence", "EvidenceVariable", "ExampleScenario",
-            "GraphDefinition", "ImplementationGuide", "Library", "Measure", "MessageDefinition", "NamingSystem",
-            "OperationDefinition", "PlanDefinition", "Questionnaire", "ResearchDefinition", "ResearchElementDefinition",
-            "RiskEvidenceSynthesis", "SearchParameter", "StructureDefinition", "StructureMap", "TerminologyCapabilities",
-            "TestScript", "ValueSet",
-        ),
-        "date",
-    ),
-    **dict.fromkeys(
-        (
-            "Basic", "Claim", "ClaimResponse", "CoverageEligibilityRequest", "CoverageEligibilityResponse",
-            "DocumentManifest", "ExplanationOfBenefit", "Media", "PaymentNotice", "PaymentReconciliation",
-        ),
-        "created",
-    ),
-    **dict.fromkeys(("Patient", "Person", "RelatedPerson"), "birthdate"),
-    **dict.fromkeys(("CommunicationRequest", "QuestionnaireResponse", "RequestGroup", "ServiceRequest"), "authored"),
-    **dict.fromkeys(("DeviceRequest", "Task"), "authored-on"),
-    **dict.fromkeys(("Contract", "TestReport"), "issued"),
-    "Account": "period",
-    "Bundle": "timestamp",
-    "ChargeItem": "occurrence",
-    "Communication": "sent",
-    "Condition": "onset-date",
-    "DetectedIssue": "identified",
-    "Goal": "start-date",
-    "ImagingStudy": "started",
-    "MedicationAdministration": "effective-time",
-    "MedicationDispense": "whenhandedover",
-    "MedicationRequest": "authoredon",
-    "MedicationStatement": "effective",
-    "NutritionOrder": "datetime",
-    "Provenance": "recorded",
-    "Slot": "start",
-    "Specimen": "collected",
-    "VisionPrescription": "datewritten",
-}  # fmt: skip
-"""The date that a type is listed and ranged by. Each reads an element that occurs at most once."""
-
-PRIMARY_CODES: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            "AllergyIntolerance", "ChargeItem", "Condition", "DeviceRequest", "DiagnosticReport", "MedicationAdministration",
-            "MedicationDispense", "MedicationRequest", "MedicationStatement", "Observation", "Procedure", "ServiceRequest",
-        ),
-        "code",
-    ),
-    "CarePlan": "category",
-    "Composition": "type",
-    "DocumentReference": "type",
-    "Immunization": "vaccine-code",
-}  # fmt: skip
-"""What a thing of the type is, in one code, for the types of which there are many."""
-
-PATIENTS: Mapping[str, str] = {"Coverage": "beneficiary"}
-"""The patient parameter of a type where it is not the first of `patient`, `subject` and the compartment's own order."""
-
-PARTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "Observation": {
-        f"combo-{name}": (name, f"component-{name}")
-        for name in ("code", "data-absent-reason", "value-concept", "value-quantity")
-    },
-    # The phonetic algorithm is left to the server (R4); folded text is ours, as for `name`.
-    **{name: {"phonetic": ("name",)} for name in ("Patient", "Person", "Practitioner", "RelatedPerson")},
-}
-"""Parameters that select exactly what others do together."""
-
-SORT_KEYS: Mapping[str, tuple[str, ...]] = {
-    "Patient": ("family", "given"),
-    "Practitioner": ("family", "given"),
-    "Organization": ("name",),
-    "Location": ("name",),
-    "HealthcareService": ("name",),
-}
-"""String parameters that people list by; the first of each type has indexes."""
-
 FIELDS: Mapping[str, str] = {"_id": "_id", "_lastUpdated": "lu"}
+
+
+KEYS = "abcdefghijklmnop"
+"""Keys of the components in a composite entry, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part of a composite parameter.
+
+    Attributes:
+        code: Code of the parameter that defines it.
+        param: It as it is stored: `field` is its key in an entry.
+        place: Where its values are.
+        own: The parameter that defines it, where that is one of the type and reads all of its values; else `None`.
+        whole: Whether `own` reads nothing else, either.
+    """
+
+    code: str
+    param: "Param"
+    place: Place
+    own: "Param | None"
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +106,8 @@ class Param:
         targets: Resource types that a reference parameter may point to; empty for any.
         url: Canonical URL of its definition.
         description: The specification's sentence.
+        components: Parts of a composite, in the order of their values.
+        joined: Whether a composite is the conjunction of its components' own parameters; then it is not stored.
     """
 
     code: str
@@ -187,11 +125,13 @@ class Param:
     targets: tuple[str, ...]
     url: str
     description: str
+    components: tuple[Component, ...] = ()
+    joined: bool = False
 
     @property
     def stored(self) -> bool:
-        """Whether `s.<code>` exists: not for `_id`, `_lastUpdated`, the primary date and unions."""
-        return self.field.startswith("s.") and not self.primary_date and not self.parts
+        """Whether `s.<code>` exists: not for `_id`, `_lastUpdated`, the primary date, unions and joined composites."""
+        return self.field.startswith("s.") and not (self.primary_date or self.parts or self.joined)
 
 
 def param(resource_type: str, code: str, definitions: Definitions) -> Param | None:
@@ -216,6 +156,8 @@ def _params(resource_type: str, definitions: Definitions) -> Mapping[str, Param]
     for code, parameter in definitions.search_parameters(resource_type).items():
         if parameter.expression:
             found[code] = _param(resource_type, parameter, patient, definitions)
+            if parameter.type == "composite":
+                found[code] = _with_components(found[code], parameter, definitions)
     return found
 
 
@@ -231,6 +173,21 @@ def facet(param: Param, name: str) -> Param:
         value_types=frozenset({"string"}),
         bindings=(),
     )
+
+
+def components(resource_type: str, parameter: SearchParameter, definitions: Definitions) -> tuple[Component, ...]:
+    """Return the parts of a composite parameter; of other types none.
+
+    Raises:
+        Uncompilable: The expression of a part is outside the subset, or names an element that does not exist.
+    """
+    bases = routes(resource_type, parameter, definitions)
+    found: list[Component] = []
+    for key, component in zip(KEYS, parameter.components, strict=False):
+        defined = definitions.search_parameter(component.definition.partition("|")[0])
+        if defined is not None:
+            found.append(_component(key, bases, defined, component.expression, resource_type, definitions))
+    return tuple(found)
 
 
 def routes(resource_type: str, parameter: SearchParameter, definitions: Definitions) -> tuple[Selection, ...]:
@@ -279,6 +236,61 @@ def _param(resource_type: str, parameter: SearchParameter, patient: str, definit
         url=parameter.url,
         description=_sentence(parameter.description, resource_type),
     )
+
+
+def _with_components(param: Param, parameter: SearchParameter, definitions: Definitions) -> Param:
+    found = components(param.resource_type, parameter, definitions)
+    bases = routes(param.resource_type, parameter, definitions)
+    at_root = [base.route for base in bases] == [()]
+    shipped = parameter not in definitions.added
+    joined = shipped and at_root and not param.parts and all(one.own and one.whole for one in found)
+    return replace(param, array=True, components=found, joined=joined)
+
+
+def _component(  # noqa: PLR0917 - what the parts of a definition are
+    key: str,
+    bases: tuple[Selection, ...],
+    defined: SearchParameter,
+    expression: str,
+    resource_type: str,
+    definitions: Definitions,
+) -> Component:
+    known = definitions.search_parameters(resource_type)
+    ours = known.get(defined.code) == defined
+    read = routes(resource_type, defined, definitions) if ours else ()
+    there = place(
+        bases,
+        expression,
+        read,
+        readable=VALUE_TYPES.get(defined.type, frozenset()),
+        resource_type=resource_type,
+        definitions=definitions,
+    )
+    ends = [*there.outside, *(one for _, inside in there.inside for one in inside)]
+    patient = _patient_element(resource_type, definitions)
+    own = _param(resource_type, defined, patient, definitions) if ours else None
+    elements = {(one.element, one.type) for one in read}
+    # What was added lately may not be in the index of all resources yet.
+    settled = own is not None and not own.parts and defined not in definitions.added
+    covered = settled and elements >= {(one.element, one.type) for one in ends}
+    stored = Param(
+        code=defined.code,
+        type=defined.type,
+        resource_type=resource_type,
+        array=True,
+        field=key,
+        primary_date=False,
+        primary_code=False,
+        patient=False,
+        sort_key=False,
+        parts=(),
+        value_types=frozenset(one.type for one in ends),
+        bindings=tuple(dict.fromkeys(one.binding for one in ends if one.type == "code" and one.binding)),
+        targets=defined.targets,
+        url=defined.url,
+        description=defined.description,
+    )
+    return Component(defined.code, stored, there, own if covered else None, len(ends) == len(read))
 
 
 def _targets(parameter: SearchParameter, found: tuple[Selection, ...]) -> tuple[str, ...]:

@@ -166,7 +166,7 @@ def _criterion(param: Param, modifier: str, value: str, known: Mapping[str, Para
     """Return the expression for one parameter with its modifier and its alternatives."""
     parts = [known[code] for code in param.parts]
     if modifier == "missing":
-        absent = all_of(Missing(part) for part in parts or [param])
+        absent = all_of(map(_missing, parts or [param]))
         return absent if _flag(param, value) else Not(absent)
     _refuse_modifier(param, modifier, reading)
     texts = [text for text in split(value, ",") if text]
@@ -180,6 +180,13 @@ def _criterion(param: Param, modifier: str, value: str, known: Mapping[str, Para
     if parts and modifier in {"not", "not-in"}:
         return all_of(_parsed(part, modifier, texts, known, reading) for part in parts)
     return any_of(_parsed(part, modifier, texts, known, reading) for part in parts or [param])
+
+
+def _missing(param: Param) -> Expression:
+    """Return "there is no value"; of a composite that is joined: one of its components has none."""
+    if param.joined:
+        return any_of(Missing(component.own) for component in param.components if component.own)
+    return Missing(param)
 
 
 def _parsed(param: Param, modifier: str, texts: list[str], known: Mapping[str, Param], reading: Reading) -> Expression:

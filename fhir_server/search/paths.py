@@ -79,6 +79,15 @@ def selections(resource_type: str, parameter: SearchParameter, definitions: Defi
     return tuple(dict.fromkeys(ends))
 
 
+def reached(start: Selection, expression: str, definitions: Definitions) -> tuple[Selection, ...]:
+    """Return the ways from a place to what an expression selects that begins there, such as `value.as(Quantity)`.
+
+    Raises:
+        Uncompilable: The expression is outside the subset, or names an element that does not exist.
+    """
+    return tuple(end for steps in parse(expression) for end in _follow([start], steps, definitions))
+
+
 def _lineage(name: str, definitions: Definitions) -> set[str]:
     """Return the type and all its base types."""
     found: set[str] = set()
@@ -158,8 +167,12 @@ class Extractor:
 
     def values(self, resource: Mapping[str, Any]) -> dict[str, list[Pair]]:
         """Return the values of each parameter that has any, by code. The resource must be structurally valid."""
+        return self.values_in(resource, resource)
+
+    def values_in(self, element: Mapping[str, Any], resource: Mapping[str, Any]) -> dict[str, list[Pair]]:
+        """Return the same of an element of a resource, where the routes begin at the element."""
         found = defaultdict[str, list[Pair]](list)
-        _walk(self._root, resource, resource, found)
+        _walk(self._root, element, resource, found)
         for code, compute in self._computed:
             found[code] = [compute(resource)]
         return found

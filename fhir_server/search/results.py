@@ -15,6 +15,7 @@ from profiles.definitions.registry import Definitions
 CURSOR = "_cursor"
 TOTALS = ("none", "estimate", "accurate")
 SUMMARIES = ("true", "text", "data", "count", "false")
+SORTABLE = TYPES.keys() - {"composite"}
 ITERATE = frozenset({"iterate", "recurse"})
 SHARED_ORDERS = ("_id", "_lastUpdated")
 """What a search of several types can be sorted by: what all of them have, stored in one way."""
@@ -128,8 +129,8 @@ def _sort(results: Results, ground: Ground, name: str, value: str) -> str:
     for text in filter(None, (part.strip() for part in value.split(","))):
         code = text.removeprefix("-")
         param = ground.known.get(code)
-        if param is None or param.type not in TYPES:
-            sortable = [one.code for one in ground.known.values() if one.type in TYPES]
+        if param is None or param.type not in SORTABLE:
+            sortable = [one.code for one in ground.known.values() if one.type in SORTABLE]
             raise _refusal(
                 name,
                 f"{ground.name} cannot be sorted by '{shown(code)}'.{nearest(code, sortable)} "

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from fhir_server.search.chosen import PARTS, PRIMARY_CODES, PRIMARY_DATES, SORT_KEYS
 from fhir_server.search.index import Indexer, references
-from fhir_server.search.params import LAST, PARTS, PRIMARY_CODES, PRIMARY_DATES, SORT_KEYS, param, params, routes
+from fhir_server.search.params import LAST, param, params, routes
 from profiles.definitions.registry import Definitions
 from tests.search.naive import evaluate
 

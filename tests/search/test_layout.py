@@ -17,10 +17,11 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.model.query import ANYTHING, IndexSpec, Query, Where
+from fhir_server.search.chosen import PRIMARY_CODES, PRIMARY_DATES
 from fhir_server.search.compile import plan
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
-from fhir_server.search.params import PRIMARY_CODES, PRIMARY_DATES, params
+from fhir_server.search.params import params
 from fhir_server.search.parse import parse
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
