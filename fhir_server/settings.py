@@ -96,7 +96,9 @@ class Search(Section):
     max_count: int = Field(
         default=1000, ge=1, description="Most entries of a page; a greater _count is lowered to this."
     )
-    max_includes: int = Field(default=1000, ge=1, description="Most included resources of one page.")
+    max_includes: int = Field(
+        default=1000, ge=1, description="Most included resources of one page; the pages after it bring the rest."
+    )
     max_chain: int = Field(
         default=10_000, ge=1, description="Most resources that one step of a chain, of _has or of a hierarchy leads to."
     )

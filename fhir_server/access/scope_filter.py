@@ -19,6 +19,11 @@ class ScopeFilter(Protocol):
         ...
 
     @property
+    def fingerprint(self) -> str:
+        """What tells this caller and grant from every other; paging links are bound to it."""
+        ...
+
+    @property
     def facility(self) -> str:
         """Organization id that becomes the custodian of what this caller creates; empty for the deployment's root."""
         ...
@@ -36,6 +41,11 @@ class Unrestricted:
     def expression(self, resource_type: str, letter: Letter) -> Expression:
         """Return `Anything`."""
         return Anything()
+
+    @property
+    def fingerprint(self) -> str:
+        """The reason: in open mode all callers are one."""
+        return self.reason
 
     @property
     def facility(self) -> str:

@@ -85,7 +85,7 @@ async def _typed(ctx: Context, resource_type: str, within: Compartment | None) -
         reading=ctx.repository.pages.reading,
         within=within,
     )
-    return _answer(ctx, request, request.place, await ctx.repository.search(request))
+    return _answer(ctx, request, request.place, await ctx.repository.search(request, ctx.base))
 
 
 async def _several(ctx: Context, within: Compartment | None) -> FhirResponse:
@@ -98,7 +98,7 @@ async def _several(ctx: Context, within: Compartment | None) -> FhirResponse:
         reading=ctx.repository.pages.reading,
         within=within,
     )
-    return _answer(ctx, request.shape, request.place, await ctx.repository.search_system(request))
+    return _answer(ctx, request.shape, request.place, await ctx.repository.search_system(request, ctx.base))
 
 
 def _answer(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -> FhirResponse:

@@ -11,7 +11,9 @@ from typing import Any
 
 from fhir_server.model.query import Query, Where
 from fhir_server.model.stored import Stored
-from fhir_server.repository.chains import WhereOf
+from fhir_server.repository.includes import Known
+from fhir_server.repository.reach import Reach
+from fhir_server.search import page
 from fhir_server.search.compile import plan
 from fhir_server.search.page import Cursor
 from fhir_server.search.params import params
@@ -22,6 +24,25 @@ from profiles.definitions.registry import Definitions
 
 AT_ONCE = 16
 """Types that are asked at the same time: a share of the connections, so that other requests find some, too."""
+
+
+WIDER = 200
+"""By how much a stretch that is looked at again is read wider than the page that it was: others may have written into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The matches of a page.
+
+    Attributes:
+        matches: The resources, in their order.
+        end: The values of the last one's sort keys, of several types with the name of its type; empty without matches.
+        more: Whether matches follow.
+    """
+
+    matches: Sequence[Stored]
+    end: tuple[Any, ...]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +61,15 @@ class Across:
     Attributes:
         store: The database.
         definitions: Parameters of the types.
-        where_of: Resource type to what the caller may search of it.
-        session: Of a unit of work, `None` outside of one.
+        reach: What the caller may search.
     """
 
     store: Store
     definitions: Definitions
-    where_of: WhereOf
-    session: Any
+    reach: Reach
 
-    async def page(
-        self, parts: Sequence[SearchRequest], cursor: Cursor | None, fields: tuple[str, ...]
-    ) -> tuple[list[Stored], Cursor | None]:
-        """Return the resources of a page, and where it ends if more follow.
+    async def page(self, parts: Sequence[SearchRequest], cursor: Cursor | None, fields: tuple[str, ...]) -> Found:
+        """Return the resources of a page.
 
         Args:
             parts: The search of each type, with chains resolved; of several types, the order must be one of values that
@@ -60,20 +77,50 @@ class Across:
             cursor: The end of the page before.
             fields: Envelope fields that the resources are to have.
         """
+        places = await self._next(parts, cursor)
+        count = parts[0].count
+        shown = places[:count]
+        end = (*shown[-1].values, shown[-1].resource_type) if shown else ()
+        return Found(await self._read(shown, fields), end, len(places) > count)
+
+    async def stretch(
+        self,
+        parts: Sequence[SearchRequest],
+        cursor: Cursor | None,
+        until: tuple[Any, ...],
+        fields: tuple[str, ...],
+    ) -> list[Known]:
+        """Return all matches between two places of the order, the second one among them.
+
+        Args:
+            parts: The search of each type, with chains resolved.
+            cursor: The first place, `None` for the beginning.
+            until: The values of the second place, with its type.
+            fields: Envelope fields that are needed of the matches.
+        """
+        wide = [replace(part, count=part.count + WIDER) for part in parts]
+        by, found = self._order(parts[0]), list[Place]()
+        while True:
+            places = await self._next(wide, cursor)
+            for place in places:
+                if _is_beyond(place, until, by):
+                    return await self._known(found, fields)
+                found.append(place)
+            if len(places) <= wide[0].count:
+                return await self._known(found, fields)
+            cursor = Cursor((*found[-1].values, found[-1].resource_type))
+
+    async def _next(self, parts: Sequence[SearchRequest], cursor: Cursor | None) -> list[Place]:
+        """Return the next places, one more than a page holds where more follow."""
         places: list[Place] = []
         # A unit of work says one thing at a time.
-        width = AT_ONCE if self.session is None else 1
+        width = AT_ONCE if self.reach.session is None else 1
         for start in range(0, len(parts), width):
             asked = [self._places(part, cursor) for part in parts[start : start + width]]
             for found in await asyncio.gather(*asked):
                 places += found
-        if not parts:
-            return [], None
         shown = merged(places, self._order(parts[0])) if len(parts) > 1 else places
-        count = parts[0].count
-        last = shown[count - 1] if len(shown) > count else None
-        resources = await self._read(shown[:count], fields)
-        return resources, Cursor((*last.values, last.resource_type)) if last else None
+        return shown[: parts[0].count + 1]
 
     def _order(self, part: SearchRequest) -> Order:
         return order(part.sort, params(part.resource_type, self.definitions))
@@ -85,9 +132,9 @@ class Across:
         if cursor:
             *values, ended_in = cursor.values
             own, inclusive = Cursor(tuple(values)), name > ended_in
-        query = plan(part, self.where_of(name), own, self.definitions, inclusive=inclusive)
+        query = plan(part, self.reach.where_of(name), own, self.definitions, inclusive=inclusive)
         by = self._order(part)
-        rows = await self.store.rows(replace(query, fields=(*by.fields, "lu")), self.session)
+        rows = await self.store.rows(replace(query, fields=(*by.fields, "lu")), self.reach.session)
         return [Place(by.values(row), name, row["_id"]) for row in rows]
 
     async def _read(self, places: Sequence[Place], fields: tuple[str, ...]) -> list[Stored]:
@@ -98,14 +145,29 @@ class Across:
         found: Mapping[tuple[str, str], Stored] = {
             (stored.resource_type, stored.id): stored
             for name, ids in by_type.items()
-            for stored in await self.store.find(self._by_id(name, ids, fields), self.session)
+            for stored in await self.store.find(self._by_id(name, ids, fields), self.reach.session)
         }
         keys = [(place.resource_type, place.id) for place in places]
         return [found[key] for key in keys if key in found]
 
+    async def _known(self, places: Sequence[Place], fields: tuple[str, ...]) -> list[Known]:
+        """Return the matches at places, with the fields where any are needed."""
+        keys = [(place.resource_type, place.id) for place in places]
+        rows: dict[tuple[str, str], Mapping[str, Any]] = {key: {} for key in keys} if not fields else {}
+        for name in sorted({name for name, _ in keys}) if fields else ():
+            ids = [one for of, one in keys if of == name]
+            for row in await self.store.rows(self._by_id(name, ids, fields), self.reach.session):
+                rows[name, row["_id"]] = row
+        return [Known(*key, rows[key]) for key in keys if key in rows]
+
     def _by_id(self, resource_type: str, ids: Sequence[str], fields: tuple[str, ...]) -> Query:
-        where = Where("clause", {"_id": {"$in": list(ids)}}) & self.where_of(resource_type)
+        where = Where("clause", {"_id": {"$in": list(ids)}}) & self.reach.where_of(resource_type)
         return Query(resource_type, where, (("_id", 1),), len(ids), "_id_", fields)
+
+
+def _is_beyond(place: Place, until: tuple[Any, ...], by: Order) -> bool:
+    values, (*end, ended_in) = page.plain(place.values), until
+    return by.is_beyond(values, tuple(end)) or (values == tuple(end) and place.resource_type > ended_in)
 
 
 def merged(places: Sequence[Place], by: Order) -> list[Place]:

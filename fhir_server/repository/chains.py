@@ -5,12 +5,13 @@ counted or returned. A step that finds more than `search.max_chain` is never cut
 enough to be asked first, or the search is refused.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.model.errors import InvalidParameter, TooCostly
-from fhir_server.model.query import Distinct, Where
+from fhir_server.model.query import Distinct
+from fhir_server.repository.reach import WhereOf
 from fhir_server.search import chain
 from fhir_server.search.chain import Step
 from fhir_server.search.codes import gathered
@@ -38,8 +39,6 @@ from fhir_server.search.types import token
 from fhir_server.search.types.conditions import Condition, Is
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
-
-WhereOf = Callable[[str], Where]
 
 
 class FansOut(TooCostly):

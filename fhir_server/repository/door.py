@@ -25,6 +25,7 @@ from fhir_server.repository.pages import Pages, SearchPage
 from fhir_server.repository.parameters import Parameters, concerns
 from fhir_server.repository.past import HistoryPage, HistoryRequest
 from fhir_server.repository.pending import Key, Pending
+from fhir_server.repository.reach import Reach
 from fhir_server.repository.targets import Targets, patiently
 from fhir_server.repository.written import Upcoming, Written
 from fhir_server.search.compile import compile as compiled
@@ -208,27 +209,32 @@ class Repository:
         Raises:
             InvalidParameter: The condition is not a valid search.
         """
-        return await self.pages.matches(resource_type, pairs, self._searchable, most, self._session)
+        return await self.pages.matches(resource_type, pairs, self._reach(self._searchable), most)
 
-    async def search(self, request: SearchRequest) -> SearchPage:
-        """Return one page of a search with its includes."""
-        return await self.pages.search(request, self._searchable, self._session)
+    async def search(self, request: SearchRequest, base: str) -> SearchPage:
+        """Return one page of a search with its includes.
+
+        Args:
+            request: The search.
+            base: The service base URL, which paging links are bound to.
+        """
+        return await self.pages.search(request, self._reach(self._searchable, base))
 
     async def types(self) -> list[str]:
         """Return the resource types of which anything was ever stored, sorted."""
         return await self.store.types()
 
-    async def search_system(self, request: SystemRequest) -> SearchPage:
+    async def search_system(self, request: SystemRequest, base: str) -> SearchPage:
         """Return one page of a search of several types with its includes."""
-        return await self.pages.across(request, self._searchable, self._session)
+        return await self.pages.across(request, self._reach(self._searchable, base))
 
-    async def history(self, request: HistoryRequest) -> HistoryPage:
+    async def history(self, request: HistoryRequest, base: str) -> HistoryPage:
         """Return one page of an instance's, a type's or the system's history.
 
         Raises:
             NotFound: The instance never existed, or never within the scope.
         """
-        return await self.pages.history(request, self._readable, self._session)
+        return await self.pages.history(request, self._reach(self._readable, base))
 
     async def exclusively(
         self, locks: Sequence[str], types: Iterable[str], work: Callable[["Repository"], Awaitable[T]]
@@ -323,6 +329,9 @@ class Repository:
 
     def _where(self, resource_type: str, letter: Letter) -> Where:
         return compiled(self.scope.expression(resource_type, letter), resource_type, self.definitions)
+
+    def _reach(self, where_of: Callable[[str], Where], base: str = "") -> Reach:
+        return Reach(where_of, self._session, self.scope.fingerprint, base)
 
     def _searchable(self, resource_type: str) -> Where:
         return self._where(resource_type, "s")

@@ -1,22 +1,20 @@
 """Runs searches and histories: plans joined with the caller's filter, includes, totals, paging links."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from fhir_server.model.errors import TooCostly
-from fhir_server.model.query import Query, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
-from fhir_server.repository.across import Across
-from fhir_server.repository.chains import Chains, WhereOf
+from fhir_server.repository.across import Across, Found
+from fhir_server.repository.chains import Chains
+from fhir_server.repository.includes import NOTHING_INCLUDED, Includes, Known
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
+from fhir_server.repository.reach import Reach
 from fhir_server.search import include, page
 from fhir_server.search.chain import is_open
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.compile import plan
-from fhir_server.search.include import Include
-from fhir_server.search.page import Cursor
+from fhir_server.search.page import Cursor, Inside, Sealing
 from fhir_server.search.parse import SearchRequest, parse
 from fhir_server.search.reading import Reading
 from fhir_server.search.sort import values
@@ -25,8 +23,9 @@ from fhir_server.settings import Search
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
 
-MOST_WAVES = 10
 ESTIMATE = 10_000
+
+Asked = SearchRequest | SystemRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,9 @@ class SearchPage:
 
     Attributes:
         matches: What the search found, in its order.
-        included: What `_include` and `_revinclude` added.
+        included: What `_include` and `_revinclude` added, or the next part of it.
         total: Number of all matches, `None` where it was not asked for and is not known anyway.
-        next: Token of the next page, empty on the last.
+        next: Token of what follows: more of the included resources, or more matches; empty at the end.
     """
 
     matches: Sequence[Stored]
@@ -64,53 +63,47 @@ class Pages:
     secret: bytes
     reading: Reading
 
-    async def search(self, request: SearchRequest, where_of: WhereOf, session: Any) -> SearchPage:
+    async def search(self, request: SearchRequest, reach: Reach) -> SearchPage:
         """Return a page of a search.
 
         Raises:
-            TooCostly: It takes too long, or includes more than one page may hold.
+            TooCostly: It takes too long, or a chain or `:iterate` leads to too much.
             InvalidParameter: The paging link is not ours.
             Gone: The paging link has expired.
         """
-        resource_type = request.resource_type
-        request = await self._resolved(request, where_of, session)
+        request = await self._resolved(request, reach)
         if request.summary == "count":
-            where = compiled(request.expression, resource_type, self.definitions) & where_of(resource_type)
-            return SearchPage((), (), await self.store.count(resource_type, where, None, session), "")
-        cursor = page.decode(request, self.secret, self.limits.cursor_hours)
-        query = plan(request, where_of(resource_type), cursor, self.definitions)
+            return SearchPage((), (), await self._count([request], None, reach), "")
+        cursor = page.decode(request, self._sealing(reach))
+        if cursor and cursor.inside:
+            return await self._further([request], request, cursor, reach)
+        query = plan(request, reach.where_of(request.resource_type), cursor, self.definitions)
         if request.includes:
             query = replace(query, fields=tuple({*query.fields, *include.FIELDS}))
-        found = await self.store.find(query, session)
+        found = await self.store.find(query, reach.session)
         matches = found[: request.count]
-        following = self._next(request, query, matches[-1]) if len(found) > request.count else ""
-        total = len(matches) if not following and cursor is None else await self._total(request, where_of, session)
-        return SearchPage(matches, await self._included(request, matches, where_of, session), total, following)
+        end = values(query.sort, matches[-1].envelope) if matches else ()
+        return await self._page([request], request, cursor, Found(matches, end, len(found) > request.count), reach)
 
-    async def across(self, request: SystemRequest, where_of: WhereOf, session: Any) -> SearchPage:
+    async def across(self, request: SystemRequest, reach: Reach) -> SearchPage:
         """Return a page of a search of several types.
 
         Raises:
-            TooCostly: It takes too long, or includes more than one page may hold.
+            TooCostly: It takes too long, or a chain or `:iterate` leads to too much.
             InvalidParameter: The paging link is not ours.
             Gone: The paging link has expired.
         """
-        shape = request.shape
-        parts = [await self._resolved(part, where_of, session) for part in request.parts]
-        if shape.summary == "count":
-            return SearchPage((), (), await self._sum(parts, None, where_of, session), "")
-        cursor = page.decode(request, self.secret, self.limits.cursor_hours)
-        fields = include.FIELDS if shape.includes else ()
-        matches, end = await Across(self.store, self.definitions, where_of, session).page(parts, cursor, fields)
-        total = len(matches) if not end and cursor is None else None
-        if total is None and shape.total in {"accurate", "estimate"}:
-            total = await self._sum(parts, ESTIMATE if shape.total == "estimate" else None, where_of, session)
-        included = await self._included(shape, matches, where_of, session)
-        return SearchPage(matches, included, total, page.encode(end, request, self.secret) if end else "")
+        parts = [await self._resolved(part, reach) for part in request.parts]
+        if request.shape.summary == "count":
+            return SearchPage((), (), await self._count(parts, None, reach), "")
+        cursor = page.decode(request, self._sealing(reach))
+        if cursor and cursor.inside:
+            return await self._further(parts, request, cursor, reach)
+        fields = include.FIELDS if request.shape.includes else ()
+        found = await Across(self.store, self.definitions, reach).page(parts, cursor, fields)
+        return await self._page(parts, request, cursor, found, reach)
 
-    async def matches(
-        self, resource_type: str, pairs: Pairs, where_of: WhereOf, most: int, session: Any
-    ) -> list[Stored]:
+    async def matches(self, resource_type: str, pairs: Pairs, reach: Reach, most: int) -> list[Stored]:
         """Return at most `most` matches of a condition.
 
         Raises:
@@ -118,113 +111,81 @@ class Pages:
             TooCostly: It takes too long, or a chain leads to too much.
         """
         request = parse(resource_type, pairs, self.definitions, self.limits, strict=True, reading=self.reading)
-        request = await self._resolved(replace(request, count=most - 1, sort=()), where_of, session)
-        query = plan(request, where_of(resource_type), None, self.definitions)
-        return await self.store.find(query, session)
+        request = await self._resolved(replace(request, count=most - 1, sort=()), reach)
+        query = plan(request, reach.where_of(resource_type), None, self.definitions)
+        return await self.store.find(query, reach.session)
 
-    async def history(self, request: HistoryRequest, where_of: WhereOf, session: Any) -> HistoryPage:
+    async def history(self, request: HistoryRequest, reach: Reach) -> HistoryPage:
         """Return a page of versions."""
-        hours = self.limits.cursor_hours
-        return await past(self.store, request, where_of, secret=self.secret, hours=hours, session=session)
+        return await past(self.store, request, reach.where_of, sealing=self._sealing(reach), session=reach.session)
 
-    async def _resolved(self, request: SearchRequest, where_of: WhereOf, session: Any) -> SearchRequest:
+    async def _page(
+        self, parts: Sequence[SearchRequest], asked: Asked, cursor: Cursor | None, found: Found, reach: Reach
+    ) -> SearchPage:
+        """Return the page of these matches, with the first part of what they include."""
+        shape = parts[0]
+        part = NOTHING_INCLUDED
+        if shape.includes or shape.revincludes:
+            known = [Known(stored.resource_type, stored.id, stored.envelope) for stored in found.matches]
+            part = await self._includes(reach).part(shape.includes, shape.revincludes, known, None)
+        following = ""
+        if part.last:
+            inside = Inside(found.end, found.more, *part.last)
+            following = self._sealed(Cursor(cursor.values if cursor else (), inside), asked, reach)
+        elif found.more:
+            following = self._sealed(Cursor(found.end), asked, reach)
+        is_all = cursor is None and not found.more
+        total = len(found.matches) if is_all else await self._total(parts, reach)
+        return SearchPage(found.matches, part.resources, total, following)
+
+    async def _further(self, parts: Sequence[SearchRequest], asked: Asked, cursor: Cursor, reach: Reach) -> SearchPage:
+        """Return the next part of what the matches of an earlier page include."""
+        shape, inside = parts[0], cursor.inside
+        assert inside is not None  # noqa: S101 - the caller looked
+        # The places of a search of one type do not say which.
+        of = () if isinstance(asked, SystemRequest) else (shape.resource_type,)
+        start = Cursor((*cursor.values, *of)) if cursor.values else None
+        fields = include.FIELDS if shape.includes else ()
+        across = Across(self.store, self.definitions, reach)
+        known = await across.stretch(parts, start, (*inside.until, *of), fields)
+        after = (inside.resource_type, inside.id)
+        part = await self._includes(reach).part(shape.includes, shape.revincludes, known, after)
+        following = ""
+        if part.last:
+            further = replace(inside, resource_type=part.last[0], id=part.last[1])
+            following = self._sealed(replace(cursor, inside=further), asked, reach)
+        elif inside.more:
+            following = self._sealed(Cursor(inside.until), asked, reach)
+        return SearchPage((), part.resources, await self._total(parts, reach), following)
+
+    def _includes(self, reach: Reach) -> Includes:
+        return Includes(self.store, self.definitions, self.limits.max_includes, reach)
+
+    def _sealing(self, reach: Reach) -> Sealing:
+        return reach.sealing(self.secret, self.limits.cursor_hours)
+
+    def _sealed(self, cursor: Cursor, asked: Asked, reach: Reach) -> str:
+        return page.encode(cursor, asked, self._sealing(reach))
+
+    async def _resolved(self, request: SearchRequest, reach: Reach) -> SearchRequest:
         """Return the search without chains: with criteria on what they lead to."""
         if not is_open(request.expression):
             return request
-        chains = Chains(self.store, self.definitions, self.limits.max_chain, where_of, session, self.reading)
+        chains = Chains(
+            self.store, self.definitions, self.limits.max_chain, reach.where_of, reach.session, self.reading
+        )
         return replace(request, expression=await chains.resolved(request.resource_type, request.expression))
 
-    def _next(self, request: SearchRequest, query: Query, last: Stored) -> str:
-        return page.encode(Cursor(values(query.sort, last.envelope)), request, self.secret)
+    async def _total(self, parts: Sequence[SearchRequest], reach: Reach) -> int | None:
+        asked = parts[0].total
+        if asked not in {"accurate", "estimate"}:
+            return None
+        return await self._count(parts, ESTIMATE if asked == "estimate" else None, reach)
 
-    async def _sum(self, parts: Sequence[SearchRequest], most: int | None, where_of: WhereOf, session: Any) -> int:
-        """Return the number of matches of several types."""
+    async def _count(self, parts: Sequence[SearchRequest], most: int | None, reach: Reach) -> int:
+        """Return the number of matches, of several types together."""
         found = 0
         for part in parts:
-            where = compiled(part.expression, part.resource_type, self.definitions) & where_of(part.resource_type)
-            found += await self.store.count(part.resource_type, where, most, session)
+            where = compiled(part.expression, part.resource_type, self.definitions) & reach.where_of(part.resource_type)
+            found += await self.store.count(part.resource_type, where, most, reach.session)
         return found if most is None else min(found, most)
-
-    async def _total(self, request: SearchRequest, where_of: WhereOf, session: Any) -> int | None:
-        if request.total not in {"accurate", "estimate"}:
-            return None
-        resource_type = request.resource_type
-        where = compiled(request.expression, resource_type, self.definitions) & where_of(resource_type)
-        most = ESTIMATE if request.total == "estimate" else None
-        return await self.store.count(resource_type, where, most, session)
-
-    async def _included(
-        self, request: SearchRequest, matches: Sequence[Stored], where_of: WhereOf, session: Any
-    ) -> list[Stored]:
-        """Return what the includes add, wave by wave: after the first only those that iterate."""
-        if not (request.includes or request.revincludes):
-            return []
-        seen = {(stored.resource_type, stored.id) for stored in matches}
-        added: list[Stored] = []
-        wave: Sequence[Stored] = matches
-        forward, backward = request.includes, request.revincludes
-        for _ in range(MOST_WAVES):
-            if not wave or not (forward or backward):
-                break
-            found = await self._forward(forward, wave, seen, where_of, session)
-            found += await self._backward(backward, wave, where_of, session)
-            wave = _new(found, seen)
-            added += wave
-            if len(added) > self.limits.max_includes:
-                raise TooCostly(
-                    f"The includes of this page add more than {self.limits.max_includes} resources. Ask for smaller pages "
-                    "with _count, or include less.",
-                    expression="http._include",
-                )
-            forward = tuple(each for each in forward if each.iterate)
-            backward = tuple(each for each in backward if each.iterate)
-        return added
-
-    async def _forward(
-        self,
-        includes: Sequence[Include],
-        wave: Sequence[Stored],
-        seen: set[tuple[str, str]],
-        where_of: WhereOf,
-        session: Any,
-    ) -> list[Stored]:
-        ids: dict[str, dict[str, None]] = {}
-        for stored in wave:
-            for text in include.targets(includes, stored.resource_type, stored.envelope, self.definitions):
-                resource_type, _, resource_id = text.partition("/")
-                if (resource_type, resource_id) not in seen and resource_type in self.definitions.resource_types:
-                    ids.setdefault(resource_type, {})[resource_id] = None
-        found: list[Stored] = []
-        for resource_type, wanted in ids.items():
-            where = Where("clause", {"_id": {"$in": list(wanted)}}) & where_of(resource_type)
-            found += await self.store.find(_of(resource_type, where, len(wanted), "_id_"), session)
-        return found
-
-    async def _backward(
-        self, includes: Sequence[Include], wave: Sequence[Stored], where_of: WhereOf, session: Any
-    ) -> list[Stored]:
-        by_type: dict[str, list[str]] = {}
-        for stored in wave:
-            by_type.setdefault(stored.resource_type, []).append(stored.id)
-        found: list[Stored] = []
-        for each in includes:
-            for resource_type, instances in by_type.items():
-                expression = include.sources(each, resource_type, instances, self.definitions)
-                where = compiled(expression, each.source_type, self.definitions) & where_of(each.source_type)
-                found += await self.store.find(_of(each.source_type, where, self.limits.max_includes + 1), session)
-        return found
-
-
-def _of(resource_type: str, where: Where, limit: int, hint: str | None = None) -> Query:
-    return Query(resource_type, where, (("_id", 1),), limit, hint, include.FIELDS)
-
-
-def _new(found: Iterable[Stored], seen: set[tuple[str, str]]) -> list[Stored]:
-    """Return those that were not seen yet, each once, and remember them."""
-    new: list[Stored] = []
-    for stored in found:
-        key = (stored.resource_type, stored.id)
-        if key not in seen:
-            seen.add(key)
-            new.append(stored)
-    return new

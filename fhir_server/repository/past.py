@@ -11,7 +11,7 @@ from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
 from fhir_server.search import page
-from fhir_server.search.page import Cursor
+from fhir_server.search.page import Cursor, Sealing
 from fhir_server.search.types.date import Interval
 from fhir_server.store import Position, Store
 
@@ -72,8 +72,7 @@ async def past(
     request: HistoryRequest,
     where_of: Callable[[str], Where],
     *,
-    secret: bytes,
-    hours: int,
+    sealing: Sealing,
     session: Any,
 ) -> HistoryPage:
     """Return a page of history.
@@ -86,7 +85,7 @@ async def past(
         InvalidParameter: The paging link is not ours.
         Gone: The paging link has expired.
     """
-    cursor = page.decode(request, secret, hours)
+    cursor = page.decode(request, sealing)
     position, horizon = None, None
     if cursor:
         moment, tie_break, horizon = cursor.values
@@ -108,7 +107,7 @@ async def past(
     following = ""
     if len(found) > request.count:
         end = Position.of(versions[-1])
-        following = page.encode(Cursor((end.last_updated, end.order, horizon)), request, secret)
+        following = page.encode(Cursor((end.last_updated, end.order, horizon)), request, sealing)
     total = await _total(store, request, versions, where_of, complete=not following and not cursor)
     return HistoryPage(versions, total, horizon, following)
 

@@ -157,12 +157,27 @@ def _revinclude(results: Results, ground: Ground, name: str, value: str) -> str:
     return value
 
 
+def _referring(ground: Ground) -> list[str]:
+    """Return the types that have a reference parameter which may lead to one of those that are searched."""
+    return [
+        name
+        for name in sorted(ground.definitions.resource_types)
+        if any(
+            row.type == "reference" and (not row.targets or {"Resource", *ground.types} & {*row.targets})
+            for row in params(name, ground.definitions).values()
+        )
+    ]
+
+
 def _read_includes(ground: Ground, name: str, value: str) -> list[Include]:
-    """Return what an include asks for; `*` asks for the same of each type that is searched."""
+    """Return what an include asks for; `*` asks for that of each type searched, or that may refer to one of them."""
     source, _, rest = value.partition(":")
     if source == WILDCARD:
         _, _, target = rest.partition(":")
-        forms = [f"{each}:{WILDCARD}:{target}" for each in ground.types]
+        forms = [
+            f"{each}:{WILDCARD}:{target}"
+            for each in (_referring(ground) if name.startswith("_revinclude") else ground.types)
+        ]
         return [_read_include(ground, name, form) for form in forms]
     return [_read_include(ground, name, value)]
 

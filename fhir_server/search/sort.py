@@ -79,6 +79,16 @@ class Order:
         """
         return values(self.sort, document)
 
+    def is_beyond(self, values: tuple[Any, ...], end: tuple[Any, ...]) -> bool:
+        """Return whether the values of one document come later in the order than those of another."""
+        for key, one, other in zip(self.keys, values, end, strict=True):
+            if one == other:
+                continue
+            if one is None or other is None:
+                return one is None
+            return bool(one > other) == (key.direction == 1)
+        return False
+
     def steps(self, after: tuple[Any, ...] | None, *, inclusive: bool = False) -> tuple[Step, ...]:
         """Return the queries that make up the page after these values, or from them on, in their order.
 

@@ -63,6 +63,10 @@ class Patientwise:
         return InCompartment(self._patient) if resource_type in {"Patient", "Observation"} else Nothing()
 
     @property
+    def fingerprint(self) -> str:
+        return self._patient
+
+    @property
     def facility(self) -> str:
         return ""
 
@@ -71,7 +75,7 @@ async def found(service: Service, resource_type: str, *pairs: tuple[str, str], s
     repository: Repository = replace(service.repository, scope=scope) if scope else service.repository
     asked: Pairs = tuple(pairs)
     request = parse(resource_type, asked, service.definitions, service.settings.search, strict=True)
-    return sorted(stored.id for stored in (await repository.search(request)).matches)
+    return sorted(stored.id for stored in (await repository.search(request, "")).matches)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from fhir_server.model.stored import Stored
 from fhir_server.search import page
 from fhir_server.search.compile import plan
 from fhir_server.search.index import Indexer
-from fhir_server.search.page import Cursor
+from fhir_server.search.page import Cursor, Sealing
 from fhir_server.search.params import params
 from fhir_server.search.parse import SearchRequest, parse
 from fhir_server.search.sort import order
@@ -22,7 +22,7 @@ from fhir_server.settings import Search
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
 
-KEY = b"key of the tests"
+SEALING = Sealing(b"k" * 32, 1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -89,7 +89,7 @@ class Shelf:
         token = ""
         while True:
             request = self.request(resource_type, f"{query}&_cursor={token}" if token else query)
-            cursor = page.decode(request, KEY, 1)
+            cursor = page.decode(request, SEALING)
             found: Sequence[Stored] = await self.store.find(plan(request, access, cursor, self.definitions))
             shown = found[: request.count]
             pages.append([stored.id for stored in shown])
@@ -98,7 +98,7 @@ class Shelf:
             by = order(request.sort, params(resource_type, self.definitions))
             last = shown[-1]
             values = by.values({**last.envelope, "_id": last.id, "lu": last.last_updated})
-            token = page.encode(Cursor(values), request, KEY)
+            token = page.encode(Cursor(values), request, SEALING)
 
     async def keys_and_docs(self, query: Query) -> tuple[int, int, int]:
         """Return keys examined, documents examined and documents returned, as MongoDB counts them."""

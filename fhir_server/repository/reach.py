@@ -1,0 +1,31 @@
+"""How far one caller reaches: what may be searched or read of each type, within which unit of work, from which place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.model.query import Where
+from fhir_server.search.page import Sealing
+
+WhereOf = Callable[[str], Where]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a search is joined with, whatever it asks.
+
+    Attributes:
+        where_of: Resource type to what the caller may see of it.
+        session: Of a unit of work, `None` outside of one.
+        caller: What tells the caller from others.
+        base: The service base URL that was called.
+    """
+
+    where_of: WhereOf
+    session: Any
+    caller: str = ""
+    base: str = ""
+
+    def sealing(self, key: bytes, hours: int) -> Sealing:
+        """Return how the paging links of this caller are sealed."""
+        return Sealing(key, hours, self.caller, self.base)
