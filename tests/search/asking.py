@@ -24,7 +24,12 @@ def search(chance: Random, resource_type: str, pool: list[Resource]) -> Pairs:
     pairs = [_criterion(chance, resource_type, pool) for _ in range(chance.choice([1, 1, 1, 2, 2, 3]))]
     if chance.random() < 0.6:
         keys = chance.sample(
-            [code for code in parameters(resource_type) if code != "_profile"], chance.choice([1, 1, 2])
+            [
+                code
+                for code, (kind, _) in parameters(resource_type).items()
+                if code != "_profile" and "composite" not in kind
+            ],
+            chance.choice([1, 1, 2]),
         )
         pairs.append(("_sort", ",".join(chance.choice(["", "-"]) + one for one in keys)))
     return pairs
@@ -38,12 +43,28 @@ def _criterion(chance: Random, resource_type: str, pool: list[Resource]) -> tupl
     if chance.random() < 0.08 or not found:
         return f"{code}:missing", chance.choice(["true", "false"])
     name, _, system = kind.partition(" ")
+    if name == "composite":
+        found = [value for value in found if all(elements(value, inside) for _, inside in oracle.parts(kind))]
+        if not found:
+            return f"{code}:missing", "true"
+        wanted = [_together(chance, found, oracle.parts(kind)) for _ in range(chance.choice([1, 1, 2]))]
+        return code, ",".join(wanted)
     if name == "reference" and chance.random() < 0.2:
         target, _, identity = str(chance.choice(found).get("reference", "Patient/nobody")).partition("/")
         return f"{code}:{target}", identity
     modifier = chance.choice(MODIFIERS.get(name, ("",)))
     texts = [TEXTS[name](chance, chance.choice(found), modifier, system) for _ in range(chance.choice([1, 1, 1, 2, 3]))]
     return f"{code}:{modifier}" if modifier else code, ",".join(filter(None, texts)) or "x"
+
+
+def _together(chance: Random, found: list[Any], parts: list[tuple[str, str]]) -> str:
+    """Return a composite value: mostly of one element, at times of the parts of several."""
+    one = chance.choice(found)
+    texts: list[str] = []
+    for name, paths in parts:
+        value = chance.choice(elements(chance.choice(found) if chance.random() < 0.2 else one, paths))
+        texts.append(TEXTS[name](chance, value, "", "") or "x")
+    return "$".join(texts)
 
 
 def _escaped(text: str) -> str:

@@ -19,6 +19,10 @@ Resource = dict[str, Any]
 PAST, FUTURE = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
+ITSELF = "."
+"""The path that leads nowhere else: the resource is the element."""
+
+
 def parameters(resource_type: str) -> dict[str, tuple[str, str]]:
     """Return the parameters that are told for a type."""
     return {**PARAMETERS[resource_type], **COMMON}
@@ -29,7 +33,7 @@ def elements(resource: Resource, paths: str) -> list[Any]:
     found: list[Any] = []
     for path in paths.split():
         values: list[Any] = [resource]
-        for name in path.split("."):
+        for name in path.split(".") if path != ITSELF else ():
             values = [inner for value in values if name in value for inner in _listed(value[name])]
         found += values
     return found
@@ -40,6 +44,8 @@ def selects(resource: Resource, name: str, text: str, now: datetime) -> bool:
     code, _, modifier = name.partition(":")
     kind, paths = parameters(resource["resourceType"])[code]
     values = elements(resource, paths)
+    if kind.startswith("composite"):
+        values = [value for value in values if all(elements(value, inside) for _, inside in parts(kind))]
     if modifier == "missing":
         return (not values) == (text == "true")
     matched = any(_matches(kind, value, modifier, part, now) for part in _split(text, ",") for value in values)
@@ -51,6 +57,12 @@ def key(resource: Resource, code: str, *, descending: bool) -> Any:
     kind, paths = parameters(resource["resourceType"])[code]
     keys = [one for value in elements(resource, paths) for one in _keys(kind, value)]
     return (max(keys) if descending else min(keys)) if keys else None
+
+
+def parts(kind: str) -> list[tuple[str, str]]:
+    """Return kind and paths of each part of a composite, stated as `composite token:code quantity:valueQuantity`."""
+    stated = [part.partition(":") for part in kind.split()[1:]]
+    return [(name, paths.replace("+", " ")) for name, _, paths in stated]
 
 
 def fold(text: str) -> str:
@@ -185,9 +197,17 @@ def _quantity(value: Any, modifier: str, text: str, system: str, now: datetime) 
     return "value" in value and _compared(Fraction(str(value["value"])), Fraction(str(value["value"])), parts[0])
 
 
+def _composite(value: Any, modifier: str, text: str, stated: str, now: datetime) -> bool:
+    wanted = zip(parts(f"composite {stated}"), _split(text, "$"), strict=True)
+    return all(
+        any(_matches(name, one, "", part, now) for one in elements(value, paths)) for (name, paths), part in wanted
+    )
+
+
 MATCHES: dict[str, Callable[[Any, str, str, str, datetime], bool]] = {
     "string": _string, "token": _token, "code": _code, "contact": _contact, "reference": _reference, "uri": _uri,
     "canonical": _canonical, "date": _date, "instant": _instant, "number": _number, "quantity": _quantity,
+    "composite": _composite,
 }  # fmt: skip
 
 

@@ -90,6 +90,7 @@ def _observations(chance: Random) -> Iterator[Resource]:
             **({"performer": [_somebody(chance), {"display": "somebody"}]} if number % 3 else {}),
             **effective,
             **value,
+            **({"component": [_part(chance) for _ in range(3)]} if number % 5 == 0 else {}),
             "identifier": [{"system": "urn:obs", "value": f"{number}"}],
             "meta": {
                 "profile": chance.sample(PROFILES, 2),
@@ -97,6 +98,13 @@ def _observations(chance: Random) -> Iterator[Resource]:
                 "security": [{"code": "R"}],
             },
         }
+
+
+def _part(chance: Random) -> Resource:
+    value: Resource = {"valueQuantity": {"value": chance.choice([5, 5.4, 100]), "unit": chance.choice(["mg", "g"])}}
+    if chance.random() < 0.4:
+        value = {"valueCodeableConcept": {"coding": [{"system": "urn:v", "code": chance.choice("ab")}]}}
+    return {"code": {"coding": [{"system": "urn:a", "code": chance.choice(["1", "2", "3"])}]}, **value}
 
 
 def _value_sets(chance: Random) -> Iterator[Resource]:
@@ -109,7 +117,16 @@ def _value_sets(chance: Random) -> Iterator[Resource]:
             "name": chance.choice(["Alpha", "alphabet", "Beta"]),
             **({"title": chance.choice(NAMES)} if number % 2 else {}),
             "date": chance.choice(DATES),
+            **({"useContext": [_use(chance) for _ in range(number % 4)]} if number % 4 else {}),
         }
+
+
+def _use(chance: Random) -> Resource:
+    concept = {"coding": [{"system": "urn:u", "code": chance.choice("xy$")}]}
+    value: Resource = {"valueCodeableConcept": concept}
+    if chance.random() < 0.5:
+        value = {"valueQuantity": {"value": chance.choice([1, 5, 50]), "unit": "a", "code": "a", "system": "urn:unit"}}
+    return {"code": {"system": "urn:c", "code": chance.choice(["age", "venue", "a$b"])}, **value}
 
 
 def _plans(chance: Random) -> Iterator[Resource]:

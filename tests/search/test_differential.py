@@ -156,5 +156,16 @@ async def test_the_server_finds_what_a_plain_scan_finds(record: Record, resource
 
 def test_every_type_of_parameter_is_asked_for() -> None:
     kinds = {kind.partition(" ")[0] for rows in PARAMETERS.values() for kind, _ in rows.values()}
-    assert {"string", "token", "code", "reference", "date", "number", "quantity", "uri", "canonical"} <= kinds
+    assert {
+        "string",
+        "token",
+        "code",
+        "reference",
+        "date",
+        "number",
+        "quantity",
+        "uri",
+        "canonical",
+        "composite",
+    } <= kinds
     assert SEARCHES * len(PARAMETERS) > 300
