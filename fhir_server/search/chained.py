@@ -12,12 +12,14 @@ from fhir_server.model import ids
 from fhir_server.model.errors import InvalidParameter, TooCostly
 from fhir_server.search.escapes import nearest, plain, shown, split
 from fhir_server.search.expression import Anything, Chain, Criterion, Expression, ReverseChain
+from fhir_server.search.filter import FILTER
 from fhir_server.search.params import Param, params
 from fhir_server.search.types.conditions import Is
 from fhir_server.search.unknown import UnknownParameter
 from profiles.definitions.registry import Definitions
 
-CHAINS = ("_has", "_list")
+HAS, LIST, QUERY = "_has", "_list", "_query"
+CHAINS = (FILTER, HAS, LIST)
 MOST_LINKS = 10
 MOST_ENDS = 1000
 FORM = "_has:Type:reference:parameter, such as _has:Observation:patient:code"
@@ -25,10 +27,13 @@ FORM = "_has:Type:reference:parameter, such as _has:Observation:patient:code"
 Read = Callable[[str, str, str, int], Expression]
 """Reads one criterion: (resource type, name, value, links that led to it) to an expression."""
 
+End = Callable[[str, str], Expression]
+"""Reads what stands behind a link: (resource type where it leads, rest of the name) to an expression."""
+
 
 def is_chained(name: str) -> bool:
     """Return whether a name speaks of other resources than those that are searched."""
-    return "." in name or name.partition(":")[0] in CHAINS
+    return "." in name or name.partition(":")[0] in {*CHAINS, QUERY}
 
 
 @dataclass(slots=True)
@@ -59,16 +64,31 @@ class Chained:
             InvalidParameter: A link leads nowhere, the name is malformed, or the value is.
             TooCostly: Links without a type lead too many ways.
         """
-        if depth >= MOST_LINKS:
-            raise _refusal(name, f"A chain has more than {MOST_LINKS} links. Search in several steps.")
+
+        def end(target: str, rest: str) -> Expression:
+            return self.read(target, rest, value, depth + 1)
+
         match name.partition(":")[0]:
             case "_list":
                 return self._list(resource_type, name, value)
             case "_has":
-                return self._reverse(resource_type, name, value, depth)
-        return self._forward(resource_type, name, value, depth)
+                return self.backwards(resource_type, name, depth, end)
+            case "_query":
+                raise _refusal(
+                    name, f"There is no named query '{shown(value)}', nor any other here. Leave '_query' out."
+                )
+        return self.forwards(resource_type, name, depth, end)
 
-    def _forward(self, resource_type: str, name: str, value: str, depth: int) -> Expression:
+    def forwards(self, resource_type: str, name: str, depth: int, end: End) -> Expression:
+        """Return the chain through the first link of a name; see `expression`.
+
+        Args:
+            resource_type: The type that is searched.
+            name: The link, a point, the rest.
+            depth: Links that led here.
+            end: Reads the rest for a type.
+        """
+        self._require_few(name, depth)
         head, _, rest = name.partition(".")
         code, _, wanted = head.partition(":")
         link = self._link(resource_type, code, name)
@@ -83,7 +103,8 @@ class Chained:
         refused: list[InvalidParameter] = []
         for target in [wanted] if wanted else types:
             try:
-                found.append((target, self._end(target, rest, value, depth)))
+                self._count()
+                found.append((target, end(target, rest)))
             except InvalidParameter as error:
                 refused.append(error)
         if not found:
@@ -92,7 +113,9 @@ class Chained:
             return Anything()  # The value is empty, hence no criterion (R4).
         return Chain(link, tuple(found))
 
-    def _reverse(self, resource_type: str, name: str, value: str, depth: int) -> Expression:
+    def backwards(self, resource_type: str, name: str, depth: int, end: End) -> Expression:
+        """Return the reverse chain of a `_has`; see `forwards`."""
+        self._require_few(name, depth)
         parts = name.split(":", 3)
         if len(parts) < 4 or not all(parts):
             raise _refusal(name, f"'{shown(name)}' is not complete. Write {FORM}.")
@@ -110,7 +133,8 @@ class Chained:
                 f"'{code}' of {source} does not refer to {resource_type}, but to {_listed(self._targets(link))}, so no "
                 f"{resource_type} can be found by it.",
             )
-        item = self._end(source, rest, value, depth)
+        self._count()
+        item = end(source, rest)
         return item if isinstance(item, Anything) else ReverseChain(link, resource_type, item)
 
     def _list(self, resource_type: str, name: str, value: str) -> Expression:
@@ -121,14 +145,22 @@ class Chained:
         lists = [text.removeprefix("List/") for text in texts]
         for text in lists:
             if text.startswith("$"):
-                raise _refusal(name, f"The functional list '{shown(text)}' is not offered. Write the id of a List.")
+                raise _refusal(
+                    name,
+                    f"The functional list '{shown(text)}' is not offered: this server does not know what is current. Write the id "
+                    "of a List, or search by status.",
+                )
             if not ids.valid(text):
                 raise _refusal(name, f"'{shown(text)}' is not a valid value of '_list'. Write the id of a List.")
         known = params("List", self.definitions)
         wanted = Criterion(known["_id"], tuple(Is(text) for text in lists))
         return ReverseChain(known["item"], resource_type, wanted) if lists else Anything()
 
-    def _end(self, resource_type: str, rest: str, value: str, depth: int) -> Expression:
+    def _require_few(self, name: str, depth: int) -> None:
+        if depth >= MOST_LINKS:
+            raise _refusal(name, f"A chain has more than {MOST_LINKS} links. Search in several steps.")
+
+    def _count(self) -> None:
         self.ends -= 1
         if self.ends < 0:
             raise TooCostly(
@@ -136,7 +168,6 @@ class Chained:
                 "as in subject:Patient.name.",
                 expression="http.query",
             )
-        return self.read(resource_type, rest, value, depth + 1)
 
     def _link(self, resource_type: str, code: str, name: str) -> Param:
         """Return the reference parameter that a chain goes through."""

@@ -14,6 +14,7 @@ One recipe for all types; the index is left out where the type has nothing for i
 | `reference_date` | rf, d, o | every reference parameter, `_revinclude`, what points to an instance |
 | `updated` | lu, o | `_lastUpdated`, history, export |
 | `sort_<code>`, `sort_<code>_down` | sort key, o | `_sort` by name |
+| `near` | position | places within a distance |
 | `rest` | wildcard over the other parameters that select few | identifiers, tags, names, … |
 | `added_<code>` | a parameter that the deployment has added | searches by it |
 
@@ -94,6 +95,9 @@ def indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSpec, ..
     for first in SORT_KEYS.get(resource_type, ())[:1]:
         found.append(IndexSpec(f"sort_{first}", ((f"k.{first}.a", 1), ("o", 1))))
         found.append(IndexSpec(f"sort_{first}_down", ((f"k.{first}.z", -1), ("o", -1))))
+    found += [
+        IndexSpec(param.code, ((param.field, "2dsphere"),)) for param in known.values() if param.type == "special"
+    ]
     # An added parameter has an index of its own: `rest` would have to be built anew for it.
     added = definitions.added_codes(resource_type)
     held = [param for param in known.values() if _in_rest(param) and param.code not in added]

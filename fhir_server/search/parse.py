@@ -16,6 +16,8 @@ from fhir_server.search.chained import CHAINS, Chained, Read, is_chained
 from fhir_server.search.compartment import Compartment, compartment
 from fhir_server.search.escapes import nearest, shown, split
 from fhir_server.search.expression import Anything, Expression, Missing, Not, all_of, any_of
+from fhir_server.search.filter import FILTER
+from fhir_server.search.filtered import Filtered
 from fhir_server.search.hierarchy import MODIFIERS as HIERARCHIC
 from fhir_server.search.hierarchy import hierarchies
 from fhir_server.search.include import Include
@@ -150,6 +152,8 @@ def reader(definitions: Definitions, reading: Reading) -> Read:
     """
 
     def criterion(resource_type: str, name: str, value: str, depth: int) -> Expression:
+        if name.partition(":")[0] == FILTER:
+            return filtered.expression(resource_type, name, value, depth)
         if is_chained(name):
             return chained.expression(resource_type, name, value, depth)
         known = params(resource_type, definitions)
@@ -159,6 +163,7 @@ def reader(definitions: Definitions, reading: Reading) -> Read:
         return _criterion(known[code], modifier, value, known, reading)
 
     chained = Chained(definitions, criterion)
+    filtered = Filtered(definitions, reading, chained)
     return criterion
 
 
@@ -252,7 +257,7 @@ def refuse_unreadable(name: str, value: str) -> None:
                 "A search parameter holds a character that no FHIR text can hold (NUL or half of a surrogate pair). Remove it.",
                 expression="http.query",
             )
-    if len(value) > MOST_TEXT and max(map(len, split(value, ","))) > MOST_TEXT:
+    if len(value) > MOST_TEXT and not name.endswith(FILTER) and max(map(len, split(value, ","))) > MOST_TEXT:
         raise InvalidParameter(
             f"A value of '{shown(name)}' has more than {MOST_TEXT} characters. Search by a shorter one.",
             expression=f"http.{shown(name)}",

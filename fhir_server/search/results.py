@@ -15,7 +15,7 @@ from profiles.definitions.registry import Definitions
 CURSOR = "_cursor"
 TOTALS = ("none", "estimate", "accurate")
 SUMMARIES = ("true", "text", "data", "count", "false")
-SORTABLE = TYPES.keys() - {"composite"}
+SORTABLE = TYPES.keys() - {"composite", "special"}
 ITERATE = frozenset({"iterate", "recurse"})
 SHARED_ORDERS = ("_id", "_lastUpdated")
 """What a search of several types can be sorted by: what all of them have, stored in one way."""

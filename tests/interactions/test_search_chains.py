@@ -256,7 +256,7 @@ async def test_chains_in_conditions(client: httpx.AsyncClient, ward: str) -> Non
         ("Patient?_has:Observation:encounter:code=x", "'encounter' of Observation does not refer to Patient, but to "),
         ("Patient?_has:Observation:subjet:code=x", "Observation has no reference parameter 'subjet'. Did you mean 'subject'?"),
         ("Patient?_has:Observation:patient:cod=x", "Observation has no search parameter 'cod'. Did you mean 'code'?"),
-        ("Patient?_list=$current-problems", "The functional list '$current-problems' is not offered."),
+        ("Patient?_list=$current-problems", "The functional list '$current-problems' is not offered: "),
         ("Patient?_list=a b", "'a b' is not a valid value of '_list'. Write the id of a List."),
         ("Patient?_list:missing=true", "The parameter '_list' has no modifiers."),
         ("Organization?" + "partof." * 11 + "name=x", "A chain has more than 10 links."),

@@ -162,3 +162,26 @@ async def test_attack_the_cap_counts_only_what_the_caller_may_see(service: Servi
     """A refusal for too many matches would tell that there are others."""
     scope = Patientwise("p3", "Observation")
     assert await found(service, "Observation", ("patient.gender", "female"), scope=scope) == ["o3"]
+
+
+async def test_attack_a_filter_does_not_tell_of_other_patients(service: Service) -> None:
+    """The links of a filter are chains: what the caller may not see is not there, in brackets and under `not`, too."""
+    scope = Patientwise("p1", "Observation")
+    for text in (
+        'subject:Patient.family eq "{}"',
+        'subject:Patient[family eq "{}"].gender eq female',
+        'encounter.subject:Patient[family eq "{}"].gender eq female',
+    ):
+        own, other = (("_filter", text.format(name)) for name in ("Muster1", "Muster2"))
+        assert await found(service, "Observation", other) == ["o2"]
+        assert await found(service, "Observation", other, scope=scope) == []
+        assert await found(service, "Observation", own) == ["o1"]
+    assert await found(service, "Observation", ("_filter", 'patient.family eq "muster1"'), scope=scope) == ["o1"]
+    every = await found(service, "Observation")
+    hidden = ("_filter", 'not (patient.family eq "muster2")')
+    assert await found(service, "Observation", hidden, scope=scope) == every
+
+
+async def test_a_filter_that_leads_to_too_much_is_refused_and_not_cut(service: Service) -> None:
+    with pytest.raises(TooCostly, match="By 'patient' of Observation this search leads to more than 5 Patient"):
+        await found(service, "Observation", ("_filter", "patient.gender eq female or status eq final"))

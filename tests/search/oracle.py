@@ -150,11 +150,11 @@ def _canonical(value: Any, modifier: str, text: str, system: str, now: datetime)
 
 
 def _date(value: Any, modifier: str, text: str, system: str, now: datetime) -> bool:
-    target = _interval(value)
+    target = interval(value)
     if target is None:
         return False
     prefix, rest = _prefix(text)
-    low, high = _moment(_plain(rest))
+    low, high = moment(_plain(rest))
     contained = low <= target[0] and target[1] <= high
     if prefix == "ap":
         slack = (low - now if low > now else now - high if high < now else timedelta(0)) / 10
@@ -256,8 +256,8 @@ def _keys(kind: str, value: Any) -> list[Any]:
     if name == "token":
         return [code or "" for _, code in _codes(value)]
     if name in {"date", "instant"}:
-        interval = _interval(value)
-        return [interval[0]] if interval else []
+        found = interval(value)
+        return [found[0]] if found else []
     if name == "quantity":
         return [amounts.amount(value)[1]] if "value" in value else []
     if name == "number":
@@ -269,20 +269,20 @@ def _keys(kind: str, value: Any) -> list[Any]:
     return [str(value).lower() if isinstance(value, bool) else value]
 
 
-def _interval(value: Any) -> tuple[datetime, datetime] | None:
+def interval(value: Any) -> tuple[datetime, datetime] | None:
     """Return the first moment and the one after the last."""
     if isinstance(value, str):
-        return _moment(value)
+        return moment(value)
     if "start" in value or "end" in value:
-        start = _moment(value["start"])[0] if "start" in value else PAST
-        return start, _moment(value["end"])[1] if "end" in value else FUTURE
-    events = [_moment(event) for event in value.get("event", [])]
-    bounds = _interval(value["repeat"]["boundsPeriod"]) if "boundsPeriod" in value.get("repeat", {}) else None
+        start = moment(value["start"])[0] if "start" in value else PAST
+        return start, moment(value["end"])[1] if "end" in value else FUTURE
+    events = [moment(event) for event in value.get("event", [])]
+    bounds = interval(value["repeat"]["boundsPeriod"]) if "boundsPeriod" in value.get("repeat", {}) else None
     limits = [*events, *([bounds] if bounds else [])]
     return (min(low for low, _ in limits), max(high for _, high in limits)) if limits else None
 
 
-def _moment(text: str) -> tuple[datetime, datetime]:
+def moment(text: str) -> tuple[datetime, datetime]:
     """Return the interval of a date or time by its precision."""
     if len(text) == 4:
         year = datetime(int(text), 1, 1, tzinfo=UTC)

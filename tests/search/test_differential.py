@@ -25,7 +25,7 @@ from fhir_server.http.app import create_app
 from fhir_server.main import running
 from fhir_server.model import json
 from fhir_server.settings import Mongo, Settings
-from tests.search import supplement
+from tests.search import filters, supplement
 from tests.search.asking import Pairs, search
 from tests.search.oracle import Resource, key, selects
 from tests.search.selections import PARAMETERS
@@ -33,6 +33,7 @@ from tests.search.selections import PARAMETERS
 BUNDLES = 6
 SEED = 20261121
 SEARCHES = 26
+FILTERS = 20
 """For each type."""
 
 pytestmark = pytest.mark.xdist_group("differential")
@@ -152,6 +153,23 @@ async def test_the_server_finds_what_a_plain_scan_finds(record: Record, resource
         assert_sorted(dict(pairs).get("_sort", ""), found, by_id)
         telling += 0 < len(expected) < len(pool)
     assert telling >= SEARCHES // 8
+
+
+@pytest.mark.parametrize("resource_type", sorted(PARAMETERS))
+async def test_a_filter_finds_what_a_plain_scan_finds(record: Record, resource_type: str) -> None:
+    chance = Random(f"{SEED}{resource_type}filter")
+    pool = record.resources[resource_type]
+    telling = 0
+    for number in range(FILTERS):
+        text, means = filters.generate(chance, resource_type, pool)
+        now = datetime.now(UTC)
+        expected = {one["id"] for one in pool if means(one, now)}
+        asked = [("_filter", text), ("_count", "1000"), ("_total", "accurate")]
+        found, total = await pages(record.client, resource_type, asked, post=bool(number % 2))
+        assert set(found) == expected, (text, [one for one in pool if one["id"] in set(found) ^ expected][:3])
+        assert total == len(found) == len(expected), text
+        telling += 0 < len(expected) < len(pool)
+    assert telling >= FILTERS // 4
 
 
 def test_every_type_of_parameter_is_asked_for() -> None:

@@ -138,7 +138,6 @@ def test_what_cannot_be_read_is_refused_strict_or_lenient(query: str, text: str,
 @pytest.mark.parametrize(
     ("resource_type", "query", "text"),
     [
-        ("Location", "near=1|2", "The parameter 'near' of Location is of type special, which is not supported."),
         ("Patient", "_text=x", "Patient has no search parameter '_text'."),
     ],
 )

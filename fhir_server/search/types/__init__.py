@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fhir_server.search.types import composite, date, number, quantity, reference, string, token, uri
+from fhir_server.search.types import composite, date, near, number, quantity, reference, string, token, uri
 from fhir_server.search.types.search_type import SearchType
 
 __all__ = ["TYPES", "SearchType"]
@@ -13,6 +13,7 @@ TYPES: Mapping[str, SearchType] = {
     "number": number,
     "quantity": quantity,
     "reference": reference,
+    "special": near,
     "string": string,
     "token": token,
     "uri": uri,

@@ -28,7 +28,38 @@ class Like:
     pattern: str
 
 
-Condition = Is | Starts | Like
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The entry is this text or comes after it, and comes before the other, in code point order."""
+
+    low: str
+    high: str | None
+
+
+Pattern = Is | Starts | Like
+Condition = Pattern | Between
+
+END = r"(?![\s\S])"
+"""The very end of an entry; `$` would also match before a line feed."""
+
+
+def literal(text: str) -> str:
+    """Return the regular expression for a text itself, as Python and PCRE both read it."""
+    return re.escape(text)
+
+
+def none_of(found: Iterable[Pattern]) -> Like:
+    """Return "the entry fulfils none of them"; the empty entry, of an element that holds nothing, is no value."""
+    refused: list[str] = []
+    for condition in found:
+        match condition:
+            case Is(text):
+                refused.append(literal(text) + END)
+            case Starts(text):
+                refused.append(literal(text))
+            case Like(pattern):
+                refused.append(rf"[\s\S]*?(?:{pattern})" if not pattern.startswith("^") else pattern[1:])
+    return Like(f"^(?!{'|'.join(refused)})[\\s\\S]")
 
 
 def predicate(field: str, conditions: Iterable[Condition], *, array: bool | None) -> dict[str, Any]:
@@ -49,6 +80,9 @@ def predicate(field: str, conditions: Iterable[Condition], *, array: bool | None
                 clauses.append({field: _starting(text, array=array)})
             case Like(pattern):
                 clauses.append({field: {"$regex": pattern}})
+            case Between(low, high):
+                bounds = {"$gte": low} if high is None else {"$gte": low, "$lt": high}
+                clauses.append({field: {"$elemMatch": bounds} if array is not False and high is not None else bounds})
     if texts:
         clauses.insert(0, {field: {"$in": list(texts)} if len(texts) > 1 else next(iter(texts))})
     return clauses[0] if len(clauses) == 1 else {"$or": clauses}
@@ -67,6 +101,8 @@ def _holds(condition: Condition, entry: str) -> bool:
             return entry.startswith(text)
         case Like(pattern):
             return re.search(pattern, entry) is not None
+        case Between(low, high):
+            return low <= entry and (high is None or entry < high)
 
 
 def _starting(text: str, *, array: bool | None) -> dict[str, Any]:

@@ -25,6 +25,9 @@ PREFIXES: Mapping[str, Alternatives] = {
     "ap": ({"lo": ("$lte", "high"), "hi": ("$gte", "low")},),
 }
 
+RELATIONS: Mapping[str, Alternatives] = {**PREFIXES, "co": ({"lo": ("$lte", "low"), "hi": ("$gte", "high")},)}
+"""The prefixes, and `co` of a filter: the target covers all of the search value. In a query text `co` is no prefix."""
+
 MIRRORED: Mapping[str, str] = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge", "sa": "eb", "eb": "sa"}
 """The prefixes that mean another one where a greater value is a smaller amount."""
 
@@ -46,7 +49,8 @@ def alternatives(value: Within) -> list[dict[str, dict[str, Any]]]:
     """Return the filters over `lo` and `hi`, one of which must hold."""
     bounds = {"low": value.low, "high": value.high}
     return [
-        {name: {comparison: bounds[side]} for name, (comparison, side) in row.items()} for row in PREFIXES[value.prefix]
+        {name: {comparison: bounds[side]} for name, (comparison, side) in row.items()}
+        for row in RELATIONS[value.prefix]
     ]
 
 
@@ -57,7 +61,7 @@ def holds(value: Within, entry: Mapping[str, Any]) -> bool:
     bounds = {"low": value.low, "high": value.high}
     return any(
         all(_COMPARE[comparison](entry[name], bounds[side]) for name, (comparison, side) in row.items())
-        for row in PREFIXES[value.prefix]
+        for row in RELATIONS[value.prefix]
     )
 
 

@@ -14,7 +14,7 @@ from fhir_server.search.expression import Criterion, Expression
 from fhir_server.search.params import Param
 from fhir_server.search.reading import PLAIN, Reading
 from fhir_server.search.types import conditions
-from fhir_server.search.types.conditions import Condition, Is, Like, Starts
+from fhir_server.search.types.conditions import Between, Condition, Is, Like, Starts
 from fhir_server.search.types.refusal import refusal
 
 MODIFIERS = frozenset({"exact", "contains"})
@@ -56,6 +56,35 @@ def entry(text: str) -> str:
     return folded if folded == text else f"{folded}\n{text}"
 
 
+LEAST = "\x01"
+"""The least text that is not empty."""
+
+
+def behind(folded: str) -> str:
+    """Return what comes after all entries of a folded text, and before those of any that comes later."""
+    return f"{folded}\x0b"
+
+
+def equal(folded: str) -> Condition:
+    """Return "the text is this, folded"."""
+    return Between(folded, behind(folded))
+
+
+def other(folded: str) -> Condition:
+    """Return "there is a text, and it is not this, folded"."""
+    return Like(f"^(?!{re.escape(folded)}(?:\\n|{conditions.END}))[\\s\\S]")
+
+
+def containing(folded: str) -> Condition:
+    """Return "the text has this in it, folded"."""
+    return Like(f"^[^\\n]*{re.escape(folded)}")
+
+
+def ending(folded: str) -> Condition:
+    """Return "the text ends so, folded"."""
+    return Like(f"^[^\\n]*{re.escape(folded)}(?:\\n|{conditions.END})")
+
+
 def _texts(type_name: str, value: Any) -> list[Any]:
     if type_name not in _PARTS:
         return [value]
@@ -91,4 +120,4 @@ def _condition(param: Param, modifier: str, text: str) -> Condition:
     folded = fold(text)
     if not folded:
         raise refusal(param, text, EXAMPLE)
-    return Like(f"^[^\\n]*{re.escape(folded)}") if modifier == "contains" else Starts(folded)
+    return containing(folded) if modifier == "contains" else Starts(folded)

@@ -17,7 +17,7 @@ from fhir_server.search.expression import Concepts, Criterion, Expression, Not, 
 from fhir_server.search.params import Param, facet
 from fhir_server.search.reading import PLAIN, Reading
 from fhir_server.search.types import conditions
-from fhir_server.search.types.conditions import Condition, Is, Like, Starts
+from fhir_server.search.types.conditions import Condition, Is, Like, Pattern, Starts
 from fhir_server.search.types.refusal import refusal
 from fhir_server.search.types.string import fold
 
@@ -240,7 +240,7 @@ def matches(criterion: Criterion, entries: Sequence[str]) -> bool:
     return conditions.matches(criterion.values, entries)
 
 
-def paired(system: str | None, code: str) -> Condition:
+def paired(system: str | None, code: str) -> Pattern:
     """Return the condition on an entry of the form `code|system`.
 
     Args:
