@@ -24,13 +24,18 @@ SUFFIXES = {name[0].upper() + name[1:]: name for name in PRIMITIVES | COMPLEX}
 
 def evaluate(expression: str, resource: dict[str, Any]) -> list[Any]:
     """Return the JSON values that the expression selects in the resource."""
+    return [value for _, value in evaluate_typed(expression, resource)]
+
+
+def evaluate_typed(expression: str, resource: dict[str, Any]) -> Pairs:
+    """Return the same with the FHIR type of each value where a JSON key tells it, else an empty text."""
     found: Pairs = []
     for part in _split(expression, "|"):
         found += _typed(part.strip(), resource)
-    values: list[Any] = []
+    pairs: Pairs = []
     for kind, value in found:
-        values += _values_of_extension(value) if kind == "Extension" else [value]
-    return values
+        pairs += [("", inner) for inner in _values_of_extension(value)] if kind == "Extension" else [(kind, value)]
+    return pairs
 
 
 def _typed(text: str, resource: dict[str, Any]) -> Pairs:
@@ -87,6 +92,8 @@ def _member(name: str, here: Pairs) -> Pairs:
 
 def _is(pair: tuple[str, Any], wanted: str) -> bool:
     special = {"Age", "Count", "Distance", "Duration"}
+    # `as(DateTime)` is written where `dateTime` is meant (Observation.code-value-date).
+    wanted = {"DateTime": "dateTime"}.get(wanted, wanted)
     return pair[0] == wanted or (wanted == "Quantity" and pair[0] in special) or pair[0] == ""
 
 

@@ -114,7 +114,12 @@ def _literal(param: Param, modifier: str, text: str, reading: Reading) -> list[C
             )
         return [Is(str(instance))]
     if ids.valid(text):
-        return [Is(f"{target}/{text}") for target in ([modifier] if modifier else _targets(param, reading))]
+        found: list[Condition] = [
+            Is(f"{target}/{text}") for target in ([modifier] if modifier else _targets(param, reading))
+        ]
+        # Some canonicals are published as a bare name.
+        named = not modifier and "Reference" not in param.value_types and "canonical" in param.value_types
+        return [*found, *uri.canonical(text)] if named else found
     if ":" in text and not modifier:
         return uri.canonical(text) if "canonical" in param.value_types else [Is(text)]
     raise refusal(param, text, "the id alone" if modifier else EXAMPLE)
