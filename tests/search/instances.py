@@ -64,6 +64,7 @@ SEEDS: dict[str, Json] = {
         "rest": [{"mode": "server"}],
     },
     "MolecularSequence": {"coordinateSystem": 0},
+    "SearchParameter": {"status": "draft", "type": "token"},
     "StructureDefinition": {
         "kind": "logical",
         "type": "A",
