@@ -9,8 +9,7 @@ from functools import lru_cache
 @lru_cache(maxsize=256)
 def text(moment: datetime) -> str:
     """Return `2026-11-21T08:15:30.123Z`."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 @lru_cache(maxsize=256)
@@ -19,4 +18,5 @@ def http_date(moment: datetime) -> str:
     utc = moment.astimezone(UTC)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[utc.weekday()]
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    return f"{day}, {utc.day:02d} {months[utc.month - 1]} {utc:%Y %H:%M:%S} GMT"
+    time = f"{utc.hour:02d}:{utc.minute:02d}:{utc.second:02d}"
+    return f"{day}, {utc.day:02d} {months[utc.month - 1]} {utc.year:04d} {time} GMT"

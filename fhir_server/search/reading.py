@@ -35,6 +35,9 @@ class Units(Protocol):
     def unit(self, code: str) -> Unit | None:
         """Return the unit of a code, `None` where the system has none."""
 
+    def __hash__(self) -> int:
+        """What was converted is remembered by it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -67,6 +67,7 @@ class Clock:
         self._id = secrets.token_hex(8)
         self._host = processes.host()
         self._offsets: deque[float] = deque(maxlen=SAMPLES)
+        self._offset = 0.0  # the greatest of them
         self._latest = 0  # stamp given, in milliseconds since 1970
         self._closed = 0  # horizon declared
         self._order = 0
@@ -209,7 +210,7 @@ class Clock:
 
     def _estimate(self) -> int:
         """Return the database's time in milliseconds, or a little less."""
-        return int(time.monotonic() * 1000 + max(self._offsets))
+        return int(time.monotonic() * 1000 + self._offset)
 
     def _next(self) -> int:
         """Return the time of a stamp given now: not before an earlier stamp, and after every horizon declared."""
@@ -310,6 +311,7 @@ class Clock:
         """Keep what the database said, against the time of hearing it: an estimate that is never ahead."""
         heard = time.monotonic() * 1000
         self._offsets.append((told - EPOCH) / MILLISECOND - heard)
+        self._offset = max(self._offsets)
 
 
 class _Writing(AbstractAsyncContextManager[Stamp]):

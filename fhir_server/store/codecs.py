@@ -4,6 +4,8 @@ A whole number that does not fit 64 bits becomes Decimal128 as well. More than 3
 and are refused by name.
 """
 
+import re
+import struct
 from collections.abc import Mapping
 from datetime import UTC
 from decimal import Decimal, DecimalException
@@ -20,7 +22,14 @@ from fhir_server.model.errors import Unprocessable
 from fhir_server.store.failures import too_large
 
 MOST_BYTES = 16 * 2**20
+MOST_DIGITS = 34
 _INT64 = range(-(2**63), 2**63)
+
+# Decimal128, binary integer encoding: sign, exponent + bias in 14 bits, coefficient in 113 bits (IEEE 754-2019 3.5.2).
+_PLAIN = re.compile(r"(-?)(\d+)(?:\.(\d+))?", re.ASCII)
+_BIAS = 6176
+_LOW = 2**64 - 1
+_BITS = struct.Struct("<QQ")
 
 
 def _decimal128(value: Any) -> Any:
@@ -28,11 +37,17 @@ def _decimal128(value: Any) -> Any:
     return _of_digits(str(value)) if isinstance(value, Decimal) else value
 
 
-# Keyed by the digits, because 1.0 and 1.00 are equal. The driver converts in Python, 10 µs each; lengths, doses and
-# prices repeat.
+# Keyed by the digits, because 1.0 and 1.00 are equal; lengths, doses and prices repeat.
 @lru_cache(maxsize=4096)
 def _of_digits(digits: str) -> Decimal128:
-    return Decimal128(digits)
+    """Return the decimal of a text. Most are plain, for which the bits are put together here: the driver takes 10 µs."""
+    plain = _PLAIN.fullmatch(digits)
+    if plain is None or len(plain[2]) + len(plain[3] or "") > MOST_DIGITS:
+        return Decimal128(digits)
+    sign, whole, fraction = plain[1], plain[2], plain[3] or ""
+    coefficient = int(whole + fraction)
+    high = (bool(sign) << 63) | ((_BIAS - len(fraction)) << 49) | (coefficient >> 64)
+    return Decimal128.from_bid(_BITS.pack(coefficient & _LOW, high))
 
 
 class _Decimals(TypeDecoder):

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
@@ -38,12 +38,15 @@ class Leaving:
     def __init__(self, database: AsyncDatabase[Any], clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._staying: tuple[datetime, Where] | None = None
 
     def staying(self) -> Where:
         """Return the filter for resources that nobody is deleting; marks of those who died on the way do not count."""
         now = self._clock.now()
         floor = now.replace(second=now.second // COARSE * COARSE, microsecond=0) - VALID
-        return Where("clause", {MARK: {"$not": {"$elemMatch": {"at": {"$gt": floor}}}}})
+        if self._staying is None or self._staying[0] != floor:
+            self._staying = floor, Where("clause", {MARK: {"$not": {"$elemMatch": {"at": {"$gt": floor}}}}})
+        return self._staying[1]
 
     @asynccontextmanager
     async def mark(self, instances: Iterable[Instance]) -> AsyncIterator[None]:

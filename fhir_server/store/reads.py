@@ -50,6 +50,7 @@ class Reads:
     def __init__(self, database: AsyncDatabase[Any]) -> None:
         self._database = database
         self._lanes: dict[tuple[str, str, bytes], Grouped[Sequence[str], Found]] = {}
+        self._encoded: dict[int, tuple[Where, bytes]] = {}
 
     async def one(self, shape: str, resource_type: str, resource_id: str, where: Where) -> Doc | None:
         """Return the live document in that shape, or `None`; grouped with what others ask."""
@@ -93,7 +94,7 @@ class Reads:
             await lane.close()
 
     def _lane(self, shape: str, resource_type: str, where: Where) -> Grouped[Sequence[str], Found]:
-        key = (shape, resource_type, bytes(encode(where.clause).raw) if where.kind == "clause" else b"")
+        key = (shape, resource_type, self._filter(where) if where.kind == "clause" else b"")
         lane = self._lanes.get(key)
         if lane is None:
             if len(self._lanes) > MOST_LANES:
@@ -105,6 +106,16 @@ class Reads:
 
             lane = self._lanes[key] = Grouped(run, MOST_ASKS, WIDTH)
         return lane
+
+    def _filter(self, where: Where) -> bytes:
+        """Return a filter as bytes, which equal filters share. Concurrent requests mostly bring one and the same object."""
+        kept = self._encoded.get(id(where))
+        if kept is None:
+            if len(self._encoded) > MOST_LANES:
+                self._encoded.clear()
+            # The object is kept too: while it is, no other one can have its id.
+            kept = self._encoded[id(where)] = (where, bytes(encode(where.clause).raw))
+        return kept[1]
 
     async def _answer(self, shape: str, resource_type: str, asks: Sequence[Sequence[str]], where: Where) -> Found:
         ids = list(asks[0] if len(asks) == 1 else {one: None for ask in asks for one in ask})

@@ -2,7 +2,9 @@
 
 from decimal import Decimal
 
+import bson
 import pytest
+from bson.decimal128 import Decimal128
 
 from fhir_server.model.errors import TooLarge, Unprocessable
 from fhir_server.store.codecs import encode, native
@@ -13,6 +15,14 @@ from fhir_server.store.codecs import encode, native
 )
 def test_a_decimal_comes_back_with_the_digits_it_had(text: str) -> None:
     assert str(native(encode({"v": [{"v": Decimal(text)}]}))["v"][0]["v"]) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "-0", "0.00", "72", "-1.50", "9" * 34, "0." + "9" * 34, "9" * 17 + "." + "0" * 17, "18446744073709551616.5"],
+)
+def test_a_plain_decimal_has_the_bits_that_the_driver_gives_it(text: str) -> None:
+    assert bson.decode(encode({"v": Decimal(text)}).raw)["v"].bid == Decimal128(Decimal(text)).bid
 
 
 @pytest.mark.parametrize("number", [2**31, 2**63 - 1, -(2**63), 2**63, 10**33 + 1])
