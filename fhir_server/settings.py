@@ -104,6 +104,9 @@ class Search(Section):
     )
     time_limit_ms: int = Field(default=10_000, ge=10, description="Time after which the database gives up a query.")
     time_zone: str = Field(default="UTC", description="IANA time zone of date values that have none.")
+    explain: Literal["off", "on"] = Field(
+        default="off", description="Whether `_explain=true` shows how a search was run: index, keys and times."
+    )
     cursor_hours: int = Field(default=24, ge=1, description="How long a paging link stays usable.")
 
 

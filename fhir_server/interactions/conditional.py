@@ -12,7 +12,19 @@ from fhir_server.model.stored import Stored
 from fhir_server.repository import Repository
 
 RESULT_PARAMETERS = frozenset(
-    {"_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total", "_contained", "_containedType"}
+    {
+        "_sort",
+        "_count",
+        "_include",
+        "_revinclude",
+        "_summary",
+        "_elements",
+        "_explain",
+        "_total",
+        "_contained",
+        "_containedType",
+        "_score",
+    }
 )
 PRESENTATION = frozenset({"_format", "_pretty"})
 

@@ -1,11 +1,13 @@
 """search by GET and POST: of one type, of several, and of a compartment (R4 3.1.1)."""
 
 from collections.abc import Iterator
+from time import perf_counter
 from urllib.parse import parse_qsl, urlencode
 
 from fhir_server.bundle import answer
 from fhir_server.context import Context
 from fhir_server.interactions import representation
+from fhir_server.interactions.explanation import explanation
 from fhir_server.interactions.representation import Subset
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest, NotFound
@@ -76,6 +78,7 @@ def _pairs(ctx: Context) -> Pairs:
 
 
 async def _typed(ctx: Context, resource_type: str, within: Compartment | None) -> FhirResponse:
+    began = perf_counter()
     request = parse(
         resource_type,
         _pairs(ctx),
@@ -85,10 +88,12 @@ async def _typed(ctx: Context, resource_type: str, within: Compartment | None) -
         reading=ctx.repository.pages.reading,
         within=within,
     )
-    return _answer(ctx, request, request.place, await ctx.repository.search(request, ctx.base))
+    parsing = perf_counter() - began
+    return _answer(ctx, request, request.place, await ctx.repository.search(request, ctx.base), parsing)
 
 
 async def _several(ctx: Context, within: Compartment | None) -> FhirResponse:
+    began = perf_counter()
     request = parse_system(
         _pairs(ctx),
         ctx.definitions,
@@ -98,12 +103,16 @@ async def _several(ctx: Context, within: Compartment | None) -> FhirResponse:
         reading=ctx.repository.pages.reading,
         within=within,
     )
-    return _answer(ctx, request.shape, request.place, await ctx.repository.search_system(request, ctx.base))
+    parsing = perf_counter() - began
+    return _answer(ctx, request.shape, request.place, await ctx.repository.search_system(request, ctx.base), parsing)
 
 
-def _answer(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -> FhirResponse:
+def _answer(ctx: Context, request: SearchRequest, place: str, page: SearchPage, parsing: float) -> FhirResponse:
     links = _links(ctx, request, place, page)
-    body = answer.resource_bundle("searchset", links, _entries(ctx, request, page), total=page.total)
+    entries = [*_entries(ctx, request, page)]
+    if page.trace:
+        entries.append(answer.outcome_entry(json.encode(explanation(page.trace, parsing))))
+    body = answer.resource_bundle("searchset", links, entries, total=page.total)
     return FhirResponse(200, {}, body)
 
 

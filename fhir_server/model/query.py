@@ -83,6 +83,27 @@ class Distinct:
 
 
 @dataclass(frozen=True, slots=True)
+class Examined:
+    """What the database did for a query.
+
+    Attributes:
+        resource_type: The type that was searched.
+        index: The indexes that were read.
+        keys: Keys of them that were examined.
+        documents: Documents that were examined.
+        returned: Documents that were found, up to the limit.
+        milliseconds: Time that it took, as the database measured it.
+    """
+
+    resource_type: str
+    index: str
+    keys: int
+    documents: int
+    returned: int
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSpec:
     """An index to create: name, (field, direction) pairs where direction is 1, -1, '2dsphere' or wildcard 1, options.
 

@@ -133,6 +133,7 @@ class Across:
             *values, ended_in = cursor.values
             own, inclusive = Cursor(tuple(values)), name > ended_in
         query = plan(part, self.reach.where_of(name), own, self.definitions, inclusive=inclusive)
+        self.reach.trace.queries.append(query)
         by = self._order(part)
         rows = await self.store.rows(replace(query, fields=(*by.fields, "lu")), self.reach.session)
         return [Place(by.values(row), name, row["_id"]) for row in rows]

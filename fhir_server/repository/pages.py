@@ -10,6 +10,7 @@ from fhir_server.repository.chains import Chains
 from fhir_server.repository.includes import NOTHING_INCLUDED, Includes, Known
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
 from fhir_server.repository.reach import Reach
+from fhir_server.repository.trace import Trace
 from fhir_server.search import include, page
 from fhir_server.search.chain import is_open
 from fhir_server.search.compile import compile as compiled
@@ -37,12 +38,14 @@ class SearchPage:
         included: What `_include` and `_revinclude` added, or the next part of it.
         total: Number of all matches, `None` where it was not asked for and is not known anyway.
         next: Token of what follows: more of the included resources, or more matches; empty at the end.
+        trace: What the search did, where that was asked for.
     """
 
     matches: Sequence[Stored]
     included: Sequence[Stored]
     total: int | None
     next: str
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,19 @@ class Pages:
             Gone: The paging link has expired.
         """
         request = await self._resolved(request, reach)
+        reach.trace.lap("chains")
         if request.summary == "count":
-            return SearchPage((), (), await self._count([request], None, reach), "")
+            return await self._number([request], reach)
         cursor = page.decode(request, self._sealing(reach))
         if cursor and cursor.inside:
             return await self._further([request], request, cursor, reach)
         query = plan(request, reach.where_of(request.resource_type), cursor, self.definitions)
         if request.includes:
             query = replace(query, fields=tuple({*query.fields, *include.FIELDS}))
+        reach.trace.queries.append(query)
+        reach.trace.lap("plan")
         found = await self.store.find(query, reach.session)
+        reach.trace.lap("database")
         matches = found[: request.count]
         end = values(query.sort, matches[-1].envelope) if matches else ()
         return await self._page([request], request, cursor, Found(matches, end, len(found) > request.count), reach)
@@ -94,13 +101,15 @@ class Pages:
             Gone: The paging link has expired.
         """
         parts = [await self._resolved(part, reach) for part in request.parts]
+        reach.trace.lap("chains")
         if request.shape.summary == "count":
-            return SearchPage((), (), await self._count(parts, None, reach), "")
+            return await self._number(parts, reach)
         cursor = page.decode(request, self._sealing(reach))
         if cursor and cursor.inside:
             return await self._further(parts, request, cursor, reach)
         fields = include.FIELDS if request.shape.includes else ()
         found = await Across(self.store, self.definitions, reach).page(parts, cursor, fields)
+        reach.trace.lap("database")
         return await self._page(parts, request, cursor, found, reach)
 
     async def matches(self, resource_type: str, pairs: Pairs, reach: Reach, most: int) -> list[Stored]:
@@ -134,9 +143,10 @@ class Pages:
             following = self._sealed(Cursor(cursor.values if cursor else (), inside), asked, reach)
         elif found.more:
             following = self._sealed(Cursor(found.end), asked, reach)
+        reach.trace.lap("includes")
         is_all = cursor is None and not found.more
         total = len(found.matches) if is_all else await self._total(parts, reach)
-        return SearchPage(found.matches, part.resources, total, following)
+        return await self._traced(SearchPage(found.matches, part.resources, total, following), shape, reach)
 
     async def _further(self, parts: Sequence[SearchRequest], asked: Asked, cursor: Cursor, reach: Reach) -> SearchPage:
         """Return the next part of what the matches of an earlier page include."""
@@ -148,6 +158,7 @@ class Pages:
         fields = include.FIELDS if shape.includes else ()
         across = Across(self.store, self.definitions, reach)
         known = await across.stretch(parts, start, (*inside.until, *of), fields)
+        reach.trace.lap("database")
         after = (inside.resource_type, inside.id)
         part = await self._includes(reach).part(shape.includes, shape.revincludes, known, after)
         following = ""
@@ -156,7 +167,26 @@ class Pages:
             following = self._sealed(replace(cursor, inside=further), asked, reach)
         elif inside.more:
             following = self._sealed(Cursor(inside.until), asked, reach)
-        return SearchPage((), part.resources, await self._total(parts, reach), following)
+        reach.trace.lap("includes")
+        return await self._traced(
+            SearchPage((), part.resources, await self._total(parts, reach), following), shape, reach
+        )
+
+    async def _number(self, parts: Sequence[SearchRequest], reach: Reach) -> SearchPage:
+        """Return a page without entries, which says how many matches there are."""
+        return await self._traced(SearchPage((), (), await self._count(parts, None, reach), ""), parts[0], reach)
+
+    async def _traced(self, found: SearchPage, request: SearchRequest, reach: Reach) -> SearchPage:
+        """Return the page, where it was asked for with what the search did."""
+        if not request.explain:
+            return found
+        trace = reach.trace
+        if found.total is not None:
+            trace.lap("total")
+        if reach.session is None:
+            for query in trace.queries:
+                trace.examined += await self.store.examined(query)
+        return replace(found, trace=trace)
 
     def _includes(self, reach: Reach) -> Includes:
         return Includes(self.store, self.definitions, self.limits.max_includes, reach)

@@ -1,10 +1,11 @@
 """How far one caller reaches: what may be searched or read of each type, within which unit of work, from which place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_server.model.query import Where
+from fhir_server.repository.trace import Trace
 from fhir_server.search.page import Sealing
 
 WhereOf = Callable[[str], Where]
@@ -19,12 +20,14 @@ class Reach:
         session: Of a unit of work, `None` outside of one.
         caller: What tells the caller from others.
         base: The service base URL that was called.
+        trace: What the search did.
     """
 
     where_of: WhereOf
     session: Any
     caller: str = ""
     base: str = ""
+    trace: Trace = field(default_factory=Trace)
 
     def sealing(self, key: bytes, hours: int) -> Sealing:
         """Return how the paging links of this caller are sealed."""

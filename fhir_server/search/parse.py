@@ -55,6 +55,7 @@ class SearchRequest:
         summary: `true`, `text`, `data`, `count` or `false`; empty where the client does not say.
         elements: Names of `_elements`.
         cursor: The token of a paging link, or empty.
+        explain: Whether to tell how it was carried out.
         applied: The pairs that were applied, without the cursor: those of the self link.
         ignored: What lenient handling passed over.
         path: URL path below the service base, where that is not the type alone: that of a compartment.
@@ -70,6 +71,7 @@ class SearchRequest:
     summary: str = ""
     elements: tuple[str, ...] = ()
     cursor: str = ""
+    explain: bool = False
     applied: Pairs = ()
     ignored: tuple[Issue, ...] = ()
     path: str = ""
@@ -138,6 +140,7 @@ def parse(
         summary=results.summary,
         elements=tuple(results.elements),
         cursor=results.cursor,
+        explain=results.explain,
         applied=(*applied, *results.applied),
         ignored=tuple(ignored),
         path=f"{within}/{resource_type}" if within else "",

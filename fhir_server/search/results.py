@@ -16,6 +16,7 @@ CURSOR = "_cursor"
 TOTALS = ("none", "estimate", "accurate")
 SUMMARIES = ("true", "text", "data", "count", "false")
 SORTABLE = TYPES.keys() - {"composite", "special"}
+FLAGS = ("true", "false")
 ITERATE = frozenset({"iterate", "recurse"})
 SHARED_ORDERS = ("_id", "_lastUpdated")
 """What a search of several types can be sorted by: what all of them have, stored in one way."""
@@ -29,6 +30,7 @@ class Results:
     total: str = ""
     summary: str = ""
     cursor: str = ""
+    explain: bool = False
     sort: list[SortKey] = field(default_factory=list)
     elements: list[str] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
@@ -208,6 +210,13 @@ def _read_include(ground: Ground, name: str, value: str) -> Include:
     return Include(source, code, target, iterate=":" in name)
 
 
+def _explain(results: Results, ground: Ground, name: str, value: str) -> str:
+    if ground.settings.explain == "off":
+        raise _refusal(name, f"This server does not explain searches. Leave {name} out, or set search.explain to on.")
+    results.explain = _one_of(name, value, FLAGS) == "true"
+    return value
+
+
 def _cursor(results: Results, ground: Ground, name: str, value: str) -> str:
     results.cursor = value
     return ""
@@ -230,6 +239,7 @@ def _refusal(name: str, text: str) -> InvalidParameter:
 RESULTS: Mapping[str, tuple[bool, Reader]] = {
     "_count": (False, _count),
     "_elements": (True, _elements),
+    "_explain": (False, _explain),
     "_format": (True, _kept),
     "_include": (True, _include),
     "_pretty": (True, _kept),

@@ -124,6 +124,7 @@ def parse_system(
         summary=results.summary,
         elements=tuple(results.elements),
         cursor=results.cursor,
+        explain=results.explain,
         applied=(*applied, *results.applied),
         ignored=tuple(ignored),
     )

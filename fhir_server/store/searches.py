@@ -10,13 +10,14 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.model.query import Distinct, Query, Where
+from fhir_server.model.query import Distinct, Examined, Query, Where
 from fhir_server.model.stored import Stored
-from fhir_server.store import failures
+from fhir_server.store import commands, failures
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.codecs import BARE
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import BODY, stored
+from fhir_server.store.examining import examine
 from fhir_server.store.reads import MAJORITY
 
 MOST_UNIONS = 300  # of one pipeline, which may have 1,000 stages
@@ -55,6 +56,12 @@ class Searches:
             return [*await self._documents(query, dict.fromkeys(("_id", *query.fields), 1), session)]
         except PyMongoError as error:
             raise failures.outward(error, session) from error
+
+    async def examined(self, query: Query) -> list[Examined]:
+        """Return what the database does for a query."""
+        if not await self._collections.ensure_if_present(query.resource_type):
+            return []
+        return await examine(self._database, query, self._time_limit_ms)
 
     async def distinct(self, query: Distinct, session: AsyncClientSession | None) -> list[str]:
         """Return the different texts of a field."""
@@ -140,19 +147,7 @@ class Searches:
         """Return the documents of a query, and where they are fewer than its limit, those of what follows it."""
         if query.computed:
             return await self._computed(query, projection, session)
-        command: dict[str, Any] = {
-            "find": query.resource_type,
-            "filter": query.where.clause,
-            "projection": projection,
-            "limit": query.limit,
-            "batchSize": query.limit
-            + 1,  # one more than can come, so that the answer is complete and the cursor closed
-            "maxTimeMS": self._time_limit_ms,
-        }
-        if query.sort:
-            command["sort"] = dict(query.sort)
-        if query.hint:
-            command["hint"] = query.hint
+        command = {**commands.find(query, projection), "maxTimeMS": self._time_limit_ms}
         docs = await self._page(command, session)
         if query.then is None or len(docs) >= query.limit:
             return docs
@@ -167,14 +162,7 @@ class Searches:
         options: dict[str, Any] = {"hint": query.hint} if query.hint else {}
         collection = self._database[query.resource_type].with_options(codec_options=BARE, read_concern=level)
         cursor = await collection.aggregate(
-            [
-                {"$match": query.where.clause},
-                {"$set": query.computed},
-                {"$match": query.after},
-                {"$sort": dict(query.sort)},
-                {"$limit": query.limit},
-                {"$project": projection},
-            ],
+            commands.pipeline(query, projection),
             session=session,
             maxTimeMS=self._time_limit_ms,
             **options,

@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.model.query import Distinct, IndexSpec, Query, Where
+from fhir_server.model.query import Distinct, Examined, IndexSpec, Query, Where
 from fhir_server.model.stored import Stored
 from fhir_server.store import failures, schema, seal, upkeep
 from fhir_server.store.blobs import Blobs
@@ -221,6 +221,14 @@ class Store:
             TooCostly: The time limit was reached.
         """
         return await self._searches.rows(query, session)
+
+    async def examined(self, query: Query) -> list[Examined]:
+        """Run a query once more; return what the database does for it, in each of its steps.
+
+        Raises:
+            TooCostly: The time limit was reached.
+        """
+        return await self._searches.examined(query)
 
     async def distinct(self, query: Distinct, session: AsyncClientSession | None = None) -> list[str]:
         """Return the different texts of a field.
