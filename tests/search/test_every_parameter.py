@@ -44,7 +44,7 @@ SELECTS_NOTHING = {
 }
 """Parameters that no resource can be found by, with the reason."""
 
-NOT_YET = {"near", "_content", "_filter", "_text"}
+NOT_YET = {"_content", "_text"}
 """Codes that the server still refuses. This table may only shrink: what is answered must leave it."""
 
 TOLD: dict[str, Callable[[Resource], str]] = {
