@@ -24,6 +24,7 @@ from fhir_server.repository import Repository
 from fhir_server.repository.editions import Editions
 from fhir_server.repository.pages import Pages
 from fhir_server.repository.reindexing import Reindexing
+from fhir_server.repository.spelling import Spelling
 from fhir_server.search.codes import DefinedCodes
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
@@ -167,7 +168,7 @@ def _service(settings: Settings, definitions: Definitions, store: Store, intake:
         definitions=definitions,
         rules=settings.record,
         scope=Unrestricted("open mode", settings.record.facility),
-        pages=Pages(store, definitions, settings.search, store.secret, reading),
+        pages=Pages(store, definitions, settings.search, store.secret, reading, Spelling(store)),
         root=ROOT,
     )
 

@@ -10,6 +10,7 @@ from fhir_server.repository.chains import Chains
 from fhir_server.repository.includes import NOTHING_INCLUDED, Includes, Known
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
 from fhir_server.repository.reach import Reach
+from fhir_server.repository.spelling import Spelling
 from fhir_server.repository.trace import Trace
 from fhir_server.search import include, page
 from fhir_server.search.chain import is_open
@@ -58,6 +59,7 @@ class Pages:
         limits: Settings of search.
         secret: Seals paging links.
         reading: How the values of queries are read.
+        spelling: Spells out codes that are named without their system.
     """
 
     store: Store
@@ -65,6 +67,7 @@ class Pages:
     limits: Search
     secret: bytes
     reading: Reading
+    spelling: Spelling
 
     async def search(self, request: SearchRequest, reach: Reach) -> SearchPage:
         """Return a page of a search.
@@ -81,7 +84,8 @@ class Pages:
         cursor = page.decode(request, self._sealing(reach))
         if cursor and cursor.inside:
             return await self._further([request], request, cursor, reach)
-        query = plan(request, reach.where_of(request.resource_type), cursor, self.definitions)
+        spelt = await self.spelling.spelt(request, reach, self.definitions)
+        query = plan(spelt, reach.where_of(request.resource_type), cursor, self.definitions)
         if request.includes:
             query = replace(query, fields=tuple({*query.fields, *include.FIELDS}))
         reach.trace.queries.append(query)

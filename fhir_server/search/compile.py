@@ -150,6 +150,25 @@ def selection(
     )
 
 
+def code_index(request: SearchRequest, access: Where, definitions: Definitions) -> str:
+    """Return the index that leads from the primary code to the order of a search; empty where something else selects.
+
+    Args:
+        request: The search.
+        access: What the caller may see, compiled.
+        definitions: Parameters and layout of the type.
+    """
+    resource_type = request.resource_type
+    names = _index_names(resource_type, definitions)
+    when = "date" if "date" in names else "updated"
+    by = order(request.sort, params(resource_type, definitions))
+    index = f"code_{when}"
+    if index not in names or by.index != when or by.computed:
+        return ""
+    where = compile(request.expression, resource_type, definitions) & access
+    return "" if where.kind == "nothing" or {"_id", "p", "ps", "rf"} & {*_named(where.clause)} else index
+
+
 @lru_cache(maxsize=1024)
 def _primary_code(resource_type: str, definitions: Definitions) -> str:
     """Return the field of the primary code, empty for a type without one."""

@@ -111,14 +111,14 @@ def _starting(text: str, *, array: bool | None) -> dict[str, Any]:
     On an array both bounds must be met by one entry, hence `$elemMatch`; without it the index is walked from one bound
     only. Where the field may be either, a regular expression serves both.
     """
-    end = _successor(text)
+    end = successor(text)
     if array is None or end is None:
         return {"$regex": f"^{re.escape(text)}"}
     bounds = {"$gte": text, "$lt": end}
     return {"$elemMatch": bounds} if array else bounds
 
 
-def _successor(text: str) -> str | None:
+def successor(text: str) -> str | None:
     """Return the least text after all that start so, in code point order (which is MongoDB's)."""
     code = ord(text[-1]) + 1 if text else 0
     if not text or code > sys.maxunicode:
