@@ -7,6 +7,10 @@ from fhir_server.model import ids, instant, json
 from fhir_server.model.request import FhirResponse
 from fhir_server.model.stored import Stored
 
+MATCH, INCLUDE = b'{"mode":"match"}', b'{"mode":"include"}'
+SCORED = b'{"mode":"match","score":1}'
+"""A match that says how well it matches: criteria hold or do not hold, so what matches does so fully."""
+
 
 def response_bundle(kind: str, responses: Sequence[FhirResponse], base: str) -> bytes:
     """Return a batch-response or transaction-response bundle, one entry for each response, in order."""
@@ -44,17 +48,17 @@ def resource_bundle(
     return text[:-1] + (b',"entry":[' + joined + b"]}" if joined else b"}")
 
 
-def search_entry(base: str, stored: Stored, body: bytes, mode: bytes) -> bytes:
+def search_entry(base: str, stored: Stored, body: bytes, search: bytes) -> bytes:
     """Return one entry of a searchset.
 
     Args:
         base: The service base as it stands inside of a JSON string (`quoted`).
         stored: The version; neither its type nor its id holds a character that JSON would escape.
         body: Its JSON, whole or a part of it.
-        mode: `match` or `include`.
+        search: Why it is there: `MATCH`, `SCORED` or `INCLUDE`.
     """
     url = f"{base}/{stored.resource_type}/{stored.id}".encode()
-    return b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}' % (url, body, mode)
+    return b'{"fullUrl":"%b","resource":%b,"search":%b}' % (url, body, search)
 
 
 def outcome_entry(body: bytes) -> bytes:

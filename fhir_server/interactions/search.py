@@ -141,9 +141,10 @@ def _link(url: str, applied: str, cursor: str) -> str:
 def _entries(ctx: Context, request: SearchRequest, page: SearchPage) -> Iterator[bytes]:
     subset = Subset(request.summary or "false", request.elements)
     complete, base = subset.complete, answer.quoted(ctx.base)
-    for rows, mode in ((page.matches, b"match"), (page.included, b"include")):
+    match = answer.SCORED if request.score else answer.MATCH
+    for rows, search in ((page.matches, match), (page.included, answer.INCLUDE)):
         for stored in rows:
             body = stored.body if complete else representation.reduce(stored.body, subset, ctx.definitions)
-            yield answer.search_entry(base, stored, body, mode)
+            yield answer.search_entry(base, stored, body, search)
     if request.ignored:
         yield answer.outcome_entry(json.encode(outcome(request.ignored)))

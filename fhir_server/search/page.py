@@ -25,7 +25,9 @@ PRINT = 12
 
 INCLUDES = frozenset({"_include", "_revinclude"})
 # What shapes the answer but not which resources match in which order may change from page to page.
-SHAPING = INCLUDES | {"_count", "_total", "_summary", "_elements", "_explain", "_format", "_pretty"}
+SHAPING = INCLUDES | {
+    "_contained", "_containedType", "_count", "_elements", "_explain", "_format", "_pretty", "_score", "_summary", "_total",
+}  # fmt: skip
 
 
 class Paged(Protocol):

@@ -56,6 +56,7 @@ class SearchRequest:
         elements: Names of `_elements`.
         cursor: The token of a paging link, or empty.
         explain: Whether to tell how it was carried out.
+        score: Whether entries say how well they match.
         applied: The pairs that were applied, without the cursor: those of the self link.
         ignored: What lenient handling passed over.
         path: URL path below the service base, where that is not the type alone: that of a compartment.
@@ -72,6 +73,7 @@ class SearchRequest:
     elements: tuple[str, ...] = ()
     cursor: str = ""
     explain: bool = False
+    score: bool = False
     applied: Pairs = ()
     ignored: tuple[Issue, ...] = ()
     path: str = ""
@@ -141,6 +143,7 @@ def parse(
         elements=tuple(results.elements),
         cursor=results.cursor,
         explain=results.explain,
+        score=results.score,
         applied=(*applied, *results.applied),
         ignored=tuple(ignored),
         path=f"{within}/{resource_type}" if within else "",

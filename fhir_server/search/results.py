@@ -16,6 +16,8 @@ CURSOR = "_cursor"
 TOTALS = ("none", "estimate", "accurate")
 SUMMARIES = ("true", "text", "data", "count", "false")
 SORTABLE = TYPES.keys() - {"composite", "special"}
+CONTAINED = ("false", "true", "both")
+CONTAINED_TYPES = ("container", "contained")
 FLAGS = ("true", "false")
 ITERATE = frozenset({"iterate", "recurse"})
 SHARED_ORDERS = ("_id", "_lastUpdated")
@@ -31,6 +33,7 @@ class Results:
     summary: str = ""
     cursor: str = ""
     explain: bool = False
+    score: bool = False
     sort: list[SortKey] = field(default_factory=list)
     elements: list[str] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
@@ -217,6 +220,25 @@ def _explain(results: Results, ground: Ground, name: str, value: str) -> str:
     return value
 
 
+def _score(results: Results, ground: Ground, name: str, value: str) -> str:
+    results.score = _one_of(name, value, FLAGS) == "true"
+    return value
+
+
+def _contained(results: Results, ground: Ground, name: str, value: str) -> str:
+    if _one_of(name, value, CONTAINED) != "false":
+        raise _refusal(
+            name,
+            f"{name}={value} is not offered: contained resources are not searched by themselves. Leave {name} out, and search "
+            "for the resources that contain them.",
+        )
+    return value
+
+
+def _contained_type(results: Results, ground: Ground, name: str, value: str) -> str:
+    return _one_of(name, value, CONTAINED_TYPES)
+
+
 def _cursor(results: Results, ground: Ground, name: str, value: str) -> str:
     results.cursor = value
     return ""
@@ -237,6 +259,8 @@ def _refusal(name: str, text: str) -> InvalidParameter:
 
 
 RESULTS: Mapping[str, tuple[bool, Reader]] = {
+    "_contained": (False, _contained),
+    "_containedType": (False, _contained_type),
     "_count": (False, _count),
     "_elements": (True, _elements),
     "_explain": (False, _explain),
@@ -244,6 +268,7 @@ RESULTS: Mapping[str, tuple[bool, Reader]] = {
     "_include": (True, _include),
     "_pretty": (True, _kept),
     "_revinclude": (True, _revinclude),
+    "_score": (False, _score),
     "_sort": (True, _sort),
     "_summary": (False, _summary),
     "_total": (False, _total),

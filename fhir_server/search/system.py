@@ -125,6 +125,7 @@ def parse_system(
         elements=tuple(results.elements),
         cursor=results.cursor,
         explain=results.explain,
+        score=results.score,
         applied=(*applied, *results.applied),
         ignored=tuple(ignored),
     )

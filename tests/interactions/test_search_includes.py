@@ -268,3 +268,8 @@ async def test_a_link_into_includes_needs_them(small: httpx.AsyncClient, world: 
     assert "belongs to another search" in said(other)
     elsewhere = await small.get(following, headers={"Host": "127.0.0.1"})
     assert elsewhere.status_code == 400
+
+
+async def test_a_score_is_given_to_matches_when_asked_for(small: httpx.AsyncClient, world: dict[str, Json]) -> None:
+    rows = (await small.get("Encounter?_count=2&_include=Encounter:subject&_score=true")).json()["entry"]
+    assert [row["search"] for row in rows] == [{"mode": "match", "score": 1}] * 2 + [{"mode": "include"}] * 2

@@ -273,3 +273,22 @@ def test_the_documented_refusals_are_those_that_are_given(resource_type: str, qu
     row = next(line for line in text.splitlines() if line.startswith(f"| `{resource_type}?{query}` |"))
     documented = row.split("|")[2].strip().split("…")[0].strip()
     assert refusal(resource_type, query)[0].startswith(documented)
+
+
+@pytest.mark.parametrize("query", ["_contained=false", "_contained=false&_containedType=contained", "_score=true"])
+def test_what_needs_no_other_search_is_taken(query: str) -> None:
+    assert read("Patient", f"gender=male&{query}").applied[1:] == tuple(parse_qsl(query))
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("_contained=true", "contained resources are not searched by themselves"),
+        ("_contained=both", "contained resources are not searched by themselves"),
+        ("_contained=maybe", "It takes false, true, both"),
+        ("_containedType=other", "It takes container, contained"),
+        ("_score=1", "It takes true, false"),
+    ],
+)
+def test_what_would_be_another_search_is_refused(query: str, text: str) -> None:
+    assert text in refusal("Patient", query, strict=False)[0]
