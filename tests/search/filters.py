@@ -77,7 +77,7 @@ def _test(chance: Random, resource_type: str, pool: list[Resource]) -> Filter:
 
 
 def _asked(kind: str) -> bool:
-    return kind.partition(" ")[0] not in {"canonical", "uri"}
+    return kind.partition(" ")[0] not in {"canonical", "composite", "uri"}
 
 
 def _holding(resource: Resource, paths: str, value: Any) -> Resource:
