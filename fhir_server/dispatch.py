@@ -7,6 +7,7 @@ from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.bundle.references import link_members
 from fhir_server.capability.table import OFFERED, Interaction
 from fhir_server.context import Context, Statement
+from fhir_server.interactions.search import is_strict
 from fhir_server.model import ids
 from fhir_server.model.errors import BadRequest, FhirError, InvalidParameter, NotFound, NotSupported, UnknownType
 from fhir_server.model.fault import fault
@@ -60,7 +61,8 @@ class Dispatch:
             scope: What the caller may reach; by default what the service was made with.
         """
         try:
-            if self._editions.matter_to(request):
+            # Lenient handling would pass over what this process does not know yet.
+            if self._editions.matter_to(request) or not is_strict(request, self._settings):
                 await self._editions.refresh()
             repository = self._editions.repository
             return await self._enter(request, replace(repository, scope=scope) if scope else repository, "")
@@ -72,7 +74,8 @@ class Dispatch:
     async def _enter(self, request: FhirRequest, repository: Repository, assigned: str) -> FhirResponse:
         """Run one interaction; raises FhirError."""
         route = self._known.get((request.method, request.path)) or self.route(request)
-        await self._editions.refuse_unready(request, route.resource_type)
+        searched = route.member.strip(ALL) if route.row.compartment else route.resource_type
+        await self._editions.refuse_unready(request, searched)
         context = Context(
             request,
             repository,

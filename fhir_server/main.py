@@ -33,7 +33,7 @@ from fhir_server.store import Store
 from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
-from fhir_server.worker import Worker
+from fhir_server.worker import Worker, ended
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
 from terminology.ucum.ucum import Ucum
@@ -114,6 +114,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 service = _service(settings, definitions, store, intake, connection.description)
                 await service.editions.refresh()
                 store.clock.follow(service.editions.renew)
+                await Reindexing(store, service.editions).begin()
                 await _found(service.repository)
                 async with _background(store.upkeep()):
                     yield service
@@ -130,8 +131,7 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await ended(task)
 
 
 @asynccontextmanager
@@ -144,6 +144,8 @@ async def working(settings: Settings) -> AsyncIterator[Service]:
     """
     async with running(settings) as service:
         reindexing = Reindexing(service.store, service.editions)
+        if job := await reindexing.renew():
+            structlog.get_logger("main").info("extraction_changed", job=job.id)
 
         def prepare(record: JobRecord, save: Save) -> Work:
             return Work(record, save, settings.jobs, reindexing)

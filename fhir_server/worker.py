@@ -78,9 +78,7 @@ class Worker:
         try:
             yield
         finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            await ended(*loops)
 
     async def _loop(self, name: str) -> None:
         cleared = 0.0
@@ -160,6 +158,19 @@ class Worker:
         finally:
             run.cancel()
             await asyncio.wait([run])
+
+
+async def ended(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait for their end.
+
+    They are told again and again, because a cancellation that meets a call of the database may come out of it as an error of
+    the network, which those who wait for a sick database take for its sickness.
+    """
+    left = {*tasks}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=PATIENT)
 
 
 def _log_fault(event: str, job: JobRecord | None, error: Exception) -> None:

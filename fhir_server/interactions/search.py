@@ -12,11 +12,12 @@ from fhir_server.interactions.representation import Subset
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest, NotFound
 from fhir_server.model.outcome import outcome
-from fhir_server.model.request import FhirResponse, Pairs
+from fhir_server.model.request import FhirRequest, FhirResponse, Pairs
 from fhir_server.repository import SearchPage
 from fhir_server.search.compartment import Compartment, members
 from fhir_server.search.parse import CURSOR, SearchRequest, parse
 from fhir_server.search.system import parse_system
+from fhir_server.settings import Settings
 
 ALL = "*"
 
@@ -84,7 +85,7 @@ async def _typed(ctx: Context, resource_type: str, within: Compartment | None) -
         _pairs(ctx),
         ctx.definitions,
         ctx.settings.search,
-        strict=_strict(ctx),
+        strict=is_strict(ctx.request, ctx.settings),
         reading=ctx.repository.pages.reading,
         within=within,
     )
@@ -98,7 +99,7 @@ async def _several(ctx: Context, within: Compartment | None) -> FhirResponse:
         _pairs(ctx),
         ctx.definitions,
         ctx.settings.search,
-        strict=_strict(ctx),
+        strict=is_strict(ctx.request, ctx.settings),
         there=await ctx.repository.types(),
         reading=ctx.repository.pages.reading,
         within=within,
@@ -116,12 +117,12 @@ def _answer(ctx: Context, request: SearchRequest, place: str, page: SearchPage, 
     return FhirResponse(200, {}, body)
 
 
-def _strict(ctx: Context) -> bool:
-    """Whether unknown parameters are refused: as `Prefer: handling` says, else as the settings say (R4 3.1.1.3)."""
-    prefer = ctx.header("prefer").replace(" ", "").replace('"', "")
+def is_strict(request: FhirRequest, settings: Settings) -> bool:
+    """Return whether unknown search parameters are refused, rather than passed over and reported (R4 3.1.1.3)."""
+    prefer = request.headers.get("prefer", "").replace(" ", "").replace('"', "")
     if "handling=lenient" in prefer:
         return False
-    return "handling=strict" in prefer or ctx.settings.search.handling == "strict"
+    return "handling=strict" in prefer or settings.search.handling == "strict"
 
 
 def _links(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -> list[tuple[str, str]]:

@@ -18,8 +18,8 @@ LONGEST_REST = 10.0
 async def run(work: Work) -> Mapping[str, Any]:
     """Return how many resources were seen and changed, and which search parameters became active.
 
-    The payload is that of `search.backfill`. The checkpoint holds the version of the register that all writes keep to, the
-    type that is gone through with the last id seen, and the counts.
+    The payload is that of `search.backfill`. The checkpoint holds the version of the register that all writes keep to, that of
+    the extraction, the type that is gone through with the last id seen, and the counts.
     """
     payload, reindexing = work.record.payload, work.reindexing
     wanted, parameters = payload["types"], payload["parameters"]
@@ -27,10 +27,18 @@ async def run(work: Work) -> Mapping[str, Any]:
         return {"done": 0, "changed": 0, "active": []}
     at = dict(work.record.checkpoint)
     types = await reindexing.types(wanted)
-    if not at:
+    if at.get("extraction") != reindexing.extraction:  # what another release has done is done again
         version = await reindexing.settled()
         total = await reindexing.total(types)
-        at = {"version": version, "type": "", "after": "", "done": 0, "changed": 0, "total": total}
+        at = {
+            "version": version,
+            "extraction": reindexing.extraction,
+            "type": "",
+            "after": "",
+            "done": 0,
+            "changed": 0,
+            "total": total,
+        }
         await work.save(at, _progress(at))
     for name in types:
         if name < at["type"]:

@@ -37,8 +37,7 @@ async def reindex(ctx: Context) -> FhirResponse:
         if name not in ctx.definitions.resource_types:
             raise UnknownType(f"'{name[:60]}' is not a resource type of FHIR R4.", expression="http.type")
     types = sorted({*asked, ctx.resource_type} - {""})
-    key = f"{backfill.KIND}/{','.join(types) or 'all'}"
-    job = await ctx.queue.enqueue(backfill.KIND, backfill.payload(types), key=key)
+    job = await ctx.queue.enqueue(backfill.KIND, backfill.payload(types), key=backfill.key(types))
     body = parameters.resource((("job", "id", job.id), ("state", "code", job.state)))
     return FhirResponse(202, {"Content-Location": location(ctx, job)}, json.encode(body))
 

@@ -5,6 +5,7 @@ entries are those of the newest edition that this process knows at the moment th
 """
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from fhir_server.search.edition import Added
 
 STATEMENT = ("metadata",)
 FORM = "_search"
+HAS = "_has:"
 
 
 class Editions:
@@ -80,8 +82,9 @@ class Editions:
 
         Args:
             request: The request.
-            resource_type: The type that it searches: parameters of it are looked for in plain names. `None` after a search
-                was refused for its parameters: those of any type are, in chains, includes and sort keys too.
+            resource_type: The type that it searches, empty for several: what its parameters name is looked up, in chains,
+                includes and sort keys too. `None` after a search was refused for its parameters: then every word of it may be
+                what was meant.
 
         Raises:
             NotYet: It does.
@@ -93,8 +96,12 @@ class Editions:
             named = _words(request)
             found = (one for one in building if one.parameter.code in named)
         else:
-            names = {name.partition(":")[0] for name, _ in _pairs(request)}
-            found = (one for one in building if one.parameter.code in names and resource_type in one.parameter.base)
+            asked = {each for name, value in _pairs(request) for each in _asked(name, value, resource_type)}
+            found = (
+                one
+                for one in building
+                if any(code == one.parameter.code and kind in {"", *one.parameter.base} for code, kind in asked)
+            )
         added = next(found, None)
         if added is not None:
             raise await self._not_yet(added)
@@ -126,6 +133,26 @@ def _pairs(request: FhirRequest) -> Pairs:
         texts.append(request.body.decode(errors="replace"))
     more = [pair for text in texts if text for pair in parse_qsl(text.partition("?")[2] or text)]
     return (*request.query, *more)
+
+
+def _asked(name: str, value: str, resource_type: str) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that one of a search names, each with the type that it is of, empty for any."""
+    if name == "_sort":
+        yield from ((key.lstrip("-"), resource_type) for key in value.split(","))
+    elif name.partition(":")[0] in {"_include", "_revinclude"}:
+        source, _, rest = value.partition(":")
+        yield rest.partition(":")[0], source
+    elif name.startswith(HAS):
+        source, _, rest = name.removeprefix(HAS).partition(":")
+        reference, _, code = rest.partition(":")
+        yield reference, source
+        yield from _asked(code, value, source)
+    else:
+        head, _, rest = name.partition(".")
+        code, _, target = head.partition(":")
+        yield code, resource_type
+        if rest:
+            yield from _asked(rest, value, target)
 
 
 def _words(request: FhirRequest) -> frozenset[str]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.model import json
+from fhir_server.model.queue import JobRecord
 from fhir_server.repository.editions import Editions
 from fhir_server.search import backfill
 from fhir_server.search.edition import Added
+from fhir_server.search.index import SV
 from fhir_server.search.layout import ADDED, added_indexes
 from fhir_server.store import Register, Rewrite, Store, same
 
@@ -43,7 +45,12 @@ class Reindexing:
     Args:
         store: The database.
         editions: Tells and follows which search parameters there are.
+
+    Attributes:
+        extraction: The version of the extraction that it makes entries by.
     """
+
+    extraction = SV
 
     def __init__(self, store: Store, editions: Editions) -> None:
         self._store = store
@@ -56,6 +63,25 @@ class Reindexing:
     async def total(self, types: Iterable[str]) -> int:
         """Return about how many resources of these types there are."""
         return sum([await self._store.reindexing.estimate(name) for name in types])
+
+    async def begin(self) -> None:
+        """Note of a record in which nothing is stored yet that this version of the extraction begins it.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        if not await self._store.types():
+            await self._store.extraction.note(SV)
+
+    async def renew(self) -> JobRecord | None:
+        """Queue going through everything if another version of the extraction has made entries; return that job.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        if await self._store.extraction.version() == SV:
+            return None
+        return await self._store.jobs.enqueue(backfill.KIND, backfill.payload(()), key=backfill.key(()))
 
     async def awaited(self, parameters: Iterable[str]) -> bool:
         """Return whether any of the added parameters is still building."""
@@ -106,7 +132,7 @@ class Reindexing:
         return Step(rows[-1].id, len(rows), changed)
 
     async def complete(self, types: Sequence[str], version: int) -> list[str]:
-        """Put the indexes of added parameters in order, and make active what going through these types has made complete.
+        """Put the indexes of added parameters in order, note what is done, and make active what going through these types has made complete.
 
         Args:
             types: Types that were gone through, none for all.
@@ -116,6 +142,8 @@ class Reindexing:
             The codes of the parameters that became active.
         """
         await self._editions.refresh()
+        if not types:
+            await self._store.extraction.note(SV)
         for name in await self.types(types):
             specs = added_indexes(name, self._editions.current.extracted)
             await self._store.exchange_indexes(name, ADDED, specs)

@@ -19,6 +19,11 @@ def payload(types: Iterable[str], parameters: Iterable[str] = ()) -> dict[str, A
     return {"types": sorted(types), "parameters": list(parameters)}
 
 
+def key(types: Iterable[str]) -> str:
+    """Return the key of a job that is to be done in any case: of those for the same types one is enough."""
+    return f"{KIND}/{','.join(sorted(types)) or 'all'}"
+
+
 def completes(added: Added, types: Collection[str], version: int) -> bool:
     """Return whether a parameter is complete when resources were gone through.
 

@@ -20,6 +20,7 @@ from fhir_server.store.clock import Clock
 from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.collections import Collections, IndexesOf
 from fhir_server.store.documents import Live, stored
+from fhir_server.store.extraction import Extraction
 from fhir_server.store.history import History, Position, Span
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
@@ -47,6 +48,7 @@ class Store:
         leaving: Marks on resources that are about to be deleted.
         jobs: The queue of background work.
         parameters: The register of search parameters that the deployment has added.
+        extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
     """
 
@@ -64,6 +66,7 @@ class Store:
         self.leaving = Leaving(self._database, self.clock)
         self.jobs = Jobs(self._database, self.clock)
         self.parameters = Parameters(self._database)
+        self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
         self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks())
         self._reads = Reads(self._database)
