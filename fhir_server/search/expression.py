@@ -179,3 +179,10 @@ def any_of(items: Iterable[Expression]) -> Expression:
             return item
         kept += item.items if isinstance(item, Or) else [] if isinstance(item, Nothing) else [item]
     return Or(tuple(kept)) if len(kept) > 1 else kept[0] if kept else Nothing()
+
+
+def missing(param: Param) -> Expression:
+    """Return "there is no value"; of a composite that is joined: one of its components has none."""
+    if param.joined:
+        return any_of(Missing(component.own) for component in param.components if component.own)
+    return Missing(param)

@@ -18,6 +18,7 @@ from fhir_server.search.expression import (
     Nothing,
     all_of,
     any_of,
+    missing,
     none_of,
 )
 from fhir_server.search.filter import FILTER, Comparison, Filter, Joined, Negated, read, refusal
@@ -131,7 +132,7 @@ class Filtered:
             raise unknown(resource_type, code, [row.code for row in known.values() if row.type in TYPES])
         param = known[code]
         if test.operator == "pr":
-            return any_of(Not(Missing(known[part])) for part in param.parts or (code,))
+            return any_of(Not(missing(known[part])) for part in param.parts or (code,))
         offered = OPERATORS[param.type]
         if test.operator not in offered:
             raise InvalidParameter(

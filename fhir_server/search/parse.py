@@ -15,7 +15,7 @@ from fhir_server.model.request import Pairs
 from fhir_server.search.chained import CHAINS, Chained, Read, is_chained
 from fhir_server.search.compartment import Compartment, compartment
 from fhir_server.search.escapes import nearest, shown, split
-from fhir_server.search.expression import Anything, Expression, Missing, Not, all_of, any_of
+from fhir_server.search.expression import Anything, Expression, Not, all_of, any_of, missing
 from fhir_server.search.filter import FILTER
 from fhir_server.search.filtered import Filtered
 from fhir_server.search.hierarchy import MODIFIERS as HIERARCHIC
@@ -177,7 +177,7 @@ def _criterion(param: Param, modifier: str, value: str, known: Mapping[str, Para
     """Return the expression for one parameter with its modifier and its alternatives."""
     parts = [known[code] for code in param.parts]
     if modifier == "missing":
-        absent = all_of(map(_missing, parts or [param]))
+        absent = all_of(map(missing, parts or [param]))
         return absent if _flag(param, value) else Not(absent)
     _refuse_modifier(param, modifier, reading)
     texts = [text for text in split(value, ",") if text]
@@ -191,13 +191,6 @@ def _criterion(param: Param, modifier: str, value: str, known: Mapping[str, Para
     if parts and modifier in {"not", "not-in"}:
         return all_of(_parsed(part, modifier, texts, known, reading) for part in parts)
     return any_of(_parsed(part, modifier, texts, known, reading) for part in parts or [param])
-
-
-def _missing(param: Param) -> Expression:
-    """Return "there is no value"; of a composite that is joined: one of its components has none."""
-    if param.joined:
-        return any_of(Missing(component.own) for component in param.components if component.own)
-    return Missing(param)
 
 
 def _parsed(param: Param, modifier: str, texts: list[str], known: Mapping[str, Param], reading: Reading) -> Expression:

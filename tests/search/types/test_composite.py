@@ -227,6 +227,10 @@ async def ward(shelf: Shelf) -> Shelf:
         ("component-code-value-quantity:missing=true", {"single", "text"}),
         ("combo-code-value-quantity:missing=true", {"text"}),
         ("combo-code-value-quantity:missing=false", {"single", "high", "low", "wide"}),
+        (f'_filter=component-code-value-quantity%20eq%20"{SYSTOLIC}$gt150"', {"high", "wide"}),
+        (f'_filter=not%20(combo-code-value-quantity%20eq%20"{SYSTOLIC}$gt1")', {"text"}),
+        ("_filter=code-value-quantity%20pr%20true", {"single"}),
+        ("_filter=code-value-quantity%20pr%20false", {"high", "low", "wide", "text"}),
     ],
 )
 async def test_what_a_search_finds_in_the_database(ward: Shelf, query: str, expected: set[str]) -> None:
