@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.model import instant, json
 from fhir_server.model.errors import BadRequest
-from fhir_server.search.index import SV, Indexer
+from fhir_server.search.index import Indexer, version
 from fhir_server.search.reading import Reading
 from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
@@ -109,7 +109,7 @@ class Draft:
             "lu": moment,
             "o": order,
             "m": method,
-            "sv": SV,
+            "sv": version(self.indexer.reading),
             **envelope,
             **self.entries,
             "r": {**self.resource, "meta": {**own, **meta}},
@@ -183,7 +183,7 @@ class Intake:
     def fields(self, resource: dict[str, Any]) -> dict[str, Any]:
         """Return the search part that the stored document of a stored resource should have."""
         bare = {**resource, **_client_meta(resource)}
-        return {"sv": SV, **self._indexer.entries(bare)}
+        return {"sv": version(self.reading), **self._indexer.entries(bare)}
 
     def check_frame(self, bundle: dict[str, Any]) -> list[Issue]:
         """Return what is wrong with a batch or transaction itself; its resources are checked one by one, when stored."""

@@ -107,7 +107,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             await check(client, settings.mongo.database)
             store = await Store.open(
                 client[settings.mongo.database],
-                lambda resource_type: indexes(resource_type, intake.extracted),
+                lambda resource_type: indexes(resource_type, intake.extracted, texts=intake.reading.texts),
                 time_limit_ms=settings.search.time_limit_ms,
             )
             try:
@@ -157,7 +157,7 @@ async def working(settings: Settings) -> AsyncIterator[Service]:
 
 def _intake(settings: Settings, definitions: Definitions) -> Intake:
     zone = ZoneInfo(settings.search.time_zone)
-    indexer = Indexer(definitions, settings.server.base_url, zone, Ucum.load())
+    indexer = Indexer(definitions, settings.server.base_url, zone, Ucum.load(), texts=settings.search.text == "on")
     return Intake(Validator(definitions), indexer)
 
 

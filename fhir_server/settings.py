@@ -107,6 +107,10 @@ class Search(Section):
     explain: Literal["off", "on"] = Field(
         default="off", description="Whether `_explain=true` shows how a search was run: index, keys and times."
     )
+    text: Literal["off", "on"] = Field(
+        default="off",
+        description="Whether words are stored, for _text and _content; a write costs about a third more. `fhir-server reindex` after a change.",
+    )
     cursor_hours: int = Field(default=24, ge=1, description="How long a paging link stays usable.")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.model.errors import InvalidParameter, TooCostly
-from fhir_server.model.query import Distinct
+from fhir_server.model.query import Distinct, Query, Where
 from fhir_server.repository.reach import WhereOf
 from fhir_server.search import chain
 from fhir_server.search.chain import Step
@@ -24,6 +24,7 @@ from fhir_server.search.expression import (
     Criterion,
     Expression,
     Hierarchy,
+    InText,
     Not,
     Nothing,
     Or,
@@ -33,6 +34,7 @@ from fhir_server.search.expression import (
     none_of,
 )
 from fhir_server.search.hierarchy import whole
+from fhir_server.search.index import version
 from fhir_server.search.params import Param
 from fhir_server.search.reading import PLAIN, Reading
 from fhir_server.search.types import token
@@ -90,13 +92,29 @@ class Chains:
                 return await self._reverse(expression)
             case Hierarchy(param, roots, below):
                 return _criterion(param, [Is(text) for text in await self._tree(param, roots, below=below)])
-            case Concepts(param, relation, names):
-                if self.reading.codes is None:
-                    raise InvalidParameter(
-                        "No value sets are known here. Write the codes.", expression=f"http.{param.code}"
-                    )
-                return token.listed(param, await gathered(self.reading.codes, relation, names), self.reading)
+            case Concepts():
+                return await self._listed(expression)
+            case InText(item):
+                await self._require_words(resource_type)
+                return item
         return expression
+
+    async def _listed(self, item: Concepts) -> Expression:
+        if self.reading.codes is None:
+            raise InvalidParameter(
+                "No value sets are known here. Write the codes.", expression=f"http.{item.param.code}"
+            )
+        return token.listed(item.param, await gathered(self.reading.codes, item.relation, item.names), self.reading)
+
+    async def _require_words(self, resource_type: str) -> None:
+        """Refuse to search words as long as some resource was stored without them: it would not be found."""
+        without = Where("clause", {"sv": {"$lt": version(self.reading)}})
+        if await self.store.rows(Query(resource_type, without, (), 1), self.session):
+            raise TooCostly(
+                f"The words of some {resource_type} resources are not stored yet, so not all would be found. The operator can "
+                "index them with fhir-server reindex or $reindex; then ask again.",
+                expression="http.query",
+            )
 
     async def _all(self, resource_type: str, items: Sequence[Expression]) -> Expression:
         """Resolve a conjunction; a chain that leads to too much is asked again, only for what the others leave."""

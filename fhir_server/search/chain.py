@@ -19,6 +19,7 @@ from fhir_server.search.expression import (
     Criterion,
     Expression,
     Hierarchy,
+    InText,
     Not,
     Nothing,
     Or,
@@ -34,7 +35,7 @@ from profiles.definitions.registry import Definitions
 def is_open(expression: Expression) -> bool:
     """Return whether it speaks of other resources, so that it must be resolved before it is compiled."""
     match expression:
-        case Chain() | ReverseChain() | Hierarchy() | Concepts():
+        case Chain() | ReverseChain() | Hierarchy() | Concepts() | InText():
             return True
         case And(items) | Or(items):
             return any(map(is_open, items))

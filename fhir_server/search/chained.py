@@ -14,6 +14,7 @@ from fhir_server.search.escapes import nearest, plain, shown, split
 from fhir_server.search.expression import Anything, Chain, Criterion, Expression, ReverseChain
 from fhir_server.search.filter import FILTER
 from fhir_server.search.params import Param, params
+from fhir_server.search.text import TEXTS
 from fhir_server.search.types.conditions import Is
 from fhir_server.search.unknown import UnknownParameter
 from profiles.definitions.registry import Definitions
@@ -33,7 +34,7 @@ End = Callable[[str, str], Expression]
 
 def is_chained(name: str) -> bool:
     """Return whether a name speaks of other resources than those that are searched."""
-    return "." in name or name.partition(":")[0] in {*CHAINS, QUERY}
+    return "." in name or name.partition(":")[0] in {*CHAINS, QUERY, *TEXTS}
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ from fhir_server.search.expression import (
     Expression,
     Hierarchy,
     InCompartment,
+    InText,
     Missing,
     Not,
     Nothing,
@@ -92,7 +93,7 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
             return Where("clause", _of_patient(patient, _index_names(resource_type, definitions)))
         case OwnedBy(facilities):
             return Where("clause", {"f": _one_of(facilities)}) if facilities else NOTHING
-        case Chain() | ReverseChain() | Hierarchy() | Concepts():
+        case Chain() | ReverseChain() | Hierarchy() | Concepts() | InText():
             raise Forbidden(
                 "A grant that is restricted by other resources (a chain, _has, a hierarchy or a value set) cannot be applied to a search. "
                 "Ask for one that is restricted by parameters of the type itself."

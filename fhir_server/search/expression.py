@@ -138,6 +138,13 @@ class Concepts:
     names: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class InText:
+    """What must hold of the words of a resource; that they are stored of all resources is checked before it is compiled."""
+
+    item: "Expression"
+
+
 Expression = (
     Anything
     | Nothing
@@ -152,8 +159,9 @@ Expression = (
     | ReverseChain
     | Hierarchy
     | Concepts
+    | InText
 )
-"""The last four speak of more than the resource itself: they are resolved to criteria before they can be compiled."""
+"""The last five speak of more than the resource itself: they are resolved to criteria before they can be compiled."""
 
 
 def all_of(items: Iterable[Expression]) -> Expression:

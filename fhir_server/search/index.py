@@ -14,6 +14,7 @@ from typing import Any
 
 from fhir_server.model import json
 from fhir_server.model.reference import plain
+from fhir_server.search import words
 from fhir_server.search.chosen import PRIMARY_DATES, SORT_KEYS
 from fhir_server.search.params import LAST, Param, params, patient_code, routes
 from fhir_server.search.paths import COMPUTED, Extractor, Pair
@@ -27,6 +28,13 @@ SV = 4
 `sv` are then indexed anew."""
 
 DAY = timedelta(days=1)
+
+
+def version(reading: Reading) -> int:
+    """Return what `sv` is of a document that is indexed in this way; less is of an earlier way, or of one without words."""
+    return 2 * SV + reading.texts
+
+
 RANGES = frozenset({"date", "number", "quantity"})
 PATIENT = "Patient/"
 
@@ -71,15 +79,22 @@ class Indexer:
         base_url: Our own service base; absolute references below it count as local.
         zone: Time zone of dates and times that state none.
         units: Units that convert into one another.
+        texts: Whether to store the words of resources, for `_text` and `_content`.
 
     Attributes:
         reading: How values are read; queries must be read in the same way.
     """
 
     def __init__(
-        self, definitions: Definitions, base_url: str = "", zone: tzinfo = UTC, units: Units | None = None
+        self,
+        definitions: Definitions,
+        base_url: str = "",
+        zone: tzinfo = UTC,
+        units: Units | None = None,
+        *,
+        texts: bool = False,
     ) -> None:
-        self.reading = Reading(base_url.rstrip("/"), zone, definitions, units=units)
+        self.reading = Reading(base_url.rstrip("/"), zone, definitions, units=units, texts=texts)
         self.definitions = definitions
         self._plans: dict[str, _Plan] = {}
 
@@ -119,6 +134,8 @@ class Indexer:
             code: found[0] if len(found) == 1 and code in plan.single else found for code, found in stored.items()
         }
         s |= beside
+        if self.reading.texts:
+            s |= words.entries(resource)
         document: dict[str, Any] = {"s": s, **date}
         if patients:
             document["p"] = patients[0]

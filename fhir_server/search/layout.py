@@ -15,6 +15,8 @@ One recipe for all types; the index is left out where the type has nothing for i
 | `updated` | lu, o | `_lastUpdated`, history, export |
 | `sort_<code>`, `sort_<code>_down` | sort key, o | `_sort` by name |
 | `near` | position | places within a distance |
+| `words` | words, d, o where the setting `search.text` is on | `_text`, `_content` |
+| `version` | sv, likewise | whether all resources have their words |
 | `rest` | wildcard over the other parameters that select few | identifiers, tags, names, … |
 | `added_<code>` | a parameter that the deployment has added | searches by it |
 
@@ -28,6 +30,7 @@ from fhir_server.model.query import IndexSpec
 from fhir_server.search.chosen import SORT_KEYS
 from fhir_server.search.params import Param, facet, params
 from fhir_server.search.types import token
+from fhir_server.search.words import WORDS
 from profiles.definitions.registry import Definitions
 
 SELECTIVE: Mapping[str, tuple[str, ...]] = {
@@ -69,8 +72,14 @@ IN_ORDER = frozenset({"token", "uri", "reference"})
 UNSELECTIVE = frozenset({"boolean"})
 
 
-def indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSpec, ...]:
-    """Return the indexes of a type's collection of live resources, besides that of `_id`."""
+def indexes(resource_type: str, definitions: Definitions, *, texts: bool = False) -> tuple[IndexSpec, ...]:
+    """Return the indexes of a type's collection of live resources, besides that of `_id`.
+
+    Args:
+        resource_type: The type.
+        definitions: Its parameters.
+        texts: Whether words are stored, for `_text` and `_content`.
+    """
     known = params(resource_type, definitions)
     dated = next((param for param in known.values() if param.primary_date), None)
     when, order = ("date", (("d", -1), ("o", -1))) if dated else ("updated", (("lu", -1), ("o", -1)))
@@ -103,6 +112,9 @@ def indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSpec, ..
     held = [param for param in known.values() if _in_rest(param) and param.code not in added]
     projection = {field: 1 for param in held for field in (param.field, *_texts(param))}
     found.append(IndexSpec("rest", (("$**", 1),), {"wildcardProjection": projection}))
+    if texts:
+        # Of `sv`, to see at once whether something was stored without its words.
+        found += [IndexSpec("words", ((f"s.{WORDS}", 1), *order)), IndexSpec("version", (("sv", 1),))]
     return (*found, *added_indexes(resource_type, definitions))
 
 

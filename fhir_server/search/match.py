@@ -16,6 +16,7 @@ from fhir_server.search.expression import (
     Expression,
     Hierarchy,
     InCompartment,
+    InText,
     Missing,
     Not,
     Nothing,
@@ -52,7 +53,7 @@ def matches(  # noqa: C901 - one case for each node
             return patient in {document.get("p"), *document.get("ps", ())}
         case OwnedBy(facilities):
             return document.get("f") in facilities
-        case Chain() | ReverseChain() | Hierarchy() | Concepts():
+        case Chain() | ReverseChain() | Hierarchy() | Concepts() | InText():
             raise Forbidden(
                 "This grant is restricted by other resources (a chain, _has, a hierarchy or a value set), which cannot be checked for a "
                 "single document. Ask for a grant that is restricted by parameters of the type itself."

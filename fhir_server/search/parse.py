@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.request import Pairs
+from fhir_server.search import text as narrative
 from fhir_server.search.chained import CHAINS, Chained, Read, is_chained
 from fhir_server.search.compartment import Compartment, compartment
 from fhir_server.search.escapes import nearest, shown, split
@@ -25,6 +26,7 @@ from fhir_server.search.params import Param, params
 from fhir_server.search.reading import Reading
 from fhir_server.search.results import CURSOR, RESULTS, read
 from fhir_server.search.sort import SortKey
+from fhir_server.search.text import TEXTS
 from fhir_server.search.types import TYPES, token
 from fhir_server.search.unknown import UnknownParameter, unknown
 from fhir_server.settings import Search
@@ -160,6 +162,8 @@ def reader(definitions: Definitions, reading: Reading) -> Read:
     def criterion(resource_type: str, name: str, value: str, depth: int) -> Expression:
         if name.partition(":")[0] == FILTER:
             return filtered.expression(resource_type, name, value, depth)
+        if name.partition(":")[0] in TEXTS:
+            return narrative.expression(resource_type, name, value, definitions, stored=reading.texts)
         if is_chained(name):
             return chained.expression(resource_type, name, value, depth)
         known = params(resource_type, definitions)

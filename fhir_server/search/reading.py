@@ -49,6 +49,7 @@ class Reading:
         definitions: Code systems of required bindings, for `system|code` on elements of type `code`. `None`: not known.
         now: The present, for the prefix `ap`; `None`: that of the clock.
         units: Units that convert into one another; `None`: none does.
+        texts: Whether the words of resources are stored, for `_text` and `_content`.
         codes: Value sets and hierarchies of codes; `None`: none is known.
     """
 
@@ -58,6 +59,7 @@ class Reading:
     now: datetime | None = None
     units: Units | None = None
     codes: CodeSets | None = None
+    texts: bool = False
 
 
 PLAIN = Reading()
