@@ -51,6 +51,7 @@ class Dispatch:
         self._resource_types = editions.current.searchable.resource_types
         self._routes = _routes()
         self._known: dict[tuple[str, tuple[str, ...]], Route] = {}
+        self._instances = {row.method: row for row in OFFERED if row.shape == ("{type}", "{id}")}
         self._link_members = link_members(editions.current.searchable)
 
     async def answer(self, request: FhirRequest, scope: ScopeFilter | None = None) -> FhirResponse:
@@ -110,6 +111,9 @@ class Dispatch:
         """
         path = request.path
         method = "GET" if request.method == "HEAD" else request.method
+        # Most requests are for an instance; what is an id is no literal segment, for those begin with '_' or '$'.
+        if len(path) == 2 and method in self._instances and path[0] in self._resource_types and ids.valid(path[1]):
+            return Route(self._instances[method], path[0], path[1])
         for shape, rows in self._routes.get(len(path), ()):
             values = _fit(shape, path)
             if values is None:
