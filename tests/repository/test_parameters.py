@@ -335,3 +335,24 @@ async def test_a_search_by_it_walks_its_index(
         }
         plan = await patients.find({f"s.{period}": span}).explain()
         assert f"added_{period}" in str(plan["queryPlanner"]["winningPlan"])
+
+
+async def test_one_parameter_of_several_types_and_another_of_its_code(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    code, name = fresh("kind"), fresh("n")
+    text = {"extension": [{"url": COLOUR, "valueCodeableConcept": {"text": "Sky blue", "coding": [{"code": name}]}}]}
+    for resource_type in ("Patient", "Practitioner", "Location"):
+        await put(client, resource_type, f"{name}-with", **text)
+        await put(client, resource_type, f"{name}-without")
+    expression = f"Patient.extension('{COLOUR}').value | Practitioner.extension('{COLOUR}').value"
+    await added(client, parameter(code, expression, base=("Patient", "Practitioner")))
+    other = parameter(code, "Location.name", "string", ("Location",), url=f"http://example.org/{name}")
+    await added(client, other)
+    for resource_type in ("Patient", "Practitioner"):
+        both = f"_id={name}-with,{name}-without"
+        assert await found(client, f"{resource_type}?{code}={name}") == [f"{resource_type}/{name}-with"]
+        assert await found(client, f"{resource_type}?{both}&{code}:missing=true") == [f"{resource_type}/{name}-without"]
+        assert await found(client, f"{resource_type}?{both}&{code}:missing=false") == [f"{resource_type}/{name}-with"]
+        assert await found(client, f"{resource_type}?{both}&{code}:text=sky") == [f"{resource_type}/{name}-with"]
+        assert f"{resource_type}/{name}-with" in await found(client, f"{resource_type}?{code}:text=sky")
+    assert await found(client, f"Location?{code}={name}") == []
+    assert f"Location/{name}-with" in await found(client, f"Location?{code}:missing=true&_count=1000")
