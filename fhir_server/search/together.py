@@ -89,6 +89,10 @@ class Groups:
             name: Extractor({part: dict(each.inside).get(name, ()) for part, each in places.items()}, {})
             for name in names
         }
+        self._needs = {
+            name: tuple(filter(None, (_first(dict(each.inside).get(name, ())) for each in places.values())))
+            for name in names
+        }
         outside = {part: each.outside for part, each in places.items() if each.outside}
         self._outside = Extractor(outside, {}) if outside else None
 
@@ -98,6 +102,14 @@ class Groups:
         found = [
             (name, {**around, **self._inside[name].values_in(element, resource)})
             for name, element in elements
-            if name in self._inside
+            # Most elements lack a part, which is quickly seen.
+            if name in self._inside and not any(map(element.keys().isdisjoint, self._needs[name]))
         ]
         return [(name, values) for name, values in found if len(values) == self._parts]
+
+
+def _first(ends: Sequence[Selection]) -> frozenset[str]:
+    """Return the members of an element of which it must have one to have a value; none where that cannot be told."""
+    steps = [end.route[0] if end.route else None for end in ends]
+    names = frozenset(step for step in steps if isinstance(step, str))
+    return names if all(isinstance(step, str) for step in steps) else frozenset()

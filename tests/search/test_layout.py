@@ -75,6 +75,9 @@ SEARCHES = [
     ("Observation?_sort=-_lastUpdated", "updated", 1.0),
     ("Observation?_lastUpdated=ge2020-06-01&_sort=_lastUpdated", "updated", 1.0),
     ("Observation?identifier=urn:example:lab|order-77", "rest", 1.0),
+    ("Observation?patient=Patient/7&code-value-quantity=http://loinc.org|8867-4$ge50", "patient_code_date", 1.0),
+    ("Observation?code-value-quantity=http://loinc.org|8867-4$ge50", "code_date", 1.0),
+    ("Observation?component-code-value-quantity=http://loinc.org|8462-4$ge50", "rest", 4.0),  # 200 match and are sorted
     ("Observation?combo-code=http://loinc.org|8462-4", "", 4.0),  # 200 match and are sorted
     ("Patient?family=muster1", "rest", 2.2),  # 111 match and are sorted
     ("Patient?_sort=family", "sort_family", 1.0),
@@ -180,7 +183,10 @@ def _observation(number: int, chance: random.Random) -> Json:
         resource["identifier"] = [{"system": "urn:example:lab", "value": f"order-{number // 5}"}]
     if number % 100 == 0:
         codes = ("8480-6", "8462-4")
-        resource["component"] = [{"code": {"coding": [{"system": LOINC, "code": code}]}} for code in codes]
+        pressure = {"value": chance.randrange(50, 200), "unit": "mmHg"}
+        resource["component"] = [
+            {"code": {"coding": [{"system": LOINC, "code": code}]}, "valueQuantity": pressure} for code in codes
+        ]
     return resource
 
 
