@@ -23,7 +23,7 @@ from fhir_server.search.together import Groups
 from fhir_server.search.types import TYPES, token
 from profiles.definitions.registry import Definitions
 
-SV = 4
+SV = 5
 """Version of the extraction. Raise it whenever the same resource would be indexed differently; documents with another
 `sv` are then indexed anew."""
 

@@ -1,6 +1,11 @@
 """String parameters (R4 3.1.1.4.8)."""
 
+import unicodedata
+
+import hypothesis
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.search.expression import Criterion
@@ -44,6 +49,45 @@ def holds(param: Param, modifier: str, text: str, *stored: str) -> bool:
         ("", "a.", "Ada", False),
         ("", "राम कुमार", "राम कुमार", True),
         ("", "राम कमार", "राम कुमार", False),
+        # Latin
+        ("", "sorensen", "Sørensen", True),
+        ("", "aegir thor", "Ægir Þór", True),
+        ("", "istanbul", "İSTANBUL", True),
+        ("", "isik", "I\u015f\u0131k", True),
+        ("", "nguyen van", "NGUYỄN VĂN", True),
+        ("", "o'brien", "O\u2019Brien", True),
+        ("", "smith-jones", "Smith\u2011Jones", True),
+        ("", "fischer", "Fi\u00adscher", True),
+        ("", "ﬁscher", "Fischer", True),
+        ("", "Zoë", "Zoe\u0308", True),
+        # Greek: tonos, dialytika, final sigma
+        ("", "ιωαννης", "Ιωάννης", True),
+        ("", "ΙΩΆΝΝΗΣ", "Ιωάννης", True),
+        ("", "μαιος", "Μάϊος", True),
+        ("", "ελενη", "Ελένα", False),
+        # Cyrillic
+        ("", "семен", "Семён", True),
+        ("", "ЖУКОВ", "жуков", True),
+        ("", "іван", "Їван", True),
+        ("", "иван", "Іван", False),
+        # Devanagari: vowel signs, virama and nasalization are letters; composed and decomposed nukta are one
+        ("", "राम", "राम कुमार", True),
+        ("", "रम", "राम", False),
+        ("", "कुमार", "कमार", False),
+        ("", "हिंदी", "हिदी", False),
+        ("", "क\u093c", "\u0958", True),
+        ("", "क\u094dष", "क\u094d\u200dष", True),
+        # Arabic: vowel signs, lengthening and hamza; not other letters
+        ("", "محمد", "مُحَمَّد", True),
+        ("", "احمد", "أحمد", True),
+        ("", "أَحْمَد", "احمد", True),
+        ("", "محمد", "محـــمد", True),
+        ("", "سلام", "\u202b\u0633\u0644\u0627\u0645\u202c", True),
+        ("", "ﻣﺤﻤﺪ", "محمد", True),
+        ("", "محمد", "محمود", False),
+        ("", "علي", "علا", False),
+        # Hebrew
+        ("", "שלום", "שָׁלוֹם", True),
         ("contains", "Ada", "Ada", True),
         ("contains", "\\,", "a,b", True),
     ],
@@ -87,3 +131,33 @@ def test_a_text_of_combining_marks_is_refused(given: Param) -> None:
 )
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert string.fold(string.fold(text)) == string.fold(text)
+
+
+SCRIPTS = st.sampled_from(
+    [
+        (0x41, 0x5A),
+        (0xC0, 0x24F),
+        (0x370, 0x3FF),
+        (0x400, 0x4FF),
+        (0x900, 0x97F),
+        (0x620, 0x6D3),
+        (0x5D0, 0x5EA),
+        (0x20, 0x20),
+    ]
+).flatmap(lambda block: st.integers(*block).map(chr))
+
+
+@settings(max_examples=500, deadline=None, database=None)
+@hypothesis.given(st.lists(SCRIPTS, max_size=12).map("".join))
+def test_what_is_folded_stays_as_it_is(text: str) -> None:
+    folded = string.fold(text)
+    assert string.fold(folded) == folded
+    assert string.fold(unicodedata.normalize("NFC", text)) == string.fold(unicodedata.normalize("NFD", text)) == folded
+    assert "\n" not in folded
+    assert folded == folded.strip()
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@hypothesis.given(st.text(st.characters(min_codepoint=0x900, max_codepoint=0x97F), max_size=10))
+def test_no_sign_of_devanagari_is_left_out(text: str) -> None:
+    assert string.fold(text).replace(" ", "") == "".join(unicodedata.normalize("NFKD", text).split())
