@@ -85,6 +85,8 @@ class Pages:
         if cursor and cursor.inside:
             return await self._further([request], request, cursor, reach)
         spelt = await self.spelling.spelt(request, reach, self.definitions)
+        if spelt is not request:
+            reach.trace.lap("codes")
         query = plan(spelt, reach.where_of(request.resource_type), cursor, self.definitions)
         if request.includes:
             query = replace(query, fields=tuple({*query.fields, *include.FIELDS}))

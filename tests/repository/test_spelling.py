@@ -1,6 +1,7 @@
 """Codes without their system: found in the order of an index, whatever systems there are and whoever stores a new one."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -9,9 +10,11 @@ import pytest_asyncio
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from fhir_server.access.scope_filter import Letter
 from fhir_server.main import Service, running
 from fhir_server.model.request import Pairs
 from fhir_server.search.bare import MOST_SYSTEMS
+from fhir_server.search.expression import Expression, OwnedBy
 from fhir_server.search.parse import parse
 from fhir_server.settings import Mongo, Settings
 
@@ -115,6 +118,33 @@ async def test_a_system_that_another_process_has_stored_is_found_at_once(service
     assert (await found(service, "code=8867-4")).count("elsewhere") == 1
     await database["Observation"].delete_one({"_id": "elsewhere"})
     assert set(await found(service, "code=8867-4")) == before
+
+
+class Facilitywise:
+    """A grant for what some facilities keep."""
+
+    def __init__(self, *facilities: str) -> None:
+        self._facilities = frozenset(facilities)
+
+    def expression(self, resource_type: str, letter: Letter) -> Expression:
+        return OwnedBy(self._facilities)
+
+    @property
+    def fingerprint(self) -> str:
+        return ",".join(sorted(self._facilities))
+
+    @property
+    def facility(self) -> str:
+        return ""
+
+
+async def test_a_grant_for_facilities_limits_what_is_spelt_out(service: Service) -> None:
+    every = await found(service, "code=8867-4")
+    for facility, expected in (("root", every), ("elsewhere", [])):
+        scoped = replace(service.repository, scope=Facilitywise(facility))
+        asked = (("code", "8867-4"), ("_count", "1000"))
+        request = parse("Observation", asked, service.definitions, service.settings.search, strict=True)
+        assert [stored.id for stored in (await scoped.search(request, BASE)).matches] == expected
 
 
 async def test_a_code_of_many_systems_is_read_as_a_range(service: Service, database: Database) -> None:
