@@ -13,7 +13,10 @@ from typing import Any
 
 from fhir_server.capability.table import Interaction
 from fhir_server.model import instant
+from fhir_server.search.chained import CHAINS
+from fhir_server.search.filter import FILTER
 from fhir_server.search.params import Param, params
+from fhir_server.search.text import TEXTS
 from fhir_server.search.types import TYPES
 from fhir_server.settings import Settings
 from profiles.definitions.registry import Definitions
@@ -110,9 +113,18 @@ def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Se
             for resource_type in types
         ],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS if code in offered],
+        "searchParam": _special(definitions, settings),
         **({"compartment": compartments} if compartments else {}),
         **({"operation": operations} if operations else {}),
     }
+
+
+def _special(definitions: Definitions, settings: Settings) -> list[Json]:
+    """Return the search parameters that are not of a type's own values; words only where they are stored."""
+    stated = {row.code: row for row in definitions.search_parameters("DomainResource").values()}
+    rows = [stated[code] for code in sorted(TEXTS) if settings.search.text == "on"] + [stated[FILTER]]
+    found: list[Json] = [{"name": row.code, "definition": row.url, "type": row.type} for row in rows]
+    return [*found, *({"name": code, "type": "special"} for code in CHAINS if code not in stated)]
 
 
 def _shared(table: tuple[Interaction, ...], settings: Settings) -> Json:

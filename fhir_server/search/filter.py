@@ -23,6 +23,8 @@ EXAMPLE = 'given eq "peter" and birthdate ge 2014-10-10'
 
 MOST_TESTS = 200
 MOST_NESTED = 20
+LONGEST = 2000
+"""Characters of a value."""
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:\-]*", re.ASCII)
@@ -139,7 +141,10 @@ class _Text:
             raise self.refusal(f"a space and one of the operators {', '.join(OPERATORS)}")
         if not self.text[self.at - 1].isspace():
             raise self.refusal("a space and a value")
-        return Comparison(path, operator, self.value(), start)
+        at, value = self.at, self.value()
+        if len(value) > LONGEST:
+            raise refusal(at, f"A value has more than {LONGEST:,} characters. Search by a shorter one.")
+        return Comparison(path, operator, value, start)
 
     def path(self, depth: int) -> tuple[Step, ...]:
         steps: list[Step] = []

@@ -24,6 +24,8 @@ NOT_READ = frozenset(
 )
 """Members that hold what machines read, where they are texts: addresses, ids, encoded data."""
 
+ENCODED = "Base64Binary"
+
 _DATE = re.compile(r"\d{4}-\d\d(?:-\d\d(?:T[\d:.]+(?:Z|[+-][\d:]+)?)?)?$", re.ASCII)
 _TAG = re.compile(r"<!--.*?-->|<[^>]*>", re.DOTALL)
 # Spelt out, because letters are more than what `\w` knows: the vowel signs of Indic scripts are no word characters to it.
@@ -69,5 +71,5 @@ def _texts(value: Any) -> Iterator[str]:
         for name, member in value.items():
             if name == "div" and isinstance(member, str):
                 yield _shown(member)
-            elif name != "meta" and not (name in NOT_READ and isinstance(member, str)):
+            elif name != "meta" and not (isinstance(member, str) and (name in NOT_READ or name.endswith(ENCODED))):
                 yield from _texts(member)

@@ -9,7 +9,7 @@ from fhir_server.capability.statement import documentation, searchable, statemen
 from fhir_server.capability.table import TABLE
 from fhir_server.search.params import param
 from fhir_server.search.types import TYPES
-from fhir_server.settings import Record, Server, Settings
+from fhir_server.settings import Record, Search, Server, Settings
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
 
@@ -119,3 +119,17 @@ def test_includes_name_reference_parameters_in_both_directions(stated: dict[str,
     assert "Observation:subject" in reverse
     assert "Observation:encounter" not in reverse
     assert reverse == sorted(set(reverse))
+
+
+def test_parameters_of_all_types_are_stated_as_they_are_switched(definitions: Definitions) -> None:
+    def names(settings: Settings) -> list[str]:
+        rows = statement(TABLE, definitions, settings, BASE, STARTED)["rest"][0]["searchParam"]
+        assert all(
+            row["definition"].startswith("http://hl7.org/fhir/SearchParameter/")
+            for row in rows
+            if row["name"] == "_filter"
+        )
+        return [row["name"] for row in rows]
+
+    assert names(Settings()) == ["_filter", "_has", "_list"]
+    assert names(Settings(search=Search(text="on"))) == ["_content", "_text", "_filter", "_has", "_list"]

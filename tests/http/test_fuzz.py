@@ -128,11 +128,14 @@ ODD = (
 VALUES = (
     "p1", "Patient/p1", "Patient/p1/_history/1", "http://x.example/Patient/p1", "#a", "urn:uuid:1", "2020", "ge2020-02",
     "2020-02-30", "ap2020-01-01T10:00:00+25:00", "0001", "9999-12-31T23:59:59.999999999Z", "sa0000", "true", "5.4|http://unitsofmeasure.org|mg",
-    "ap0", "lt-1e-9", "1e308", "|", "a|b", "|b", "a|", "a\\,b,c", "\\", "a$b", "http://loinc.org|8302-2", "1,2,3",
+    "ap0", "lt-1e-9", "1e308", "|", "a|b", "|b", "a|", "a\\,b,c", "\\", "a$b", "http://loinc.org|8302-2", "1,2,3", "42|-71|5|km", "42.1|-71.2", "91|0|1|kg", "a|b|c",
+    "http://hl7.org/fhir/ValueSet/administrative-gender", "http://hl7.org/fhir/ValueSet/condition-code", "urn:x",
+    "http://terminology.hl7.org/CodeSystem/v3-ActCode|IMP", '(bone OR "left knee") not x*', "not", ") or (",
 )  # fmt: skip
 RESULT_VALUES = (
     "-date", "_id", "-_lastUpdated", "a,b", "0", "-1", "5", "99999999999999999999", "accurate", "none", "estimate", "true",
-    "false", "text", "data", "count", "Observation:subject", "Patient:*", "*", "Observation:subject:Patient", "::", "json",
+    "false", "text", "data", "count", "Observation:subject", "Patient:*", "*", "Observation:subject:Patient", "::", "json", "name eq a and (birthdate ge 2020 or not (_id eq p1))",
+    'subject:Patient[gender eq male].name co "x"', "code in http://hl7.org/fhir/ValueSet/observation-codes", "_id ne p1", "a eq", "(", "not (_id pr true",
 )  # fmt: skip
 RESULTS = (
     "_sort", "_count", "_total", "_summary", "_elements", "_include", "_revinclude", "_include:iterate", "_format", "_pretty",
@@ -148,6 +151,9 @@ MODIFIERS = (
     ":contains",
     ":not",
     ":in",
+    ":not-in",
+    ":above",
+    ":of-type",
     ":text",
     ":Patient",
     ":identifier",

@@ -75,6 +75,7 @@ def test_what_is_written_is_read(text: str, tree: str) -> None:
         ("subject. name eq x", "the name of a search parameter, as in"),
         ("(" * (MOST_NESTED + 2) + "a eq 1", f"More than {MOST_NESTED} parentheses or brackets stand inside of each other."),
         (" and ".join(["a eq 1"] * 201), "A filter has more than 200 tests."),
+        ("a eq " + "x" * 2001, "A value has more than 2,000 characters. Search by a shorter one (at character 6"),
     ],
 )  # fmt: skip
 def test_a_refusal_says_what_must_be_where(text: str, message: str) -> None:

@@ -41,7 +41,10 @@ RESOURCE: dict[str, Any] = {
     "subject": {"reference": "Patient/77", "display": "Zoë"},
     "recordedDate": "2020-05-17",
     "note": [{"time": "2020-05-17T10:00:00Z", "text": "x" * 65 + " seen_twice"}],
-    "extension": [{"url": "http://acme.org/e", "valueString": "left over"}],
+    "extension": [
+        {"url": "http://acme.org/e", "valueString": "left over"},
+        {"url": "http://acme.org/b", "valueBase64Binary": "Zm9v/YmFy+cXV1eA=="},
+    ],
 }
 
 
