@@ -7,14 +7,14 @@ that of the sort keys, then that of the names of the types, so that a page ends 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from fhir_server.model.query import Query, Where
 from fhir_server.model.stored import Stored
 from fhir_server.repository.includes import Known
+from fhir_server.repository.places import Place, Places, goes_up, moves, sorted_by
 from fhir_server.repository.reach import Reach
-from fhir_server.search import page
-from fhir_server.search.compile import plan
 from fhir_server.search.page import Cursor
 from fhir_server.search.params import params
 from fhir_server.search.parse import SearchRequest
@@ -25,6 +25,9 @@ from profiles.definitions.registry import Definitions
 AT_ONCE = 16
 """Types that are asked at the same time: a share of the connections, so that other requests find some, too."""
 
+
+MOST_SHOWN = 100
+"""Entries that a paging link names one by one."""
 
 WIDER = 200
 """By how much a stretch that is looked at again is read wider than the page that it was: others may have written into it."""
@@ -38,20 +41,15 @@ class Found:
         matches: The resources, in their order.
         end: The values of the last one's sort keys, of several types with the name of its type; empty without matches.
         more: Whether matches follow.
+        since: The moment whose order is kept; `None` where that of each page is taken.
+        shown: Type and id of what was shown at a place that is newer.
     """
 
     matches: Sequence[Stored]
     end: tuple[Any, ...]
     more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an entry stands in the order of all types."""
-
-    values: tuple[Any, ...]
-    resource_type: str
-    id: str
+    since: datetime | None = None
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,8 @@ class Across:
         count = parts[0].count
         shown = places[:count]
         end = (*shown[-1].values, shown[-1].resource_type) if shown else ()
-        return Found(await self._read(shown, fields), end, len(places) > count)
+        since, met = _met(shown, cursor, self._order(parts[0])) if cursor else (None, ())
+        return Found(await self._read(shown, fields), end, len(places) > count, since, met)
 
     async def stretch(
         self,
@@ -108,7 +107,8 @@ class Across:
                 found.append(place)
             if len(places) <= wide[0].count:
                 return await self._known(found, fields)
-            cursor = Cursor((*found[-1].values, found[-1].resource_type))
+            end = (*found[-1].values, found[-1].resource_type)
+            cursor = replace(cursor, values=end) if cursor else Cursor(end)
 
     async def _next(self, parts: Sequence[SearchRequest], cursor: Cursor | None) -> list[Place]:
         """Return the next places, one more than a page holds where more follow."""
@@ -119,24 +119,19 @@ class Across:
             asked = [self._places(part, cursor) for part in parts[start : start + width]]
             for found in await asyncio.gather(*asked):
                 places += found
-        shown = merged(places, self._order(parts[0])) if len(parts) > 1 else places
+        shown = sorted_by(places, self._order(parts[0])) if len(parts) > 1 else places
         return shown[: parts[0].count + 1]
+
+    def moves(self, parts: Sequence[SearchRequest]) -> bool:
+        """Return whether updates move resources in the order of this search."""
+        return moves(self._order(parts[0]).sort)
 
     def _order(self, part: SearchRequest) -> Order:
         return order(part.sort, params(part.resource_type, self.definitions))
 
     async def _places(self, part: SearchRequest, cursor: Cursor | None) -> list[Place]:
         """Return the places of the next entries of one type, one more than a page holds."""
-        name = part.resource_type
-        own, inclusive = None, False
-        if cursor:
-            *values, ended_in = cursor.values
-            own, inclusive = Cursor(tuple(values)), name > ended_in
-        query = plan(part, self.reach.where_of(name), own, self.definitions, inclusive=inclusive)
-        self.reach.trace.queries.append(query)
-        by = self._order(part)
-        rows = await self.store.rows(replace(query, fields=(*by.fields, "lu")), self.reach.session)
-        return [Place(by.values(row), name, row["_id"]) for row in rows]
+        return await Places(self.store, self.definitions, self.reach, part).after(cursor)
 
     async def _read(self, places: Sequence[Place], fields: tuple[str, ...]) -> list[Stored]:
         """Return the resources of places, in their order; one that was deleted meanwhile is left out."""
@@ -166,14 +161,17 @@ class Across:
         return Query(resource_type, where, (("_id", 1),), len(ids), "_id_", fields)
 
 
+def _met(places: Sequence[Place], cursor: Cursor, by: Order) -> tuple[datetime | None, tuple[str, ...]]:
+    """Return the moment whose order the next page keeps, and what was shown that it must not show where it stood.
+
+    That can only be where the newest come first. Too much of it does not fit a link; then each page takes its own order.
+    """
+    if cursor.since is None or goes_up(by):
+        return cursor.since, ()
+    shown = (*cursor.shown, *(place.key for place in places if place.values[0] > cursor.since))
+    return (cursor.since, shown) if len(shown) <= MOST_SHOWN else (None, ())
+
+
 def _is_beyond(place: Place, until: tuple[Any, ...], by: Order) -> bool:
-    values, (*end, ended_in) = page.plain(place.values), until
+    values, (*end, ended_in) = place.values, until
     return by.is_beyond(values, tuple(end)) or (values == tuple(end) and place.resource_type > ended_in)
-
-
-def merged(places: Sequence[Place], by: Order) -> list[Place]:
-    """Return the places of several types in one order."""
-    found = sorted(places, key=lambda place: place.resource_type)
-    for number, (_, direction) in reversed([*enumerate(by.sort)]):
-        found.sort(key=lambda place: place.values[number], reverse=direction == -1)
-    return found

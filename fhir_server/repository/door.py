@@ -408,7 +408,9 @@ class Repository:
         async with self._writing() as stamp:
             await self._require_targets(draft)
             moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
-            document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, method, envelope)
+            # The tie-break stays, so that an update moves nothing among equals while somebody pages through them.
+            order = live.document["o"]
+            document = self.intake.renewed(draft).document(vid + 1, moment, order, method, envelope)
             self._permit(draft.resource_type, "u", document)
             await self._commit([Update(draft.resource_type, document, vid, live.document)])
         return Written(_stored(draft.resource_type, document), created=False, warnings=draft.warnings)

@@ -9,6 +9,7 @@ from fhir_server.repository.across import Across, Found
 from fhir_server.repository.chains import Chains
 from fhir_server.repository.includes import NOTHING_INCLUDED, Includes, Known
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
+from fhir_server.repository.places import moves
 from fhir_server.repository.reach import Reach
 from fhir_server.repository.spelling import Spelling
 from fhir_server.repository.trace import Trace
@@ -87,6 +88,8 @@ class Pages:
         spelt = await self.spelling.spelt(request, reach, self.definitions)
         if spelt is not request:
             reach.trace.lap("codes")
+        if cursor and cursor.since:
+            return await self._steady(spelt, cursor, reach)
         query = plan(spelt, reach.where_of(request.resource_type), cursor, self.definitions)
         if request.includes:
             query = replace(query, fields=tuple({*query.fields, *include.FIELDS}))
@@ -94,9 +97,13 @@ class Pages:
         reach.trace.lap("plan")
         found = await self.store.find(query, reach.session)
         reach.trace.lap("database")
+        more = len(found) > request.count
+        if more and cursor is None and moves(query.sort) and reach.session is None:
+            reach.trace.queries.clear()
+            return await self._steady(spelt, Cursor((), since=await self.store.horizon()), reach)
         matches = found[: request.count]
         end = values(query.sort, matches[-1].envelope) if matches else ()
-        return await self._page([request], request, cursor, Found(matches, end, len(found) > request.count), reach)
+        return await self._page([request], request, cursor, Found(matches, end, more), reach)
 
     async def across(self, request: SystemRequest, reach: Reach) -> SearchPage:
         """Return a page of a search of several types.
@@ -114,9 +121,24 @@ class Pages:
         if cursor and cursor.inside:
             return await self._further(parts, request, cursor, reach)
         fields = include.FIELDS if request.shape.includes else ()
-        found = await Across(self.store, self.definitions, reach).page(parts, cursor, fields)
+        across = Across(self.store, self.definitions, reach)
+        found = await across.page(parts, cursor, fields)
+        if found.more and cursor is None and across.moves(parts) and reach.session is None:
+            reach.trace.queries.clear()
+            found = await across.page(parts, Cursor((), since=await self.store.horizon()), fields)
         reach.trace.lap("database")
         return await self._page(parts, request, cursor, found, reach)
+
+    async def _steady(self, request: SearchRequest, cursor: Cursor, reach: Reach) -> SearchPage:
+        """Return a page in the order of last updates, as it was when the first page was made."""
+        fields = include.FIELDS if request.includes else ()
+        start = replace(cursor, values=(*cursor.values, request.resource_type)) if cursor.values else cursor
+        found = await Across(self.store, self.definitions, reach).page([request], start, fields)
+        reach.trace.lap("database")
+        is_first = not cursor.values
+        return await self._page(
+            [request], request, None if is_first else cursor, replace(found, end=found.end[:-1]), reach
+        )
 
     async def matches(self, resource_type: str, pairs: Pairs, reach: Reach, most: int) -> list[Stored]:
         """Return at most `most` matches of a condition.
@@ -146,9 +168,10 @@ class Pages:
         following = ""
         if part.last:
             inside = Inside(found.end, found.more, *part.last)
-            following = self._sealed(Cursor(cursor.values if cursor else (), inside), asked, reach)
+            start = cursor.values if cursor else ()
+            following = self._sealed(Cursor(start, inside, found.since, found.shown), asked, reach)
         elif found.more:
-            following = self._sealed(Cursor(found.end), asked, reach)
+            following = self._sealed(Cursor(found.end, None, found.since, found.shown), asked, reach)
         reach.trace.lap("includes")
         is_all = cursor is None and not found.more
         total = len(found.matches) if is_all else await self._total(parts, reach)
@@ -160,7 +183,7 @@ class Pages:
         assert inside is not None  # noqa: S101 - the caller looked
         # The places of a search of one type do not say which.
         of = () if isinstance(asked, SystemRequest) else (shape.resource_type,)
-        start = Cursor((*cursor.values, *of)) if cursor.values else None
+        start = replace(cursor, values=(*cursor.values, *of) if cursor.values else ())
         fields = include.FIELDS if shape.includes else ()
         across = Across(self.store, self.definitions, reach)
         known = await across.stretch(parts, start, (*inside.until, *of), fields)
@@ -172,7 +195,7 @@ class Pages:
             further = replace(inside, resource_type=part.last[0], id=part.last[1])
             following = self._sealed(replace(cursor, inside=further), asked, reach)
         elif inside.more:
-            following = self._sealed(Cursor(inside.until), asked, reach)
+            following = self._sealed(replace(cursor, values=inside.until, inside=None), asked, reach)
         reach.trace.lap("includes")
         return await self._traced(
             SearchPage((), part.resources, await self._total(parts, reach), following), shape, reach

@@ -90,10 +90,14 @@ class Cursor:
     Attributes:
         values: The values of the sort keys in the last entry of the page before; empty for the beginning.
         inside: Set where the page goes on with what the page of these values includes.
+        since: The moment whose order is kept, where updates move resources in the order; `None` elsewhere.
+        shown: Type and id of what was shown at a place that it only got after that moment.
     """
 
     values: tuple[Any, ...]
     inside: Inside | None = None
+    since: datetime | None = None
+    shown: tuple[str, ...] = ()
 
 
 class _Token(msgspec.Struct, array_like=True):
@@ -102,6 +106,8 @@ class _Token(msgspec.Struct, array_like=True):
     search: bytes
     values: list[Any]
     inside: tuple[list[Any], bool, str, str] | None
+    since: datetime | None
+    shown: tuple[str, ...]
 
 
 _DECODER = msgspec.msgpack.Decoder(_Token)
@@ -116,6 +122,8 @@ def encode(cursor: Cursor, request: Paged, sealing: Sealing, now: datetime | Non
         _fingerprint(request, sealing.base, inside=inside is not None),
         [*plain(cursor.values)],
         ([*plain(inside.until)], inside.more, inside.resource_type, inside.id) if inside else None,
+        cursor.since,
+        cursor.shown,
     )
     sealed = seal(msgspec.msgpack.encode(token), sealing.key)
     return urlsafe_b64encode(VERSION + sealed).decode().rstrip("=")
@@ -144,10 +152,11 @@ def decode(request: Paged, sealing: Sealing, now: datetime | None = None) -> Cur
         raise Gone(
             f"The {CURSOR} is older than {sealing.hours} hours. Begin the search again.", expression=f"http.{CURSOR}"
         )
-    if token.inside is None:
-        return Cursor(tuple(token.values))
-    until, more, resource_type, resource_id = token.inside
-    return Cursor(tuple(token.values), Inside(tuple(until), more, resource_type, resource_id))
+    inside = None
+    if token.inside is not None:
+        until, more, resource_type, resource_id = token.inside
+        inside = Inside(tuple(until), more, resource_type, resource_id)
+    return Cursor(tuple(token.values), inside, token.since, token.shown)
 
 
 def _opened(text: str, key: bytes) -> _Token:

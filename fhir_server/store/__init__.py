@@ -8,6 +8,7 @@ from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Sta
 from fhir_server.store.clock import Clock, Stamp
 from fhir_server.store.documents import Live, history_id
 from fhir_server.store.history import Position
+from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Register
 from fhir_server.store.reindexing import Rewrite, same
 from fhir_server.store.store import Store
@@ -27,6 +28,7 @@ __all__ = [
     "Stale",
     "Stamp",
     "Store",
+    "Stretch",
     "Unit",
     "Update",
     "history_id",

@@ -12,12 +12,13 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.model.query import Distinct, Examined, Query, Where
 from fhir_server.model.stored import Stored
-from fhir_server.store import commands, failures
+from fhir_server.store import commands, failures, moving
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.codecs import BARE
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import BODY, stored
 from fhir_server.store.examining import examine
+from fhir_server.store.moving import Stretch
 from fhir_server.store.reads import MAJORITY
 
 MOST_UNIONS = 300  # of one pipeline, which may have 1,000 stages
@@ -62,6 +63,10 @@ class Searches:
         if not await self._collections.ensure_if_present(query.resource_type):
             return []
         return await examine(self._database, query, self._time_limit_ms)
+
+    async def moved(self, resource_type: str, where: Where, stretch: Stretch) -> list[Mapping[str, Any]]:
+        """Return where resources of a stretch stood that were changed since."""
+        return await moving.moved(self._database, resource_type, where, stretch, self._time_limit_ms)
 
     async def distinct(self, query: Distinct, session: AsyncClientSession | None) -> list[str]:
         """Return the different texts of a field."""

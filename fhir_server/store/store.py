@@ -13,7 +13,7 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.model.query import Distinct, Examined, IndexSpec, Query, Where
 from fhir_server.model.stored import Stored
-from fhir_server.store import failures, schema, seal, upkeep
+from fhir_server.store import failures, moving, schema, seal, upkeep
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.changes import Change
 from fhir_server.store.clock import Clock
@@ -24,6 +24,7 @@ from fhir_server.store.extraction import Extraction
 from fhir_server.store.history import History, Position, Span
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
+from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Parameters
 from fhir_server.store.reads import BODIES, IDS, WHOLE, Reads
 from fhir_server.store.reindexing import Reindexing
@@ -232,6 +233,20 @@ class Store:
             TooCostly: The time limit was reached.
         """
         return await self._searches.examined(query)
+
+    async def moved(self, resource_type: str, where: Where, stretch: Stretch) -> list[Mapping[str, Any]]:
+        """Return `_id`, `lu` and `o` that resources of a stretch had which are there, match, and were changed since.
+
+        Raises:
+            TooCostly: The time limit was reached.
+        """
+        if where.kind == "nothing":
+            return []
+        return await self._searches.moved(resource_type, where, stretch)
+
+    async def existed(self, resource_type: str, ids: Sequence[str], since: datetime) -> set[str]:
+        """Return those of the resources, all changed since a moment, that were there at that moment already."""
+        return await moving.existed(self._database, resource_type, ids, since)
 
     async def distinct(self, query: Distinct, session: AsyncClientSession | None = None) -> list[str]:
         """Return the different texts of a field.
