@@ -109,7 +109,7 @@ class Search(Section):
     )
     text: Literal["off", "on"] = Field(
         default="off",
-        description="Whether words are stored, for _text and _content; a write costs about a third more. `fhir-server reindex` after a change.",
+        description="Whether words are stored, for _text and _content; a load costs up to a third more. `fhir-server reindex` after a change.",
     )
     cursor_hours: int = Field(default=24, ge=1, description="How long a paging link stays usable.")
 
