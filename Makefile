@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 OUT ?= build/bench.md
+OBSERVATIONS ?= 200000
 URL := http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors unit format bench load clean
+.PHONY: help run test lint types floors unit plans format bench load clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ floors: $(VENV)/.test
 
 unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2
+
+plans: $(VENV)/.test  ## Check what searches of 200,000 observations examine (about a minute; OBSERVATIONS=20000 for fewer)
+	PLANS_OBSERVATIONS=$(OBSERVATIONS) $(BIN)/python -m pytest -q tests/search/test_plans.py
 
 format: $(VENV)/.test  ## Format the code and mend what can be mended by itself
 	$(BIN)/ruff format .

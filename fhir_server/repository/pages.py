@@ -16,7 +16,7 @@ from fhir_server.repository.trace import Trace
 from fhir_server.search import include, page
 from fhir_server.search.chain import is_open
 from fhir_server.search.compile import compile as compiled
-from fhir_server.search.compile import plan
+from fhir_server.search.compile import plan, rooted
 from fhir_server.search.page import Cursor, Inside, Sealing
 from fhir_server.search.parse import SearchRequest, parse
 from fhir_server.search.reading import Reading
@@ -246,5 +246,5 @@ class Pages:
         found = 0
         for part in parts:
             where = compiled(part.expression, part.resource_type, self.definitions) & reach.where_of(part.resource_type)
-            found += await self.store.count(part.resource_type, where, most, reach.session)
+            found += await self.store.count(part.resource_type, rooted(where), most, reach.session)
         return found if most is None else min(found, most)

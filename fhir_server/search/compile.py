@@ -13,10 +13,12 @@ that fits:
 |---|---|
 | more than 200 values of `_id`, of `rf`, or of `p` times the primary code, sorted by time | the planner chooses |
 | `_id` | `_id_` |
+| `p`, with a date that intervals may reach over (`dl`) | the planner chooses, one for each part of the filter |
 | `p` and the primary code | `patient_code_…` |
 | `p` | `patient_…` |
 | `rf` alone | `reference_…` |
 | alternatives of `p`, `ps`, `rf`; a date that intervals may reach over (`dl`) | the planner chooses, one for each |
+| the primary code and few facilities, sorted by time | the planner chooses: it depends on how frequent the code is |
 | the primary code, sorted by time | `code_…` |
 | the custodian only, sorted by time | `facility_…`; above 200 facilities the index of the order |
 | nothing, or only the first field of the order | the index of the order |
@@ -56,6 +58,9 @@ from profiles.definitions.registry import Definitions
 
 MOST_SCANS = 200
 """Ranges of an index that MongoDB merges in order (internalQueryMaxScansToExplode); more of them make a blocking sort."""
+
+FEW_FACILITIES = 20
+"""So many hold less than a frequent code has, and more than a rare one: which index is better depends on the code."""
 
 UNORDERED = Order(())
 
@@ -128,7 +133,7 @@ def plan(
         start = Where("clause", step.start) if step.start and not by.computed else ANYTHING
         query = Query(
             resource_type=resource_type,
-            where=where & start,
+            where=where & start if hint else rooted(where & start),
             sort=by.sort,
             limit=request.count + 1,
             hint=hint,
@@ -168,6 +173,29 @@ def code_index(request: SearchRequest, access: Where, definitions: Definitions) 
         return ""
     where = compile(request.expression, resource_type, definitions) & access
     return "" if where.kind == "nothing" or {"_id", "p", "ps", "rf"} & {*_named(where.clause)} else index
+
+
+def rooted(where: Where) -> Where:
+    """Return the same filter with the alternatives of a reaching date at its root.
+
+    There MongoDB looks for the best index of each by itself. Below a conjunction it tries them together, and judges by what
+    the first ones find.
+    """
+    parts = list(_conjuncts(where.clause))
+    dated = [part for part in parts if "$or" in part and "dl" in _named(part)]
+    if len(dated) != 1 or len(parts) == 1:
+        return where
+    others = [part for part in parts if part is not dated[0]]
+    return Where("clause", {"$or": [{"$and": [*others, branch]} for branch in dated[0]["$or"]]})
+
+
+def _conjuncts(clause: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, value in clause.items():
+        if name == "$and":
+            for part in value:
+                yield from _conjuncts(part)
+        else:
+            yield {name: value}
 
 
 @lru_cache(maxsize=1024)
@@ -250,6 +278,8 @@ def _hint(where: Where, by: Order, code: str, names: frozenset[str]) -> str | No
         return None
     if "_id" in fixed:
         return "_id_"
+    if "p" in fixed and "dl" in others:
+        return None
     if "p" in fixed:
         choice = f"patient_code_{when}" if code in fixed else f"patient_{when}"
     elif "rf" in fixed:
@@ -257,7 +287,7 @@ def _hint(where: Where, by: Order, code: str, names: frozenset[str]) -> str | No
     elif others & SELECTING:
         return None
     elif code in fixed and by_time:
-        choice = f"code_{when}"
+        choice = "" if 0 < fixed.get("f", 0) <= FEW_FACILITIES else f"code_{when}"
     elif not others:
         few = 0 < fixed.get("f", 0) <= MOST_SCANS
         choice = f"facility_{when}" if few and by_time else by.index

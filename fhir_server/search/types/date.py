@@ -6,9 +6,11 @@ the scalars `d` and `dh` instead, with `dl` where the interval is longer than a 
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import MAXYEAR, UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 from fhir_server.search.escapes import plain
@@ -32,6 +34,9 @@ DAY = timedelta(days=1)
 UPDATED = "lu"
 LONGEST_KEPT = 40
 """Dates of more characters, which is a fraction of a second of more than a dozen digits, are not kept in memory."""
+
+MOST_ALTERNATIVES = 8
+"""More of them are not told apart: MongoDB plans each."""
 
 REACHING = frozenset({"gt", "ge", "ap"})
 """Prefixes that say nothing of where an interval begins, only that it reaches beyond a date."""
@@ -203,11 +208,16 @@ def joined(criteria: Sequence[Criterion]) -> dict[str, Any]:
     where `dh` lies at most a day after `d`; the few resources where it does not (`dl`) have an index of their own, and the
     filter is then the union of two that are bounded, each by its index.
     """
-    near = [_union([clause for value in one.values for clause in _near(value)]) for one in criteria]
+    choices = [[clause for value in one.values for clause in _near(value)] for one in criteria]
+    near = [_union(each) for each in choices]
     if not any(value.prefix in REACHING for one in criteria for value in one.values):
         return _both(near)
-    far = [_union([clause for value in one.values for clause in _far(value)]) for one in criteria]
-    return {"$or": [_both(near), _both([{"dl": True}, *far])]}
+    alone = sum(any(value.prefix in REACHING for value in one.values) for one in criteria) == 1
+    far = [_union([clause for value in one.values for clause in _far(value, later=alone)]) for one in criteria]
+    # Each alternative with bounds of its own, as far as they are few: one that asks for `d` alone reads no document.
+    few = prod(map(len, choices)) <= MOST_ALTERNATIVES
+    bounded = [_both(list(each)) for each in product(*choices)] if few else [_both(near)]
+    return {"$or": [*bounded, _both([{"dl": True}, *far])]}
 
 
 def _near(value: Within) -> list[dict[str, Any]]:
@@ -221,17 +231,28 @@ def _near(value: Within) -> list[dict[str, Any]]:
         case "eb":
             return [{"d": {"$lt": low}, "dh": {"$lt": low}}]
         case "gt":
-            return [{"d": {"$gt": _moved(high, -DAY)}, "dh": {"$gt": high}}]
+            return [{"d": {"$gt": high}}, {"d": {"$gt": _moved(high, -DAY), "$lte": high}, "dh": {"$gt": high}}]
         case "ge":
-            return [{"d": {"$gte": min(low, _moved(high, -DAY))}, "$or": [{"d": {"$gte": low}}, {"dh": {"$gt": high}}]}]
+            before = _moved(high, -DAY)
+            reaching = [{"d": {"$gte": before, "$lt": low}, "dh": {"$gt": high}}] if before < low else []
+            return [{"d": {"$gte": low}}, *reaching]
         case "ap":
             return [{"d": {"$gte": _moved(low, -DAY), "$lte": high}, "dh": {"$gte": low}}]
         case _:
             return [_bounds(found) for found in ranges.alternatives(value)]
 
 
-def _far(value: Within) -> list[dict[str, Any]]:
-    """Return the filters of which one holds, however long the interval is."""
+def _far(value: Within, *, later: bool) -> list[dict[str, Any]]:
+    """Return the filters of which one holds, however long the interval is.
+
+    Args:
+        value: A prefix and a date.
+        later: Whether only those are asked for that begin before the date; the others are among the near ones.
+    """
+    low, high = value.low, value.high
+    begins: Mapping[str, dict[str, Any]] = {"gt": {"$lte": high}, "ge": {"$lt": low}}
+    if later and value.prefix in begins:
+        return [{"d": begins[value.prefix], "dh": {"$gt": high}}]
     return [_bounds(found) for found in ranges.alternatives(value)] if value.prefix in REACHING else _near(value)
 
 
