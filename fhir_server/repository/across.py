@@ -79,8 +79,8 @@ class Across:
         count = parts[0].count
         shown = places[:count]
         end = (*shown[-1].values, shown[-1].resource_type) if shown else ()
-        since, met = _met(shown, cursor, self._order(parts[0])) if cursor else (None, ())
-        return Found(await self._read(shown, fields), end, len(places) > count, since, met)
+        since, named = met(shown, cursor, self._order(parts[0])) if cursor else (None, ())
+        return Found(await self._read(shown, fields), end, len(places) > count, since, named)
 
     async def stretch(
         self,
@@ -161,7 +161,7 @@ class Across:
         return Query(resource_type, where, (("_id", 1),), len(ids), "_id_", fields)
 
 
-def _met(places: Sequence[Place], cursor: Cursor, by: Order) -> tuple[datetime | None, tuple[str, ...]]:
+def met(places: Sequence[Place], cursor: Cursor, by: Order) -> tuple[datetime | None, tuple[str, ...]]:
     """Return the moment whose order the next page keeps, and what was shown that it must not show where it stood.
 
     That can only be where the newest come first. Too much of it does not fit a link; then each page takes its own order.

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from fhir_server.model.query import Query
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
-from fhir_server.repository.across import Across, Found
+from fhir_server.repository.across import Across, Found, met
 from fhir_server.repository.chains import Chains
 from fhir_server.repository.includes import NOTHING_INCLUDED, Includes, Known
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
-from fhir_server.repository.places import moves
+from fhir_server.repository.places import Place, Places, moves
 from fhir_server.repository.reach import Reach
 from fhir_server.repository.spelling import Spelling
 from fhir_server.repository.trace import Trace
@@ -88,8 +89,6 @@ class Pages:
         spelt = await self.spelling.spelt(request, reach, self.definitions)
         if spelt is not request:
             reach.trace.lap("codes")
-        if cursor and cursor.since:
-            return await self._steady(spelt, cursor, reach)
         query = plan(spelt, reach.where_of(request.resource_type), cursor, self.definitions)
         if request.includes:
             query = replace(query, fields=tuple({*query.fields, *include.FIELDS}))
@@ -97,13 +96,20 @@ class Pages:
         reach.trace.lap("plan")
         found = await self.store.find(query, reach.session)
         reach.trace.lap("database")
-        more = len(found) > request.count
-        if more and cursor is None and moves(query.sort) and reach.session is None:
-            reach.trace.queries.clear()
-            return await self._steady(spelt, Cursor((), since=await self.store.horizon()), reach)
-        matches = found[: request.count]
+        if cursor is None and len(found) > request.count and self._is_to_keep(query, reach):
+            cursor = Cursor((), since=await self.store.horizon())
+            found = await self.store.find(query, reach.session)
+        matches, more = found[: request.count], len(found) > request.count
         end = values(query.sort, matches[-1].envelope) if matches else ()
-        return await self._page([request], request, cursor, Found(matches, end, more), reach)
+        if cursor is None or cursor.since is None:
+            return await self._page([request], request, cursor, Found(matches, end, more), reach)
+        places = [Place(page.plain(values(query.sort, one.envelope)), one.resource_type, one.id) for one in found]
+        reading = Places(self.store, self.definitions, reach, spelt)
+        if not await reading.is_steady(places, cursor, cursor.since):
+            reach.trace.queries.clear()
+            return await self._steady(spelt, cursor, reach)
+        since, shown = met(places[: request.count], cursor, reading.order)
+        return await self._page([request], request, cursor, Found(matches, end, more, since, shown), reach)
 
     async def across(self, request: SystemRequest, reach: Reach) -> SearchPage:
         """Return a page of a search of several types.
@@ -122,12 +128,15 @@ class Pages:
             return await self._further(parts, request, cursor, reach)
         fields = include.FIELDS if request.shape.includes else ()
         across = Across(self.store, self.definitions, reach)
+        if cursor is None and across.moves(parts) and reach.session is None:
+            cursor = Cursor((), since=await self.store.horizon())
         found = await across.page(parts, cursor, fields)
-        if found.more and cursor is None and across.moves(parts) and reach.session is None:
-            reach.trace.queries.clear()
-            found = await across.page(parts, Cursor((), since=await self.store.horizon()), fields)
         reach.trace.lap("database")
         return await self._page(parts, request, cursor, found, reach)
+
+    def _is_to_keep(self, query: Query, reach: Reach) -> bool:
+        """Return whether the order of a first page is to be kept for those after it; a transaction sees one moment anyway."""
+        return moves(query.sort) and reach.session is None
 
     async def _steady(self, request: SearchRequest, cursor: Cursor, reach: Reach) -> SearchPage:
         """Return a page in the order of last updates, as it was when the first page was made."""
@@ -135,10 +144,7 @@ class Pages:
         start = replace(cursor, values=(*cursor.values, request.resource_type)) if cursor.values else cursor
         found = await Across(self.store, self.definitions, reach).page([request], start, fields)
         reach.trace.lap("database")
-        is_first = not cursor.values
-        return await self._page(
-            [request], request, None if is_first else cursor, replace(found, end=found.end[:-1]), reach
-        )
+        return await self._page([request], request, cursor, replace(found, end=found.end[:-1]), reach)
 
     async def matches(self, resource_type: str, pairs: Pairs, reach: Reach, most: int) -> list[Stored]:
         """Return at most `most` matches of a condition.
@@ -173,7 +179,7 @@ class Pages:
         elif found.more:
             following = self._sealed(Cursor(found.end, None, found.since, found.shown), asked, reach)
         reach.trace.lap("includes")
-        is_all = cursor is None and not found.more
+        is_all = not (cursor and cursor.values) and not found.more
         total = len(found.matches) if is_all else await self._total(parts, reach)
         return await self._traced(SearchPage(found.matches, part.resources, total, following), shape, reach)
 

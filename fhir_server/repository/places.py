@@ -96,9 +96,38 @@ class Places:
             beginning = rows[-1].values if rows else beginning
             found += await self._without_moved(rows, since, by)
         end = found[most - 1].values if len(found) >= most else None
-        known = {*shown, *(place.key for place in found)}
-        moved = [place for place in await self._moved(start, end, since, by, inclusive) if place.key not in known]
+        moved = await self._missed(found, start, end, since, shown, inclusive=inclusive)
         return sorted_by([*found, *moved], by)[:most]
+
+    async def is_steady(self, found: Sequence[Place], cursor: Cursor, since: datetime) -> bool:
+        """Return whether the next places, as they are now, are those that they were at a moment.
+
+        Args:
+            found: The places, one more than a page holds where more follow.
+            cursor: The end of the page before, without a type.
+            since: The moment.
+        """
+        if goes_up(self.order) and any(place.values[0] > since for place in found):
+            return False
+        end = found[self.part.count].values if len(found) > self.part.count else None
+        return not await self._missed(found, cursor.values or None, end, since, cursor.shown, inclusive=False)
+
+    async def _missed(
+        self,
+        found: Sequence[Place],
+        start: tuple[Any, ...] | None,
+        end: tuple[Any, ...] | None,
+        since: datetime,
+        shown: Sequence[str],
+        *,
+        inclusive: bool,
+    ) -> list[Place]:
+        """Return the places of resources that have moved away from after one place and up to another, but were not met."""
+        by = self.order
+        if start is None and not goes_up(by):
+            return []  # they are among the newest, with which the page begins
+        known = {*shown, *(place.key for place in found)}
+        return [place for place in await self._moved(start, end, since, by, inclusive) if place.key not in known]
 
     async def _without_moved(self, places: Sequence[Place], since: datetime, by: Order) -> list[Place]:
         """Return the places without those to which resources have moved from where they were or will be met."""
