@@ -1,4 +1,4 @@
-"""The units that Synthea writes, told by hand: of what kind each is, and how many of the SI unit of its kind."""
+"""The units that Synthea writes, told by hand: of what kind each is, and how many of UCUM's base units of its kind."""
 
 from fractions import Fraction
 
@@ -6,11 +6,11 @@ UCUM = "http://unitsofmeasure.org"
 MOLE = Fraction("6.02214076e23")
 
 UNITS: dict[str, tuple[str, Fraction]] = {
-    "mg/dL": ("kg/m3", Fraction(1, 100)),
-    "g/dL": ("kg/m3", Fraction(10)),
-    "g/L": ("kg/m3", Fraction(1)),
-    "ng/mL": ("kg/m3", Fraction(1, 10**6)),
-    "pg/mL": ("kg/m3", Fraction(1, 10**9)),
+    "mg/dL": ("g/m3", Fraction(10)),
+    "g/dL": ("g/m3", Fraction(10**4)),
+    "g/L": ("g/m3", Fraction(1000)),
+    "ng/mL": ("g/m3", Fraction(1, 1000)),
+    "pg/mL": ("g/m3", Fraction(1, 10**6)),
     "mmol/L": ("1/m3", MOLE),
     "10*3/uL": ("1/m3", Fraction(10**12)),
     "10*6/uL": ("1/m3", Fraction(10**15)),
@@ -21,10 +21,10 @@ UNITS: dict[str, tuple[str, Fraction]] = {
     "fL": ("m3", Fraction(1, 10**18)),
     "cm": ("m", Fraction(1, 100)),
     "mm": ("m", Fraction(1, 1000)),
-    "kg": ("kg", Fraction(1)),
-    "pg": ("kg", Fraction(1, 10**15)),
-    "kg/m2": ("kg/m2", Fraction(1)),
-    "mm[Hg]": ("Pa", Fraction("133.322")),
+    "kg": ("g", Fraction(1000)),
+    "pg": ("g", Fraction(1, 10**12)),
+    "kg/m2": ("g/m2", Fraction(1000)),
+    "mm[Hg]": ("g/m/s2", Fraction("133322")),
     "%": ("1", Fraction(1, 100)),
     "1": ("1", Fraction(1)),
     "{score}": ("1", Fraction(1)),
@@ -37,7 +37,7 @@ SCALES = {"Cel": ("K", Fraction("273.15"))}
 
 
 def amount(quantity: dict[str, object]) -> tuple[str, Fraction]:
-    """Return the kind and the amount of a quantity in SI units; the kind is empty where its unit converts to no other."""
+    """Return the kind and the amount of a quantity in UCUM's base units; the kind is empty where its unit converts to no other."""
     value, code = Fraction(str(quantity["value"])), str(quantity.get("code"))
     if quantity.get("system") != UCUM:
         return "", value

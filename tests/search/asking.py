@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.search import amounts, oracle
 from tests.search.oracle import Resource, elements, parameters
-from tests.search.selections import PARAMETERS
+from tests.search.selections import PARAMETERS, SYSTEMS
 
 Pairs = list[tuple[str, str]]
 
@@ -35,6 +35,26 @@ def search(chance: Random, resource_type: str, pool: list[Resource]) -> Pairs:
     return pairs
 
 
+def chain(chance: Random, resource_type: str, resources: dict[str, list[Resource]]) -> tuple[str, str, str, str, str]:
+    """Return a reference parameter of a type, a type that it leads to, a criterion on that type, and the name of the chain."""
+    links = [
+        (code, target)
+        for code, (kind, paths) in PARAMETERS[resource_type].items()
+        for target in PARAMETERS
+        if kind == "reference"
+        and any(
+            str(value.get("reference", "")).startswith(f"{target}/")
+            for resource in resources[resource_type][:200]
+            for value in elements(resource, paths)
+        )
+    ]
+    if not links:
+        return "", "", "", "", ""
+    code, target = chance.choice(links)
+    name, text = _criterion(chance, target, resources[target])
+    return code, target, name, text, f"{code}:{target}.{name}"
+
+
 def _criterion(chance: Random, resource_type: str, pool: list[Resource]) -> tuple[str, str]:
     known = parameters(resource_type)
     code = chance.choice([*known, *PARAMETERS[resource_type], *PARAMETERS[resource_type]])
@@ -52,6 +72,16 @@ def _criterion(chance: Random, resource_type: str, pool: list[Resource]) -> tupl
     if name == "reference" and chance.random() < 0.2:
         target, _, identity = str(chance.choice(found).get("reference", "Patient/nobody")).partition("/")
         return f"{code}:{target}", identity
+    if name == "code" and system in SYSTEMS.values() and chance.random() < 0.15:
+        return f"{code}:{chance.choice(['in', 'not-in'])}", chance.choice(list(SYSTEMS))
+    typed = [one for one in found if isinstance(one, dict) and one.get("value") and "coding" in one.get("type", {})]
+    if name == "token" and typed and chance.random() < 0.2:
+        one = chance.choice(typed)
+        kind = one["type"]["coding"][0]
+        return f"{code}:of-type", "|".join(map(_escaped, (kind.get("system", ""), kind["code"], one["value"])))
+    logical = [one["identifier"] for one in found if name == "reference" and "identifier" in one]
+    if logical and chance.random() < 0.3:
+        return f"{code}:identifier", _token(chance, chance.choice(logical), "", "")
     modifier = chance.choice(MODIFIERS.get(name, ("",)))
     texts = [TEXTS[name](chance, chance.choice(found), modifier, system) for _ in range(chance.choice([1, 1, 1, 2, 3]))]
     return f"{code}:{modifier}" if modifier else code, ",".join(filter(None, texts)) or "x"

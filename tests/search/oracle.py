@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.search import amounts
-from tests.search.selections import COMMON, PARAMETERS
+from tests.search.selections import COMMON, PARAMETERS, SYSTEMS, VALUE_SETS
 
 Resource = dict[str, Any]
 
@@ -49,7 +49,7 @@ def selects(resource: Resource, name: str, text: str, now: datetime) -> bool:
     if modifier == "missing":
         return (not values) == (text == "true")
     matched = any(_matches(kind, value, modifier, part, now) for part in _split(text, ",") for value in values)
-    return not matched if modifier == "not" else matched
+    return not matched if modifier in {"not", "not-in"} else matched
 
 
 def key(resource: Resource, code: str, *, descending: bool) -> Any:
@@ -102,6 +102,9 @@ def _token(value: Any, modifier: str, text: str, system: str, now: datetime) -> 
         befores = [each[:place] for each in told for place in range(len(each)) if each[place:].startswith(wanted)]
         return any(not start or unicodedata.category(start[-1])[0] in "PSZ" for start in befores)
     parts = [_plain(part) for part in _split(text, "|")]
+    if modifier == "of-type":
+        kinds = [(one.get("system"), one.get("code")) for one in value.get("type", {}).get("coding", [])]
+        return (parts[0], parts[1]) in kinds and value.get("value") == parts[2]
     for stored_system, stored_code in _codes(value):
         if len(parts) == 1:
             found = stored_code == parts[0]
@@ -117,6 +120,8 @@ def _token(value: Any, modifier: str, text: str, system: str, now: datetime) -> 
 
 
 def _code(value: Any, modifier: str, text: str, system: str, now: datetime) -> bool:
+    if modifier in {"in", "not-in"}:
+        return value in VALUE_SETS[_plain(text)] and system == SYSTEMS[_plain(text)]
     parts = [_plain(part) for part in _split(text, "|")]
     stored = {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
     if len(parts) == 1:
@@ -129,6 +134,8 @@ def _contact(value: Any, modifier: str, text: str, system: str, now: datetime) -
 
 
 def _reference(value: Any, modifier: str, text: str, system: str, now: datetime) -> bool:
+    if modifier == "identifier":
+        return _token(value.get("identifier", {}), "", text, "", now)
     stored, wanted = value.get("reference", ""), _plain(text)
     if modifier:
         return bool(stored == f"{modifier}/{wanted}")

@@ -153,3 +153,15 @@ COMMON = {
     "_profile": ("canonical", "meta.profile"),
     "_security": ("token", "meta.security"),
 }
+
+VALUE_SETS = {
+    "http://hl7.org/fhir/ValueSet/administrative-gender": {"male", "female", "other", "unknown"},
+    "http://hl7.org/fhir/ValueSet/observation-status": {
+        "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown",
+    },
+}  # fmt: skip
+SYSTEMS = {
+    "http://hl7.org/fhir/ValueSet/administrative-gender": GENDER,
+    "http://hl7.org/fhir/ValueSet/observation-status": OBSERVATION_STATUS,
+}
+"""Value sets for `:in` and `:not-in`, each with the one system of its codes."""

@@ -43,7 +43,10 @@ def _patients(chance: Random) -> Iterator[Resource]:
             **({"birthDate": chance.choice(DATES[:3])} if number % 3 else {}),
             **({"gender": chance.choice(["male", "female", "other"])} if number % 4 else {}),
             "identifier": [
-                {"value": chance.choice(["1", "a|b", "x,y"])},
+                {
+                    "value": chance.choice(["1", "a|b", "x,y"]),
+                    "type": {"coding": [{"system": "urn:kind", "code": "MR"}]},
+                },
                 {"system": "urn:sys", "value": str(number)},
             ],
         }
@@ -87,7 +90,16 @@ def _observations(chance: Random) -> Iterator[Resource]:
                 "text": "x",
             },
             **({"subject": _somebody(chance)} if number % 4 else {}),
-            **({"performer": [_somebody(chance), {"display": "somebody"}]} if number % 3 else {}),
+            **(
+                {
+                    "performer": [
+                        _somebody(chance),
+                        {"display": "somebody", "identifier": {"system": "urn:npi", "value": f"{number % 4}"}},
+                    ]
+                }
+                if number % 3
+                else {}
+            ),
             **effective,
             **value,
             **({"component": [_part(chance) for _ in range(3)]} if number % 5 == 0 else {}),

@@ -22,16 +22,21 @@ from fhir_server.http.app import create_app
 from fhir_server.main import running
 from fhir_server.settings import Mongo, Settings
 from tests.search import filters, supplement
-from tests.search.asking import search
+from tests.search.asking import chain, search
 from tests.search.loading import load, pages, synthea
-from tests.search.oracle import Resource, key, selects
+from tests.search.oracle import Resource, elements, key, selects
 from tests.search.selections import PARAMETERS
+from tests.search.test_every_parameter import SEARCHES as EVERY_TYPE
 
 BUNDLES = 6
 SEED = 20261121
-SEARCHES = 26
+SEARCHES = 110
 FILTERS = 20
+CHAINS = 12
 """For each type."""
+
+UNLINKED = {"Organization", "Patient", "Practitioner", "ValueSet"}
+"""Types of which no resource here refers to another."""
 
 pytestmark = pytest.mark.xdist_group("differential")
 
@@ -69,7 +74,11 @@ def assert_sorted(sort: str, ids: list[str], by_id: dict[str, Resource]) -> None
             first, second = (key(by_id[each], code, descending=descending) for each in (before, after))
             if first != second:
                 assert first is not None, (sort, code, before, after)
-                assert second is None or (first > second if descending else first < second), (sort, code, first, second)
+                assert second is None or (first > second if descending else first < second), (
+                    sort,
+                    by_id[before],
+                    by_id[after],
+                )
                 break
 
 
@@ -114,6 +123,36 @@ async def test_a_filter_finds_what_a_plain_scan_finds(record: Record, resource_t
     assert telling >= FILTERS // 4
 
 
+@pytest.mark.parametrize("resource_type", sorted(PARAMETERS))
+async def test_a_chain_finds_what_a_plain_scan_finds(record: Record, resource_type: str) -> None:
+    """Forwards from the type, and by `_has` back to it."""
+    chance = Random(f"{SEED}{resource_type}chain")
+    for number in range(CHAINS):
+        code, target, name, text, chained = chain(chance, resource_type, record.resources)
+        if not code:
+            assert resource_type in UNLINKED
+            return
+        now = datetime.now(UTC)
+        paths = PARAMETERS[resource_type][code][1]
+        chosen = {f"{target}/{one['id']}" for one in record.resources[target] if selects(one, name, text, now)}
+        forward = {
+            one["id"]
+            for one in record.resources[resource_type]
+            if any(value.get("reference") in chosen for value in elements(one, paths))
+        }
+        inner, wanted = search(chance, resource_type, record.resources[resource_type])[0]
+        sources = [one for one in record.resources[resource_type] if selects(one, inner, wanted, now)]
+        led = {value.get("reference") for one in sources for value in elements(one, paths)}
+        backward = {one["id"] for one in record.resources[target] if f"{target}/{one['id']}" in led}
+        for path, pair, expected in (
+            (resource_type, (chained, text), forward),
+            (target, (f"_has:{resource_type}:{code}:{inner}", wanted), backward),
+        ):
+            entries, total = await pages(record.client, path, [pair, ("_count", "1000")], post=bool(number % 2))
+            assert {entry["resource"]["id"] for entry in entries} == expected, (path, pair)
+            assert total in {None, len(expected)}
+
+
 def test_every_type_of_parameter_is_asked_for() -> None:
     kinds = {kind.partition(" ")[0] for rows in PARAMETERS.values() for kind, _ in rows.values()}
     assert {
@@ -128,4 +167,4 @@ def test_every_type_of_parameter_is_asked_for() -> None:
         "canonical",
         "composite",
     } <= kinds
-    assert SEARCHES * len(PARAMETERS) > 300
+    assert (SEARCHES + FILTERS) * len(PARAMETERS) + EVERY_TYPE * 146 > 3_000

@@ -2,12 +2,15 @@
 
 The values come from the official examples; where none has one, it is put into an example or into the least instance of the
 type, which the server must accept as valid. What a parameter reads is decided by `naive`, not by the server's own extraction.
+On the same record searches are generated for every type; they find what a plain scan finds.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import httpx
@@ -24,7 +27,9 @@ from profiles.definitions.model import SearchParameter
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
 from tests.acceptance.test_examples_roundtrip import ARCHIVE, examples
+from tests.search import generic
 from tests.search.instances import Nursery
+from tests.search.loading import pages
 from tests.search.saying import joined, sayings
 
 Resource = dict[str, Any]
@@ -33,6 +38,8 @@ DEFINITIONS = load()
 """At import, because the types name the tests."""
 
 PAIRS = 3163
+SEED = 20261121
+SEARCHES = 12
 WAITING = 16
 
 SELECTS_NOTHING = {
@@ -96,6 +103,7 @@ async def stored(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> Async
             strict=True,
         ):
             rows[:] = kept
+        resources["Organization"].append(json.decode((await client.get("Organization/root")).content))
         yield Stored(client, resources)
         await mongo.drop_database(database)
         await mongo.drop_database(f"{database}_audit")
@@ -179,6 +187,31 @@ async def test_each_finds_its_resource(stored: Stored, resource_type: str) -> No
         assert target in found, (resource_type, code, text, target, found)
         asked += 1
     assert asked >= 6
+
+
+@pytest.mark.parametrize("resource_type", sorted(DEFINITIONS.resource_types))
+async def test_generated_searches_find_what_a_plain_scan_finds(stored: Stored, resource_type: str) -> None:
+    chance = Random(f"{SEED}{resource_type}")
+    pool = stored.resources[resource_type]
+    known = [one for one in readable(resource_type).values() if generic.tellable(one, pool)]
+    now = datetime.now(UTC)
+    for number in range(SEARCHES):
+        asked = [chance.choice(known) for _ in range(chance.choice([1, 1, 2]))]
+        pairs = [generic.criterion(chance, parameter, pool) for parameter in asked]
+        expected = {
+            resource["id"]
+            for resource in pool
+            if all(
+                generic.selects(parameter, resource, name.partition(":")[2], text, now)
+                for parameter, (name, text) in zip(asked, pairs, strict=True)
+            )
+        }
+        size = str(chance.choice([1 + len(expected) // 2, 200]))
+        entries, total = await pages(stored.client, resource_type, [*pairs, ("_count", size)], post=bool(number % 2))
+        found = [entry["resource"]["id"] for entry in entries]
+        assert set(found) == expected, (resource_type, pairs, set(found) ^ expected)
+        assert len(found) == len(expected)
+        assert total in {None, len(expected)}
 
 
 def test_these_are_all_parameters_of_the_specification(definitions: Definitions) -> None:
