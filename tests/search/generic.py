@@ -67,10 +67,12 @@ def _certain(parameter: SearchParameter, value: Any) -> bool:
     if parameter.type in {"quantity", "number"}:
         return not isinstance(value, dict) or ("value" in value and not UNCERTAIN & value.keys())
     if parameter.type == "reference":
-        text = value.get("reference", "") if isinstance(value, dict) else value
-        return text.count("/") == 1 and "#" not in text if isinstance(value, dict) else ":" in text
+        if not isinstance(value, dict):
+            return ":" in value
+        text = str(value.get("reference", ""))
+        return text.count("/") == 1 and "#" not in text
     if parameter.type == "date":
         return not isinstance(value, dict) or "repeat" not in value
     if parameter.type == "token" and isinstance(value, dict):
         return bool(value.get("coding") or value.get("code") or value.get("value"))
-    return value != ""
+    return bool(value != "")
