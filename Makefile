@@ -40,7 +40,7 @@ format: $(VENV)/.test  ## Format the code and mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.test  ## Measure rates and latencies beside a raw baseline (about four minutes)
+bench: $(VENV)/.test  ## Measure rates and latencies beside a raw baseline (about five minutes)
 	$(BIN)/python -m loadtests.bench --out $(OUT)
 
 load: $(VENV)/.load  ## Load test a running server with Locust: make load URL=http://127.0.0.1:8080

@@ -1,6 +1,6 @@
 """`make bench`: rates, latencies and CPU of the server, each beside a raw baseline measured in the same minute.
 
-It starts a server of its own in a temporary directory, on loopback only, measures for about four minutes, prints tables,
+It starts a server of its own in a temporary directory, on loopback only, measures for about five minutes, prints tables,
 writes them as Markdown, and stops everything. Trust the ratios more than the rates: they hold on other machines too.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import uvloop
 
-from loadtests import bulk, records
+from loadtests import bulk, records, searches
 from loadtests.processes import Process, cpu_of, mongod, server, trivial
 from loadtests.raw import Raw
 from loadtests.report import Cell, Report
@@ -77,6 +77,7 @@ async def _measure(folder: Path, seconds: float) -> Report:
         raw = await stack.enter_async_context(Raw.open(data_dir))
         await raw.prepare()
         await _cells(report, _workloads(app, least, raw), database, seconds)
+        report.searches = await searches.measure(app, raw.database, database, seconds)
         report.floor = await raw.floor(seconds * 2)
         processes = {"app": app, "mongod": database}
         report.bulk = [

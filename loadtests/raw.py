@@ -33,6 +33,11 @@ class Raw:
         self._live = database["Observation"]
         self._templates: list[dict[str, Any]] = []
 
+    @property
+    def database(self) -> AsyncDatabase[dict[str, Any]]:
+        """The server's database."""
+        return self._database
+
     @classmethod
     @asynccontextmanager
     async def open(cls, data_dir: Path) -> AsyncIterator["Raw"]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from loadtests.searches import Answer
 from loadtests.wire import Sample
 
 
@@ -58,11 +59,12 @@ class Report:
     facts: dict[str, str] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     bulk: list[Bulk] = field(default_factory=list)
+    searches: list[Answer] = field(default_factory=list)
     floor: float = 0
 
     def markdown(self) -> str:
         """Return the tables."""
-        return "\n".join([*self._head(), "", *self._requests(), "", *self._loads(), ""])
+        return "\n".join([*self._head(), "", *self._requests(), "", *self._searches(), "", *self._loads(), ""])
 
     def _head(self) -> list[str]:
         lines = [f"Measured on {self.machine}; server, MongoDB and load generator share the machine.", ""]
@@ -88,6 +90,31 @@ class Report:
                 f"{sample.rate / base.rate:.2f}" if base and base.rate else "",
                 f"{sample.rate / least.rate:.2f}" if least and least.rate else "",
                 f"{sample.cost('app') / base.cost('app'):.2f}" if base and base.cost("app") else "",
+            ]
+            lines.append(f"| {' | '.join(columns)} |")
+        return lines
+
+    def _searches(self) -> list[str]:
+        lines = [
+            "Searches, 16 clients:",
+            "",
+            "| search | bytes | per s | p50 ms | p99 ms | failed | app CPU µs | mongod CPU µs | driver alone per s | ÷ driver | app CPU ÷ driver's |",
+            "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        ]
+        for row in self.searches:
+            sample, base = row.sample, row.baseline
+            columns = [
+                row.name,
+                f"{row.size:,}",
+                f"{sample.rate:,.0f}",
+                f"{sample.quantile(0.5):.2f}",
+                f"{sample.quantile(0.99):.2f}",
+                f"{sample.failures}",
+                f"{sample.cost('app'):,.0f}",
+                f"{sample.cost('mongod'):,.0f}",
+                f"{base.rate:,.0f}",
+                f"{sample.rate / base.rate:.2f}" if base.rate else "",
+                f"{sample.cost('app') / base.cost('app'):.2f}" if base.cost("app") else "",
             ]
             lines.append(f"| {' | '.join(columns)} |")
         return lines
