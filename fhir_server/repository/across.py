@@ -75,12 +75,12 @@ class Across:
             cursor: The end of the page before.
             fields: Envelope fields that the resources are to have.
         """
-        places = await self._next(parts, cursor)
+        places = await self.places(parts, cursor)
         count = parts[0].count
         shown = places[:count]
         end = (*shown[-1].values, shown[-1].resource_type) if shown else ()
-        since, named = met(shown, cursor, self._order(parts[0])) if cursor else (None, ())
-        return Found(await self._read(shown, fields), end, len(places) > count, since, named)
+        since, named = met(shown, cursor, self.order(parts[0])) if cursor else (None, ())
+        return Found(await self.read(shown, fields), end, len(places) > count, since, named)
 
     async def stretch(
         self,
@@ -98,9 +98,9 @@ class Across:
             fields: Envelope fields that are needed of the matches.
         """
         wide = [replace(part, count=part.count + WIDER) for part in parts]
-        by, found = self._order(parts[0]), list[Place]()
+        by, found = self.order(parts[0]), list[Place]()
         while True:
-            places = await self._next(wide, cursor)
+            places = await self.places(wide, cursor)
             for place in places:
                 if _is_beyond(place, until, by):
                     return await self._known(found, fields)
@@ -110,7 +110,7 @@ class Across:
             end = (*found[-1].values, found[-1].resource_type)
             cursor = replace(cursor, values=end) if cursor else Cursor(end)
 
-    async def _next(self, parts: Sequence[SearchRequest], cursor: Cursor | None) -> list[Place]:
+    async def places(self, parts: Sequence[SearchRequest], cursor: Cursor | None) -> list[Place]:
         """Return the next places, one more than a page holds where more follow."""
         places: list[Place] = []
         # A unit of work says one thing at a time.
@@ -119,21 +119,22 @@ class Across:
             asked = [self._places(part, cursor) for part in parts[start : start + width]]
             for found in await asyncio.gather(*asked):
                 places += found
-        shown = sorted_by(places, self._order(parts[0])) if len(parts) > 1 else places
+        shown = sorted_by(places, self.order(parts[0])) if len(parts) > 1 else places
         return shown[: parts[0].count + 1]
 
     def moves(self, parts: Sequence[SearchRequest]) -> bool:
         """Return whether updates move resources in the order of this search."""
-        return moves(self._order(parts[0]).sort)
+        return moves(self.order(parts[0]).sort)
 
-    def _order(self, part: SearchRequest) -> Order:
+    def order(self, part: SearchRequest) -> Order:
+        """Return the order of a search."""
         return order(part.sort, params(part.resource_type, self.definitions))
 
     async def _places(self, part: SearchRequest, cursor: Cursor | None) -> list[Place]:
         """Return the places of the next entries of one type, one more than a page holds."""
         return await Places(self.store, self.definitions, self.reach, part).after(cursor)
 
-    async def _read(self, places: Sequence[Place], fields: tuple[str, ...]) -> list[Stored]:
+    async def read(self, places: Sequence[Place], fields: tuple[str, ...]) -> list[Stored]:
         """Return the resources of places, in their order; one that was deleted meanwhile is left out."""
         by_type: dict[str, list[str]] = {}
         for place in places:

@@ -6,7 +6,7 @@ enough to be asked first, or the search is refused.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.model.errors import InvalidParameter, TooCostly
@@ -58,6 +58,7 @@ class Chains:
         where_of: Resource type to what the caller may search of it.
         session: Of a unit of work, `None` outside of one.
         reading: How values are read, and where sets of codes come from.
+        containers: Types whose contained resources are searched; empty where resources that stand alone are.
     """
 
     store: Store
@@ -66,6 +67,7 @@ class Chains:
     where_of: WhereOf
     session: Any
     reading: Reading = PLAIN
+    containers: Sequence[str] = ()
 
     async def resolved(self, resource_type: str, expression: Expression) -> Expression:
         """Return the expression without nodes that speak of other resources.
@@ -89,13 +91,14 @@ class Chains:
             case Chain():
                 return await self._forward(expression)
             case ReverseChain():
-                return await self._reverse(expression)
+                # A local id is referred to from inside of the container only.
+                return Nothing() if self.containers else await self._reverse(expression)
             case Hierarchy(param, roots, below):
                 return _criterion(param, [Is(text) for text in await self._tree(param, roots, below=below)])
             case Concepts():
                 return await self._listed(expression)
             case InText(item):
-                await self._require_words(resource_type)
+                await self._require_words(self.containers or (resource_type,))
                 return item
         return expression
 
@@ -106,15 +109,16 @@ class Chains:
             )
         return token.listed(item.param, await gathered(self.reading.codes, item.relation, item.names), self.reading)
 
-    async def _require_words(self, resource_type: str) -> None:
+    async def _require_words(self, types: Iterable[str]) -> None:
         """Refuse to search words as long as some resource was stored without them: it would not be found."""
         without = Where("clause", {"sv": {"$lt": version(self.reading)}})
-        if await self.store.rows(Query(resource_type, without, (), 1), self.session):
-            raise TooCostly(
-                f"The words of some {resource_type} resources are not stored yet, so not all would be found. The operator can "
-                "index them with fhir-server reindex or $reindex; then ask again.",
-                expression="http.query",
-            )
+        for resource_type in types:
+            if await self.store.rows(Query(resource_type, without, (), 1), self.session):
+                raise TooCostly(
+                    f"The words of some {resource_type} resources are not stored yet, so not all would be found. The operator "
+                    "can index them with fhir-server reindex or $reindex; then ask again.",
+                    expression="http.query",
+                )
 
     async def _all(self, resource_type: str, items: Sequence[Expression]) -> Expression:
         """Resolve a conjunction; a chain that leads to too much is asked again, only for what the others leave."""
@@ -127,6 +131,8 @@ class Chains:
                 except FansOut as error:
                     late.append((item, error))
         for item, refusal in late:
+            if self.containers:
+                raise refusal
             found = await self._from_outside(resource_type, item, all_of(done), refusal)
             done.append(await self.resolved(resource_type, found))
         return all_of(done)
@@ -157,8 +163,9 @@ class Chains:
 
     async def _forward(self, item: Chain) -> Expression:
         found: list[Condition] = []
+        alone = replace(self, containers=())
         for target, inner in item.targets:
-            resolved = await self.resolved(target, inner)
+            resolved = await alone.resolved(target, inner)
             step = Step(item.param, target, resolved, self.where_of(target), self.most + 1)
             rows = await self.store.rows(chain.fulfilling(step, self.definitions), self.session)
             if len(rows) > self.most:

@@ -1,6 +1,6 @@
 """Runs searches and histories: plans joined with the caller's filter, includes, totals, paging links."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fhir_server.model.query import Query
@@ -8,13 +8,14 @@ from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
 from fhir_server.repository.across import Across, Found, met
 from fhir_server.repository.chains import Chains
+from fhir_server.repository.contained import Contained
 from fhir_server.repository.includes import NOTHING_INCLUDED, Includes, Known
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
 from fhir_server.repository.places import Place, Places, moves
 from fhir_server.repository.reach import Reach
 from fhir_server.repository.spelling import Spelling
 from fhir_server.repository.trace import Trace
-from fhir_server.search import include, page
+from fhir_server.search import contained, include, page
 from fhir_server.search.chain import is_open
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.compile import plan, rooted
@@ -27,7 +28,8 @@ from fhir_server.settings import Search
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
 
-ESTIMATE = 10_000
+COUNTED: Mapping[str, int | None] = {"accurate": None, "estimate": 10_000}
+"""How far matches are counted for each `_total` that asks for it."""
 
 Asked = SearchRequest | SystemRequest
 
@@ -79,6 +81,8 @@ class Pages:
             InvalidParameter: The paging link is not ours.
             Gone: The paging link has expired.
         """
+        if request.contained != "false":
+            return await self._contained(request, reach)
         request = await self._resolved(request, reach)
         reach.trace.lap("chains")
         if request.summary == "count":
@@ -121,18 +125,53 @@ class Pages:
         """
         parts = [await self._resolved(part, reach) for part in request.parts]
         reach.trace.lap("chains")
+        return await self._together(request, parts, reach)
+
+    async def _contained(self, request: SearchRequest, reach: Reach) -> SearchPage:
+        """Return a page of a search for contained resources, or for what contains them, each type of container asked."""
+        contained.refuse_unasked(request, self.definitions)
+        both = (await self._resolved(request, reach)).expression if request.contained == "both" else None
+        name = request.resource_type
+        # Who may not search a type does not find it inside of others, either.
+        types = await self.store.types() if reach.where_of(name).kind != "nothing" else []
+        asked = await self._chains(reach, types).resolved(name, request.expression)
+        parts = contained.parts(request, asked, both, types)
+        reach.trace.lap("chains")
+        if request.contained_type == "container":
+            return await self._together(SystemRequest(request.place, parts), parts, reach)
+        finder = Contained(self.store, self.definitions, reach, name, contained.halves(asked)[1], both)
+        if request.summary == "count":
+            return await self._traced(SearchPage((), (), await finder.count(parts, None), ""), request, reach)
+        cursor = await self._kept(page.decode(request, self._sealing(reach)), parts, reach)
+        found = await finder.page(parts, cursor)
+        reach.trace.lap("database")
+        next_one = Cursor(found.end, None, found.since, found.shown)
+        following = self._sealed(next_one, request, reach) if found.more else ""
+        total: int | None = None
+        if not (cursor and cursor.values) and not found.more:
+            total = len(found.matches)
+        elif request.total in COUNTED:
+            total = await finder.count(parts, COUNTED[request.total])
+        return await self._traced(SearchPage(found.matches, (), total, following), request, reach)
+
+    async def _together(self, request: SystemRequest, parts: Sequence[SearchRequest], reach: Reach) -> SearchPage:
+        """Return a page of a search of several types, with chains resolved."""
         if request.shape.summary == "count":
             return await self._number(parts, reach)
         cursor = page.decode(request, self._sealing(reach))
         if cursor and cursor.inside:
             return await self._further(parts, request, cursor, reach)
         fields = include.FIELDS if request.shape.includes else ()
-        across = Across(self.store, self.definitions, reach)
-        if cursor is None and across.moves(parts) and reach.session is None:
-            cursor = Cursor((), since=await self.store.horizon())
-        found = await across.page(parts, cursor, fields)
+        cursor = await self._kept(cursor, parts, reach)
+        found = await Across(self.store, self.definitions, reach).page(parts, cursor, fields)
         reach.trace.lap("database")
         return await self._page(parts, request, cursor, found, reach)
+
+    async def _kept(self, cursor: Cursor | None, parts: Sequence[SearchRequest], reach: Reach) -> Cursor | None:
+        """Return the cursor, of a first page one that keeps its order where updates would change it."""
+        if cursor is None and Across(self.store, self.definitions, reach).moves(parts) and reach.session is None:
+            return Cursor((), since=await self.store.horizon())
+        return cursor
 
     def _is_to_keep(self, query: Query, reach: Reach) -> bool:
         """Return whether the order of a first page is to be kept for those after it; a transaction sees one moment anyway."""
@@ -236,16 +275,16 @@ class Pages:
         """Return the search without chains: with criteria on what they lead to."""
         if not is_open(request.expression):
             return request
-        chains = Chains(
-            self.store, self.definitions, self.limits.max_chain, reach.where_of, reach.session, self.reading
-        )
-        return replace(request, expression=await chains.resolved(request.resource_type, request.expression))
+        resolved = await self._chains(reach).resolved(request.resource_type, request.expression)
+        return replace(request, expression=resolved)
+
+    def _chains(self, reach: Reach, containers: Sequence[str] = ()) -> Chains:
+        most = self.limits.max_chain
+        return Chains(self.store, self.definitions, most, reach.where_of, reach.session, self.reading, containers)
 
     async def _total(self, parts: Sequence[SearchRequest], reach: Reach) -> int | None:
         asked = parts[0].total
-        if asked not in {"accurate", "estimate"}:
-            return None
-        return await self._count(parts, ESTIMATE if asked == "estimate" else None, reach)
+        return await self._count(parts, COUNTED[asked], reach) if asked in COUNTED else None
 
     async def _count(self, parts: Sequence[SearchRequest], most: int | None, reach: Reach) -> int:
         """Return the number of matches, of several types together."""

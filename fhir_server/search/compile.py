@@ -17,6 +17,7 @@ that fits:
 | `p` and the primary code | `patient_code_…` |
 | `p` | `patient_…` |
 | `rf` alone | `reference_…` |
+| something contained | `contained` |
 | alternatives of `p`, `ps`, `rf`; a date that intervals may reach over (`dl`) | the planner chooses, one for each |
 | the primary code and few facilities, sorted by time | the planner chooses: it depends on how frequent the code is |
 | the primary code, sorted by time | `code_…` |
@@ -36,6 +37,7 @@ from fhir_server.search.expression import (
     Anything,
     Chain,
     Concepts,
+    Contains,
     Criterion,
     Expression,
     Hierarchy,
@@ -98,6 +100,8 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
             return Where("clause", _of_patient(patient, _index_names(resource_type, definitions)))
         case OwnedBy(facilities):
             return Where("clause", {"f": _one_of(facilities)}) if facilities else NOTHING
+        case Contains(contained_type, item):
+            return _containing(contained_type, compile(item, contained_type, definitions))
         case Chain() | ReverseChain() | Hierarchy() | Concepts() | InText():
             raise Forbidden(
                 "A grant that is restricted by other resources (a chain, _has, a hierarchy or a value set) cannot be applied to a search. "
@@ -233,6 +237,13 @@ def _none(part: Where) -> Where:
     return {"anything": NOTHING, "nothing": ANYTHING}.get(part.kind) or Where("clause", {"$nor": [part.clause]})
 
 
+def _containing(resource_type: str, part: Where) -> Where:
+    """Return the filter for what contains a resource of the type; a contained one has the form of a stored document."""
+    return (
+        part if part.kind == "nothing" else Where("clause", {"c": {"$elemMatch": {"t": resource_type, **part.clause}}})
+    )
+
+
 def _missing(param: Param) -> Where:
     if not param.field.startswith("s."):
         return NOTHING
@@ -266,7 +277,9 @@ def _index_names(resource_type: str, definitions: Definitions) -> frozenset[str]
     return frozenset({"_id_", *(spec.name for spec in indexes(resource_type, definitions))})
 
 
-def _hint(where: Where, by: Order, code: str, names: frozenset[str]) -> str | None:
+def _hint(  # noqa: C901 - one case for each rule
+    where: Where, by: Order, code: str, names: frozenset[str]
+) -> str | None:
     """Return the index that the rules of this module's table name, `None` where none does."""
     fixed = dict(_fixed(where.clause))
     others = set(_named(where.clause)) - {"f"}
@@ -284,6 +297,8 @@ def _hint(where: Where, by: Order, code: str, names: frozenset[str]) -> str | No
         choice = f"patient_code_{when}" if code in fixed else f"patient_{when}"
     elif "rf" in fixed:
         choice = "" if code in fixed else f"reference_{when}"
+    elif "c" in fixed:
+        choice = "contained"
     elif others & SELECTING:
         return None
     elif code in fixed and by_time:
@@ -313,6 +328,8 @@ def _fixed(clause: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield name, 1
         elif isinstance(value, Mapping) and "$in" in value and None not in value["$in"]:
             yield name, len(value["$in"])
+        elif name == "c":
+            yield name, 1
 
 
 def _named(clause: Mapping[str, Any]) -> Iterator[str]:

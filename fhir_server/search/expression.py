@@ -81,6 +81,19 @@ class OwnedBy:
 
 
 @dataclass(frozen=True, slots=True)
+class Contains:
+    """A resource that is contained in it fulfils the expression for its type (R4 3.1.1.5.6).
+
+    Attributes:
+        resource_type: Type of the contained resource.
+        item: What it must fulfil by itself, resolved.
+    """
+
+    resource_type: str
+    item: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """A reference of the parameter leads to a resource that fulfils the expression for its type (R4 3.1.1.4.13).
 
@@ -155,6 +168,7 @@ Expression = (
     | Criterion
     | InCompartment
     | OwnedBy
+    | Contains
     | Chain
     | ReverseChain
     | Hierarchy

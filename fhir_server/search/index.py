@@ -3,10 +3,13 @@
 `s` holds the entries of each parameter, `p` and `ps` the patients whose record the resource belongs to
 (CompartmentDefinition Patient), `d`, `dh` and `dl` the primary date, `k` the sort keys, `rf` the local references.
 `params` tells what is stored where; the modules of `types` tell what an entry looks like.
+
+`c` holds the same of each contained resource, in their order, with its type `t` and its local id `_id`, so that a filter on
+documents of its type is one on an element of `c`. There are no sort keys in it, and nothing of added parameters.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
@@ -23,7 +26,7 @@ from fhir_server.search.together import Groups
 from fhir_server.search.types import TYPES, token
 from profiles.definitions.registry import Definitions
 
-SV = 5
+SV = 6
 """Version of the extraction. Raise it whenever the same resource would be indexed differently; documents with another
 `sv` are then indexed anew."""
 
@@ -37,6 +40,12 @@ def version(reading: Reading) -> int:
 
 RANGES = frozenset({"date", "number", "quantity"})
 PATIENT = "Patient/"
+
+REFERRED_BY = "_by"
+"""In `s` of a contained resource: the parameters by which what contains it refers to it."""
+
+CONTAINER = b'"reference":"#"'
+"""How a contained resource refers to what contains it."""
 
 # Inside of a string a quote is written \", so this finds members only. A reference with an escape is not a local one.
 _REFERENCE = re.compile(rb'"reference":"([^"\\]+)"')
@@ -97,6 +106,8 @@ class Indexer:
         self.reading = Reading(base_url.rstrip("/"), zone, definitions, units=units, texts=texts)
         self.definitions = definitions
         self._plans: dict[str, _Plan] = {}
+        # Contained resources of a type are in the collections of all types, which an added parameter would have to go through.
+        self._inner = self if definitions is definitions.own else self.following(definitions.own)
 
     def following(self, definitions: Definitions) -> "Indexer":
         """Return an indexer that reads values in the same way, but of the search parameters of other definitions."""
@@ -107,16 +118,45 @@ class Indexer:
         return other
 
     def entries(self, resource: Mapping[str, Any], wire: bytes = b"") -> dict[str, Any]:
-        """Return the members `s` and `rf`, and where they apply `p`, `ps`, `d`, `dh`, `dl` and `k`.
+        """Return the members `s` and `rf`, and where they apply `p`, `ps`, `d`, `dh`, `dl`, `k` and `c`.
 
         Args:
             resource: Structurally valid; for a Patient, with its id.
             wire: The same as compact JSON, where somebody has it already.
         """
-        resource_type = resource["resourceType"]
+        document = self._search_part(resource, wire)
+        if "contained" in resource:
+            document["c"] = [*self._contained(resource)]
+        return document
+
+    def _contained(self, resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the search part of each contained resource, read as if it stood alone beside the others."""
+        siblings = resource["contained"]
+        referred = _referred(self._plan(resource["resourceType"]), resource)
+        own = json.encode({"reference": f"{resource['resourceType']}/{resource.get('id', '')}"})[1:-1]
+        for each in siblings:
+            one, wire = each, json.encode(each)
+            if CONTAINER in wire:
+                wire = wire.replace(CONTAINER, own)
+                one = json.decode(wire)
+            # Its id names nothing outside; its references may lead to the others.
+            alone = {name: member for name, member in one.items() if name != "id"}
+            found = self._inner._search_part({**alone, "contained": siblings}, wire)  # noqa: SLF001 - its own kind
+            found.pop("k", None)
+            if self.reading.texts:
+                found["s"] |= words.entries(one)
+            if each.get("id") in referred:
+                found["s"][REFERRED_BY] = referred[each["id"]]
+            yield {"t": each["resourceType"], "_id": each.get("id", ""), **found}
+
+    def _plan(self, resource_type: str) -> _Plan:
         plan = self._plans.get(resource_type)
         if plan is None:
             plan = self._plans[resource_type] = _plan(resource_type, self.definitions)
+        return plan
+
+    def _search_part(self, resource: Mapping[str, Any], wire: bytes) -> dict[str, Any]:
+        plan = self._plan(resource["resourceType"])
         stored: dict[str, list[Any]] = {}
         beside: dict[str, list[str]] = {}
         for code, pairs in _values(plan, resource).items():
@@ -167,6 +207,17 @@ def references(resource: Mapping[str, Any], base: str = "", also: Iterable[str] 
     found = {match.decode() for match in _REFERENCE.findall(wire or json.encode(resource))}
     found.update(also)
     return sorted({local for text in found if (local := plain(text, base))})
+
+
+def _referred(plan: _Plan, resource: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the codes of the parameters by which a resource refers to contained ones, by their local ids."""
+    found: dict[str, dict[str, None]] = {}
+    for code, pairs in plan.extractor.values(resource).items():
+        for _, value in pairs if plan.readers[code][0].type == "reference" else ():
+            text = value.get("reference") if type(value) is dict else None
+            if isinstance(text, str) and text.startswith("#"):
+                found.setdefault(text[1:], {})[code] = None
+    return {name: sorted(codes) for name, codes in found.items()}
 
 
 def _values(plan: _Plan, resource: Mapping[str, Any]) -> dict[str, list[Pair]]:

@@ -13,6 +13,7 @@ One recipe for all types; the index is left out where the type has nothing for i
 | `long` | d, o, dh where dh - d is longer than a day | ranges of the primary date, the other half |
 | `reference_date` | rf, d, o | every reference parameter, `_revinclude`, what points to an instance |
 | `updated` | lu, o | `_lastUpdated`, history, export |
+| `contained` | type of what is contained, lu, o where something is | `_contained`, chains to contained resources |
 | `sort_<code>`, `sort_<code>_down` | sort key, o | `_sort` by name |
 | `near` | position | places within a distance |
 | `words` | words, d, o where the setting `search.text` is on | `_text`, `_content` |
@@ -101,6 +102,8 @@ def indexes(resource_type: str, definitions: Definitions, *, texts: bool = False
         if dated.value_types != {"instant"}:
             found.append(IndexSpec("long", (*order, ("dh", 1)), _only_where({"dl": True})))
     found.append(IndexSpec("updated", (("lu", -1), ("o", -1))))
+    if "contained" in definitions.types[resource_type].elements:
+        found.append(IndexSpec("contained", (("c.t", 1), ("lu", -1), ("o", -1)), _only_where({"c": {"$exists": True}})))
     for first in SORT_KEYS.get(resource_type, ())[:1]:
         found.append(IndexSpec(f"sort_{first}", ((f"k.{first}.a", 1), ("o", 1))))
         found.append(IndexSpec(f"sort_{first}_down", ((f"k.{first}.z", -1), ("o", -1))))

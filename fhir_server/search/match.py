@@ -12,6 +12,7 @@ from fhir_server.search.expression import (
     Anything,
     Chain,
     Concepts,
+    Contains,
     Criterion,
     Expression,
     Hierarchy,
@@ -53,6 +54,8 @@ def matches(  # noqa: C901 - one case for each node
             return patient in {document.get("p"), *document.get("ps", ())}
         case OwnedBy(facilities):
             return document.get("f") in facilities
+        case Contains(resource_type, item):
+            return any(one["t"] == resource_type and matches(item, one) for one in document.get("c", ()))
         case Chain() | ReverseChain() | Hierarchy() | Concepts() | InText():
             raise Forbidden(
                 "This grant is restricted by other resources (a chain, _has, a hierarchy or a value set), which cannot be checked for a "

@@ -26,7 +26,7 @@ PRINT = 12
 INCLUDES = frozenset({"_include", "_revinclude"})
 # What shapes the answer but not which resources match in which order may change from page to page.
 SHAPING = INCLUDES | {
-    "_contained", "_containedType", "_count", "_elements", "_explain", "_format", "_pretty", "_score", "_summary", "_total",
+    "_count", "_elements", "_explain", "_format", "_pretty", "_score", "_summary", "_total",
 }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ MOST_VALUES = 5000
 _UNPAIRED = re.compile("[\ud800-\udfff]")
 FLAGS = {"true": True, "false": False}
 ANYTHING = Anything()
+UPDATED = "_lastUpdated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class SearchRequest:
         cursor: The token of a paging link, or empty.
         explain: Whether to tell how it was carried out.
         score: Whether entries say how well they match.
+        contained: Whether contained resources are searched instead (`true`), or too (`both`).
+        contained_type: What of them is returned: the `container` or the `contained` resource itself.
         applied: The pairs that were applied, without the cursor: those of the self link.
         ignored: What lenient handling passed over.
         path: URL path below the service base, where that is not the type alone: that of a compartment.
@@ -76,6 +79,8 @@ class SearchRequest:
     cursor: str = ""
     explain: bool = False
     score: bool = False
+    contained: str = "false"
+    contained_type: str = "container"
     applied: Pairs = ()
     ignored: tuple[Issue, ...] = ()
     path: str = ""
@@ -133,10 +138,14 @@ def parse(
     results = read((resource_type,), shaping, definitions, settings)
     if within:
         criteria.append(compartment(within.code, within.id, resource_type, definitions))
+    # Containers are of many types, which have no other order in common.
+    unsorted = (
+        () if results.contained == "false" else (SortKey(params(resource_type, definitions)[UPDATED], descending=True),)
+    )
     return SearchRequest(
         resource_type=resource_type,
         expression=all_of(criteria),
-        sort=tuple(results.sort),
+        sort=tuple(results.sort) or unsorted,
         count=results.count,
         total=results.total,
         includes=tuple(results.includes),
@@ -146,6 +155,8 @@ def parse(
         cursor=results.cursor,
         explain=results.explain,
         score=results.score,
+        contained=results.contained,
+        contained_type=results.contained_type,
         applied=(*applied, *results.applied),
         ignored=tuple(ignored),
         path=f"{within}/{resource_type}" if within else "",

@@ -1,6 +1,6 @@
 """Search result parameters: sorting, page size, totals, includes, summaries (R4 3.1.1.5)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fhir_server.model.errors import InvalidParameter
@@ -34,6 +34,8 @@ class Results:
     cursor: str = ""
     explain: bool = False
     score: bool = False
+    contained: str = "false"
+    contained_type: str = "container"
     sort: list[SortKey] = field(default_factory=list)
     elements: list[str] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
@@ -43,21 +45,24 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What result parameters are read against: the types that are searched, and the parameters that all of them have."""
+    """What result parameters are read against: the types that may be found, and the parameters that all of them have."""
 
     types: tuple[str, ...]
     known: Mapping[str, Param]
     definitions: Definitions
     settings: Search
+    contained: bool = False
 
     @property
     def name(self) -> str:
         """What messages call what is searched."""
+        if self.contained:
+            return "a search with _contained"
         return self.types[0] if len(self.types) == 1 else "a search of several types"
 
 
 def read(
-    types: tuple[str, ...], pairs: Iterable[tuple[str, str]], definitions: Definitions, settings: Search
+    types: tuple[str, ...], pairs: Sequence[tuple[str, str]], definitions: Definitions, settings: Search
 ) -> Results:
     """Return what the result parameters ask for.
 
@@ -71,8 +76,11 @@ def read(
         InvalidParameter: A value that is not valid, or a single-valued parameter given twice.
     """
     known = params(types[0], definitions)
-    shared = known if len(types) == 1 else {code: known[code] for code in SHARED_ORDERS}
-    ground = Ground(types, shared, definitions, settings)
+    contained = any(name == "_contained" and value != "false" for name, value in pairs)
+    shared = known if len(types) == 1 and not contained else {code: known[code] for code in SHARED_ORDERS}
+    if contained and ("_containedType", "contained") not in pairs:
+        types = tuple(sorted(definitions.resource_types))
+    ground = Ground(types, shared, definitions, settings, contained)
     results = Results(count=min(settings.count, settings.max_count))
     seen: set[str] = set()
     for name, value in pairs:
@@ -86,6 +94,12 @@ def read(
         kept = reader(results, ground, name, value)
         if kept:
             results.applied.append((name, kept))
+    if contained and results.contained_type == "contained" and (results.includes or results.revincludes):
+        raise _refusal(
+            "_include",
+            "What contained resources refer to cannot be included. Leave _include and _revinclude out, or ask for the containers "
+            "with _containedType=container.",
+        )
     return results
 
 
@@ -226,17 +240,13 @@ def _score(results: Results, ground: Ground, name: str, value: str) -> str:
 
 
 def _contained(results: Results, ground: Ground, name: str, value: str) -> str:
-    if _one_of(name, value, CONTAINED) != "false":
-        raise _refusal(
-            name,
-            f"{name}={value} is not offered: contained resources are not searched by themselves. Leave {name} out, and search "
-            "for the resources that contain them.",
-        )
+    results.contained = _one_of(name, value, CONTAINED)
     return value
 
 
 def _contained_type(results: Results, ground: Ground, name: str, value: str) -> str:
-    return _one_of(name, value, CONTAINED_TYPES)
+    results.contained_type = _one_of(name, value, CONTAINED_TYPES)
+    return value
 
 
 def _cursor(results: Results, ground: Ground, name: str, value: str) -> str:

@@ -114,6 +114,11 @@ def parse_system(
         for each in searched:
             criteria[each].append(compartment(within.code, within.id, each, definitions))
     results = read(types, shaping, definitions, settings)
+    if results.contained != "false":
+        raise InvalidParameter(
+            "Contained resources are searched by one type. Search that type, as in [base]/Medication?_contained=true.",
+            expression="http._contained",
+        )
     shape = SearchRequest(
         resource_type=types[0],
         sort=tuple(results.sort) or (SortKey(params(types[0], definitions)["_lastUpdated"], descending=True),),

@@ -17,7 +17,7 @@ from fhir_server.store import failures
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.codecs import ENVELOPE, NATIVE, encode, native
 
-FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "sv")
+FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "c", "sv")
 """The search part (`search.index`)."""
 
 MOST = 200

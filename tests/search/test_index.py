@@ -256,7 +256,8 @@ def test_scalars_are_scalars_in_every_example(
         found = indexer.entries(resource)
         assert isinstance(found.get("p", ""), str), name
         assert isinstance(found.get("d", datetime.now(UTC)), datetime), name
-        assert found.keys() <= {"s", "p", "ps", "d", "dh", "dl", "k", "rf"}, name
+        assert found.keys() <= {"s", "p", "ps", "d", "dh", "dl", "k", "rf", "c"}, name
+        assert ("c" in found) == ("contained" in resource), name
         for code, entries in found["s"].items():
             told, _, beside = code.partition(":")
             row = param(resource["resourceType"], told, definitions)
@@ -305,3 +306,27 @@ def test_the_sentence_about_a_parameter_is_that_of_its_type(definitions: Definit
 def test_bindings_are_those_of_code_elements(definitions: Definitions) -> None:
     found = {code: row.bindings for code, row in params("Observation", definitions).items() if row.bindings}
     assert found == {"status": ("http://hl7.org/fhir/ValueSet/observation-status",)}
+
+
+def test_a_contained_resource_is_indexed_as_one_that_stands_alone(indexer: Indexer) -> None:
+    device = {"resourceType": "Device", "id": "d", "owner": ref("Organization/2"), "patient": ref("Patient/1")}
+    found = indexer.entries(observation(contained=[device], device=ref("#d"), focus=[ref("#d"), ref("Patient/3")]))
+    alone = indexer.entries(device)
+    assert found["c"] == [{"t": "Device", "_id": "d", **alone, "s": {**alone["s"], "_by": ["device", "focus"]}}]
+    assert "c" not in alone
+
+
+def test_a_contained_patient_is_no_patient_of_the_record(indexer: Indexer) -> None:
+    inside = [
+        {"resourceType": "Patient", "id": "p", "name": [{"family": "Inside"}]},
+        {"resourceType": "Observation", "id": "o", "subject": ref("#p"), "hasMember": [ref("#")]},
+    ]
+    found = indexer.entries({**observation(contained=inside, subject=ref("#p"), hasMember=[ref("#o")]), "id": "7"})
+    patient, other = found["c"]
+    assert not {"p", "k"} & patient.keys()
+    assert patient["s"]["family"] == ["inside\nInside"]
+    # To what is inside of the same resource nothing leads, but there is a reference, and its type is known.
+    assert other["s"]["subject"] == other["s"]["patient"] == ""
+    assert "p" not in other
+    assert other["s"]["has-member"] == ["Observation/7"]
+    assert other["rf"] == ["Observation/7"]

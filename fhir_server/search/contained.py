@@ -1,0 +1,128 @@
+"""`_contained`: what the resources that others contain are asked, and which of them fulfil it (R4 3.1.1.5.6).
+
+A contained resource is stored within the document of its container in the form of a document of its own type, so that the
+same expressions hold of it. What it was last updated at is that of its container; ids are the local ones.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_server.model.errors import InvalidParameter
+from fhir_server.search.expression import (
+    And,
+    Contains,
+    Criterion,
+    Expression,
+    InText,
+    Not,
+    Nothing,
+    Or,
+    ReverseChain,
+    all_of,
+    any_of,
+)
+from fhir_server.search.match import matches
+from fhir_server.search.parse import SearchRequest
+from fhir_server.search.types.date import UPDATED
+from profiles.definitions.registry import Definitions
+
+FIELDS = ("c",)
+"""Envelope fields of containers that `places` reads."""
+
+OWN_FIELDS = ("s", "p", "ps", "d", "dh", "rf")
+"""Those that it reads besides of a resource that may be found itself."""
+
+
+def refuse_unasked(request: SearchRequest, definitions: Definitions) -> None:
+    """Refuse criteria that contained resources cannot be asked.
+
+    Raises:
+        InvalidParameter: `_has` or `_list`, an added parameter, or `_lastUpdated` other than beside all other criteria.
+    """
+    added = definitions.added_codes(request.resource_type)
+    for node in _nodes(halves(request.expression)[1]):
+        if isinstance(node, ReverseChain):
+            raise _refusal(
+                "_contained",
+                "_has and _list ask what refers to a resource, but nothing except its container can refer to a contained one. "
+                "Leave them out of a search with _contained, or search for the containers.",
+            )
+        param = getattr(node, "param", None)
+        if param is not None and param.field == UPDATED:
+            raise _refusal(
+                "_lastUpdated",
+                "With _contained, _lastUpdated is that of the container, which cannot be an alternative of what is contained or "
+                "be negated. Write it as a parameter of its own.",
+            )
+        if param is not None and param.code in added and param.resource_type == request.resource_type:
+            raise _refusal(
+                param.code,
+                f"The search parameter '{param.code}' was added on this server, and contained resources are indexed by those of "
+                "FHIR only. Leave it out of a search with _contained.",
+            )
+
+
+def halves(expression: Expression) -> tuple[Expression, Expression]:
+    """Return what an expression asks of containers, which is when they were last updated, and what of the contained."""
+    items = expression.items if isinstance(expression, And) else (expression,)
+    of_containers = [item for item in items if isinstance(item, Criterion) and item.param.field == UPDATED]
+    return all_of(of_containers), all_of(item for item in items if item not in of_containers)
+
+
+def parts(
+    request: SearchRequest, asked: Expression, own: Expression | None, types: Iterable[str]
+) -> tuple[SearchRequest, ...]:
+    """Return the search of each type for containers, or with `both` also for the resources themselves; at least one.
+
+    Args:
+        request: The search.
+        asked: Its expression, resolved for contained resources.
+        own: With `both` the same, resolved for resources that stand alone; else `None`.
+        types: The types that may contain something.
+    """
+    containers, item = halves(asked)
+    containing = all_of([containers, Contains(request.resource_type, item)])
+    found = dict.fromkeys(types, containing)
+    name = request.resource_type
+    if own is not None or not found:
+        found[name] = any_of([own or Nothing(), found.get(name, Nothing())])
+    return tuple(replace(request, resource_type=name, expression=found[name]) for name in sorted(found))
+
+
+def places(resource_type: str, item: Expression, document: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the places, from 1, of the resources of a type within a document that fulfil an expression.
+
+    Args:
+        resource_type: Type of the contained resources.
+        item: What they must fulfil, resolved.
+        document: The container, as the database gives it back.
+    """
+    for number, one in enumerate(document.get("c", ()), 1):
+        if one["t"] == resource_type and matches(item, restored(one)):
+            yield number
+
+
+def restored(value: Any) -> Any:
+    """Return a part of a document as it was before it was stored: instants say that they are in UTC."""
+    if isinstance(value, Mapping):
+        return {name: restored(member) for name, member in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [restored(member) for member in value]
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def _nodes(expression: Expression) -> Iterator[Expression]:
+    """Yield the nodes of an expression that speak of the resource itself."""
+    yield expression
+    match expression:
+        case And(items) | Or(items):
+            for item in items:
+                yield from _nodes(item)
+        case Not(item) | InText(item):
+            yield from _nodes(item)
+
+
+def _refusal(name: str, text: str) -> InvalidParameter:
+    return InvalidParameter(text, expression=f"http.{name}")
