@@ -20,7 +20,7 @@ from fhir_server.model.request import Pairs
 from fhir_server.model.sealed import seal, unseal
 from fhir_server.search.results import CURSOR
 
-VERSION = b"\x02"
+VERSION = b"\x03"
 PRINT = 12
 
 INCLUDES = frozenset({"_include", "_revinclude"})
