@@ -43,10 +43,6 @@ SEARCHES = 12
 WAITING = 16
 
 SELECTS_NOTHING = {
-    (
-        "DocumentReference",
-        "relationship",
-    ): "its definition exchanges its components: a reference in code, a token in target",
     ("*", "_query"): "names a query that the server defines; there is none",
 }
 """Parameters that no resource can be found by, with the reason."""
@@ -163,6 +159,10 @@ def told(parameter: SearchParameter, resource: Resource) -> str:
     """Return a search value that selects a resource by the parameter, empty where it has nothing for it."""
     if parameter.code in TOLD:
         return TOLD[parameter.code](resource) if resource.get("id") == EVERYTHING else ""
+    if parameter.code == "relationship":
+        # Its definition exchanges the expressions of its two components.
+        related = resource.get("relatesTo", [])
+        return next((f"{one['target']['reference']}${one['code']}" for one in related), "")
     if not parameter.components:
         return next(sayings(parameter, resource), "")
     defined = [DEFINITIONS.search_parameter(one.definition) for one in parameter.components]
