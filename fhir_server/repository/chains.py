@@ -12,7 +12,7 @@ from typing import Any
 from fhir_server.model.errors import InvalidParameter, TooCostly
 from fhir_server.model.query import Distinct, Query, Where
 from fhir_server.repository.reach import WhereOf
-from fhir_server.search import chain
+from fhir_server.search import chain, contained
 from fhir_server.search.chain import Step
 from fhir_server.search.codes import gathered
 from fhir_server.search.compile import selection
@@ -41,6 +41,9 @@ from fhir_server.search.types import token
 from fhir_server.search.types.conditions import Condition, Is
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
+
+CONTAINED = "contained"
+"""The element, and the index of those that have it."""
 
 
 class FansOut(TooCostly):
@@ -134,7 +137,11 @@ class Chains:
             if self.containers:
                 raise refusal
             found = await self._from_outside(resource_type, item, all_of(done), refusal)
-            done.append(await self.resolved(resource_type, found))
+            if isinstance(item, Chain) and isinstance(found, Chain):
+                # What it narrows are ids of resources that stand alone.
+                done.append(any_of([await self._outwards(found), await self._inwards(item)]))
+            else:
+                done.append(await self.resolved(resource_type, found))
         return all_of(done)
 
     async def _from_outside(
@@ -162,6 +169,27 @@ class Chains:
         return chain.from_outside(item, found, self.definitions)
 
     async def _forward(self, item: Chain) -> Expression:
+        return any_of([await self._outwards(item), await self._inwards(item)])
+
+    async def _inwards(self, item: Chain) -> Expression:
+        """Return which resources refer to a fulfilling one that they contain (R4 3.1.1.5.6)."""
+        own = item.param.resource_type
+        targets = [target for target, _ in item.targets if self.where_of(target).kind != "nothing"]
+        if self.containers or not targets or CONTAINED not in self.definitions.types[own].elements:
+            return Nothing()
+        holding = Where("clause", {"c.t": {"$in": targets}, "c": {"$exists": True}})
+        if not await self.store.rows(Query(own, holding, (), 1, CONTAINED), self.session):
+            return Nothing()
+        inside = replace(self, containers=(own,))
+        found: list[Expression] = []
+        for target, inner in item.targets:
+            if target in targets and contained.can_be_asked(inner, target, self.definitions):
+                resolved = await inside.resolved(target, inner)
+                found.append(contained.referred(item.param, target, resolved, self.definitions))
+        return any_of(found)
+
+    async def _outwards(self, item: Chain) -> Expression:
+        """Return which resources refer to a fulfilling one that stands alone."""
         found: list[Condition] = []
         alone = replace(self, containers=())
         for target, inner in item.targets:

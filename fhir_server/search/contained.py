@@ -12,10 +12,14 @@ from typing import Any
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.search.expression import (
     And,
+    Chain,
+    Concepts,
     Contains,
     Criterion,
     Expression,
+    Hierarchy,
     InText,
+    Missing,
     Not,
     Nothing,
     Or,
@@ -23,10 +27,16 @@ from fhir_server.search.expression import (
     all_of,
     any_of,
 )
+from fhir_server.search.index import REFERRED_BY
 from fhir_server.search.match import matches
+from fhir_server.search.params import Param, params
 from fhir_server.search.parse import SearchRequest
+from fhir_server.search.types.conditions import Is
 from fhir_server.search.types.date import UPDATED
 from profiles.definitions.registry import Definitions
+
+OF_PARAMETERS = (Chain, Concepts, Criterion, Hierarchy, Missing)
+"""Nodes with a parameter of the resource itself."""
 
 FIELDS = ("c",)
 """Envelope fields of containers that `places` reads."""
@@ -49,7 +59,7 @@ def refuse_unasked(request: SearchRequest, definitions: Definitions) -> None:
                 "_has and _list ask what refers to a resource, but nothing except its container can refer to a contained one. "
                 "Leave them out of a search with _contained, or search for the containers.",
             )
-        param = getattr(node, "param", None)
+        param = node.param if isinstance(node, OF_PARAMETERS) else None
         if param is not None and param.field == UPDATED:
             raise _refusal(
                 "_lastUpdated",
@@ -62,6 +72,28 @@ def refuse_unasked(request: SearchRequest, definitions: Definitions) -> None:
                 f"The search parameter '{param.code}' was added on this server, and contained resources are indexed by those of "
                 "FHIR only. Leave it out of a search with _contained.",
             )
+
+
+def can_be_asked(expression: Expression, resource_type: str, definitions: Definitions) -> bool:
+    """Return whether all criteria are such as contained resources of the type are indexed for."""
+    added = definitions.added_codes(resource_type)
+    own = [node.param for node in _nodes(halves(expression)[1]) if isinstance(node, OF_PARAMETERS)]
+    return not any(one.field == UPDATED or (one.code in added and one.resource_type == resource_type) for one in own)
+
+
+def referred(link: Param, target: str, item: Expression, definitions: Definitions) -> Expression:
+    """Return which resources refer by a parameter to one that they contain.
+
+    Args:
+        link: The reference parameter of the container.
+        target: Type of the contained resource.
+        item: What it must fulfil, resolved.
+        definitions: Parameters of the type.
+    """
+    of = params(target, definitions)["_id"]
+    by = replace(of, code=REFERRED_BY, type="token", array=True, field=f"s.{REFERRED_BY}")
+    containers, inside = halves(item)
+    return all_of([containers, Contains(target, all_of([Criterion(by, (Is(link.code),)), inside]))])
 
 
 def halves(expression: Expression) -> tuple[Expression, Expression]:

@@ -269,3 +269,31 @@ async def test_what_was_contained_is_not_found_any_more(client: httpx.AsyncClien
     row["medicationCodeableConcept"] = concept(code)
     assert (await client.put(f"MedicationStatement/s-{record}", json=row)).status_code == 200
     assert shown(await ask(client, asking(code, *more)), record) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("MedicationRequest?medication.code={x}", ["one"]),
+        ("MedicationRequest?medication:Medication.code={y}&_sort=-_lastUpdated", ["three", "two"]),
+        ("MedicationRequest?medication.code={y}&medication.status=inactive", ["three"]),
+        ("MedicationRequest?medication.code:not={y}&_id=one-{mark},two-{mark},three-{mark}", ["one"]),
+        ("MedicationRequest?medication.manufacturer.name=maker {mark}", ["one"]),
+        ("MedicationRequest?medication.ingredient.code={x}", []),
+        ("MedicationRequest?_filter=medication.code eq {y} and medication.status eq inactive", ["three"]),
+        ("MedicationRequest?medication.code={x}&_total=accurate&_summary=count", []),
+        ("MedicationRequest?medication._lastUpdated=gt2020&medication.code={x}", ["one"]),
+        ("MedicationRequest?medication._has:List:item:status=current&medication.code={x}", []),
+        ("MedicationDispense?medication.code={x}", ["d"]),
+        ("MedicationDispense?medication.code={z}", []),
+        ("Patient?_has:MedicationRequest:patient:medication.code={x}", ["a"]),
+    ],
+)
+async def test_chains_lead_to_what_the_resource_itself_contains(
+    client: httpx.AsyncClient, record: str, path: str, expected: list[str]
+) -> None:
+    codes = {letter: f"{SYSTEM}|{letter}{record}" for letter in "xyz"}
+    bundle = await ask(client, path.format(mark=record, **codes))
+    assert [one.split("/")[1] for one in shown(bundle, record)] == expected
+    if "count" in path:
+        assert bundle["total"] == 1

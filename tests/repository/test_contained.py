@@ -9,18 +9,20 @@ import pytest_asyncio
 
 from fhir_server.access.scope_filter import Letter
 from fhir_server.main import Service, running
+from fhir_server.model.errors import TooCostly
 from fhir_server.search.expression import Anything, Expression, InCompartment, Nothing
 from fhir_server.search.parse import parse
-from fhir_server.settings import Mongo, Settings
+from fhir_server.settings import Mongo, Search, Settings
 
 Json = dict[str, Any]
-CODE = {"coding": [{"system": "urn:code", "code": "secret"}]}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def service(data_dir: Any, mongo_url: Any) -> AsyncIterator[Service]:
     """Each of two patients has a request with a medication inside; their practitioner has a list with one inside."""
-    settings = Settings(data_dir=data_dir, mongo=Mongo(database="contained_of_repository", cache_gb=0.25))
+    settings = Settings(
+        data_dir=data_dir, mongo=Mongo(database="contained_of_repository", cache_gb=0.25), search=Search(max_chain=1)
+    )
     async with running(settings) as service:
         for name in ("mine", "foreign"):
             await put(service, "Patient", name)
@@ -36,6 +38,14 @@ async def service(data_dir: Any, mongo_url: Any) -> AsyncIterator[Service]:
             )
         await put(
             service,
+            "MedicationDispense",
+            "wide",
+            status="completed",
+            medicationReference={"reference": "#m"},
+            contained=[medication("m", "wide")],
+        )
+        await put(
+            service,
             "List",
             "of-nobody",
             status="current",
@@ -43,11 +53,17 @@ async def service(data_dir: Any, mongo_url: Any) -> AsyncIterator[Service]:
             entry=[{"item": {"reference": "#m"}}],
             contained=[medication("m")],
         )
+        for name in ("one", "two"):
+            await put(service, "Medication", name, code=code("wide"))
         yield service
 
 
-def medication(local: str) -> Json:
-    return {"resourceType": "Medication", "id": local, "code": CODE}
+def code(text: str) -> Json:
+    return {"coding": [{"system": "urn:code", "code": text}]}
+
+
+def medication(local: str, text: str = "secret") -> Json:
+    return {"resourceType": "Medication", "id": local, "code": code(text)}
 
 
 async def put(service: Service, resource_type: str, resource_id: str, **members: Any) -> None:
@@ -74,6 +90,12 @@ class Granted:
     @property
     def facility(self) -> str:
         return ""
+
+
+async def chained(service: Service, scope: Any, resource_type: str, *pairs: tuple[str, str]) -> list[str]:
+    repository = replace(service.repository, scope=scope) if scope else service.repository
+    request = parse(resource_type, pairs, service.definitions, service.settings.search, strict=True)
+    return sorted(stored.id for stored in (await repository.search(request, "")).matches)
 
 
 async def found(service: Service, scope: Any, kind: str, *more: tuple[str, str]) -> tuple[list[str], int | None]:
@@ -125,3 +147,17 @@ async def test_a_type_that_may_not_be_searched_is_not_found_inside_of_others(
 async def test_a_count_does_not_reveal_foreign_containers(service: Service, kind: str) -> None:
     more = (("_contained", "true"), ("_summary", "count"))
     assert await found(service, Granted("mine", "Medication"), kind, *more) == ([], 1)
+
+
+async def test_a_chain_does_not_ask_contained_resources_of_a_type_that_may_not_be_searched(service: Service) -> None:
+    secret = ("medication.code", "urn:code|secret")
+    assert await chained(service, None, "MedicationRequest", secret) == ["of-foreign", "of-mine"]
+    assert await chained(service, Granted("mine", "Medication"), "MedicationRequest", secret) == ["of-mine"]
+    assert await chained(service, Granted("mine"), "MedicationRequest", secret) == []
+
+
+async def test_a_wide_chain_that_is_asked_from_outside_still_leads_to_what_is_contained(service: Service) -> None:
+    wide = ("medication.code", "urn:code|wide")
+    with pytest.raises(TooCostly):
+        await chained(service, None, "MedicationDispense", wide)
+    assert await chained(service, None, "MedicationDispense", wide, ("status", "completed")) == ["wide"]
