@@ -17,7 +17,7 @@ that fits:
 | `p` and the primary code | `patient_code_…` |
 | `p` | `patient_…` |
 | `rf` alone | `reference_…` |
-| something contained | `contained` |
+| the type of something contained, and nothing else of it | `contained` |
 | alternatives of `p`, `ps`, `rf`; a date that intervals may reach over (`dl`) | the planner chooses, one for each |
 | the primary code and few facilities, sorted by time | the planner chooses: it depends on how frequent the code is |
 | the primary code, sorted by time | `code_…` |
@@ -328,7 +328,8 @@ def _fixed(clause: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield name, 1
         elif isinstance(value, Mapping) and "$in" in value and None not in value["$in"]:
             yield name, len(value["$in"])
-        elif name == "c":
+        elif name == "c" and value["$elemMatch"].keys() == {"t"}:
+            # Where it says more, it depends on how many match: that is for the planner.
             yield name, 1
 
 

@@ -14,6 +14,7 @@ One recipe for all types; the index is left out where the type has nothing for i
 | `reference_date` | rf, d, o | every reference parameter, `_revinclude`, what points to an instance |
 | `updated` | lu, o | `_lastUpdated`, history, export |
 | `contained` | type of what is contained, lu, o where something is | `_contained`, chains to contained resources |
+| `contained_rest` | wildcard over the parameters of what is contained, likewise | the same by what selects few |
 | `sort_<code>`, `sort_<code>_down` | sort key, o | `_sort` by name |
 | `near` | position | places within a distance |
 | `words` | words, d, o where the setting `search.text` is on | `_text`, `_content` |
@@ -103,7 +104,9 @@ def indexes(resource_type: str, definitions: Definitions, *, texts: bool = False
             found.append(IndexSpec("long", (*order, ("dh", 1)), _only_where({"dl": True})))
     found.append(IndexSpec("updated", (("lu", -1), ("o", -1))))
     if "contained" in definitions.types[resource_type].elements:
-        found.append(IndexSpec("contained", (("c.t", 1), ("lu", -1), ("o", -1)), _only_where({"c": {"$exists": True}})))
+        containing = _only_where({"c": {"$exists": True}})
+        found.append(IndexSpec("contained", (("c.t", 1), ("lu", -1), ("o", -1)), containing))
+        found.append(IndexSpec("contained_rest", (("$**", 1),), {"wildcardProjection": {"c.s": 1}, **containing}))
     for first in SORT_KEYS.get(resource_type, ())[:1]:
         found.append(IndexSpec(f"sort_{first}", ((f"k.{first}.a", 1), ("o", 1))))
         found.append(IndexSpec(f"sort_{first}_down", ((f"k.{first}.z", -1), ("o", -1))))

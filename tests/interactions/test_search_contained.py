@@ -297,3 +297,35 @@ async def test_chains_lead_to_what_the_resource_itself_contains(
     assert [one.split("/")[1] for one in shown(bundle, record)] == expected
     if "count" in path:
         assert bundle["total"] == 1
+
+
+@pytest.mark.parametrize("sort", ["_lastUpdated", "-_lastUpdated"])
+async def test_pages_show_each_contained_resource_once_whatever_is_updated_between_them(
+    client: httpx.AsyncClient, sort: str
+) -> None:
+    mark = uuid4().hex[:10]
+
+    def basket(number: int) -> Json:
+        parts = [{"itemReference": {"reference": f"#m{each}"}} for each in (1, 2)]
+        return {
+            "resourceType": "MedicationDispense",
+            "id": f"b{number}-{mark}",
+            "status": "completed",
+            "medicationReference": {"reference": "#m0"},
+            "contained": [medication("m0", mark, ingredient=parts), medication("m1", mark), medication("m2", mark)],
+        }
+
+    for number in range(4):
+        assert (await client.put(f"MedicationDispense/b{number}-{mark}", json=basket(number))).status_code == 201
+    more = (("_contained", "true"), ("_containedType", "contained"), ("_count", "2"), ("_sort", sort))
+    found: list[str] = []
+    following, turn = asking(mark, *more), 0
+    while following:
+        bundle = await ask(client, following)
+        found += shown(bundle, mark)
+        following = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
+        # Also the one of which a part was shown.
+        for number in (turn % 4, 3 - turn % 4):
+            assert (await client.put(f"MedicationDispense/b{number}-{mark}", json=basket(number))).status_code == 200
+        turn += 1
+    assert sorted(found) == [f"MedicationDispense/b{number}#m{each}" for number in range(4) for each in range(3)]

@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from pymongo.asynchronous.database import AsyncDatabase
 from fhir_server.model.query import ANYTHING, IndexSpec, Query, Where
 from fhir_server.search.chosen import PRIMARY_CODES, PRIMARY_DATES
 from fhir_server.search.compile import plan
+from fhir_server.search.expression import Contains
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
 from fhir_server.search.params import params
 from fhir_server.search.parse import parse
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
+from tests.search.shelf import Shelf
 
 Json = dict[str, Any]
 Database = AsyncDatabase[Json]
@@ -117,7 +120,7 @@ async def test_keys_in_the_indexes_of_an_observation(records: Database, definiti
     of_documents = {spec.name: keys[spec.name] / OBSERVATIONS for spec in indexes("Observation", definitions)}
     assert of_documents.pop("rest") < 1.1
     assert of_documents.pop("reference_date") == 3
-    assert {of_documents.pop(name) for name in ("patients_date", "long", "contained")} == {0}
+    assert {of_documents.pop(name) for name in ("patients_date", "long", "contained", "contained_rest")} == {0}
     assert set(of_documents.values()) == {1}
     assert len(of_documents) == 6
 
@@ -245,3 +248,26 @@ def test_the_documentation_names_every_index_and_every_primary_date(definitions:
             assert f"`{spec.name.removesuffix('_down').replace('_updated', '_date')}`" in page
     for resource_type, code in (*PRIMARY_DATES.items(), *PRIMARY_CODES.items()):
         assert re.search(rf"^\| `{code}` \|.*\b{resource_type}\b", page, re.MULTILINE), resource_type
+
+
+async def test_containers_are_found_by_what_they_contain(shelf: Shelf) -> None:
+    def request(number: int) -> Json:
+        code = {"coding": [{"system": "urn:codes", "code": str(number % 100)}]}
+        inside = {"resourceType": "Medication", "id": "m", "code": code, "status": "active"}
+        return {
+            "resourceType": "MedicationRequest",
+            "id": f"r{number}",
+            **({"contained": [inside]} if number % 3 else {}),
+        }
+
+    await shelf.put(*(request(number) for number in range(1500)))
+    for query, index, most in (
+        ("", "contained", 51),
+        ("status=active", "contained", 51),
+        ("code=7", "contained_rest", 10),
+    ):
+        inside = Contains("Medication", shelf.request("Medication", query).expression)
+        asked = replace(shelf.request("MedicationRequest", "_sort=-_lastUpdated"), expression=inside)
+        (done,) = await shelf.store.examined(plan(asked, ANYTHING, None, shelf.definitions))
+        assert (done.index, done.returned) == (index, most)
+        assert max(done.keys, done.documents) <= most + 1
