@@ -59,6 +59,7 @@ SEARCHING = (
     "_revinclude", "_summary.search", "_elements", *PRESENTATION, "Prefer",
 )  # fmt: skip
 SEARCHING_ALL = ("_type", *SEARCHING)
+SEARCHING_TYPE = (*SEARCHING, "_contained", "_containedType")
 HISTORY = ("_since", "_at", "_count", *PRESENTATION)
 WRITING = (*PRESENTATION, "Prefer")
 WRITE_REFUSALS = (409, 412, 413, 415, 422)
@@ -92,7 +93,7 @@ FORMS: Mapping[str, Form] = {
     "history-type": Form("Changes of the resources of a type", BUNDLE, (), HISTORY),
     "history-instance": Form("Versions of a resource", BUNDLE, (), HISTORY),
     "search-system": Form("Search the resources of several types", BUNDLE, (413, 415), SEARCHING_ALL),
-    "search-type": Form("Search the resources of a type", BUNDLE, (413, 415), SEARCHING),
+    "search-type": Form("Search the resources of a type", BUNDLE, (413, 415), SEARCHING_TYPE),
     "create": Form(
         "Create a resource",
         {

@@ -40,6 +40,8 @@ QUERY: Mapping[str, tuple[str, Json]] = {
     "_total": ("Whether to count all matches.", {"enum": ["none", "estimate", "accurate"]}),
     "_include": ("Resources that matches refer to, as Type:parameter.", TEXT),
     "_revinclude": ("Resources that refer to matches, as Type:parameter.", TEXT),
+    "_contained": ("Whether to search contained resources.", {"enum": ["false", "true", "both"]}),
+    "_containedType": ("What to return of a contained resource.", {"enum": ["container", "contained"]}),
     "_summary": (SUMMARY, {"enum": list(SUMMARIES)}),
     "_elements": ("Top-level elements to return, separated by commas.", TEXT),
     "_format": ("Format of the answer.", {"enum": ["json", PLAIN_JSON, JSON]}),

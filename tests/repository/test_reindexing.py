@@ -17,7 +17,7 @@ from fhir_server.search.index import SV, version
 from fhir_server.search.reading import PLAIN
 from fhir_server.settings import Jobs, Mongo, Settings
 from fhir_server.store.client import connect
-from tests.repository.conftest import BASE, HEADERS, PATIENCE, found, parameter, put, said
+from tests.repository.conftest import BASE, HEADERS, PATIENCE, Json, found, parameter, put, said
 
 PATIENTS = 250
 
@@ -41,24 +41,27 @@ def settings(data_dir: Path, mongo_url: SecretStr) -> Settings:
 
 async def test_a_new_release_makes_the_entries_of_an_older_one_again(settings: Settings, mongo_url: SecretStr) -> None:
     async with server(settings, running) as client:
-        rows = [
+        rows: list[Json] = [
             {
                 "resource": {"resourceType": "Patient", "id": f"p{number}", "name": [{"family": "Old"}]},
                 "request": {"method": "PUT", "url": f"Patient/p{number}"},
             }
             for number in range(PATIENTS)
         ]
+        inside = {"resourceType": "Organization", "id": "o", "name": "Inside"}
+        rows[0]["resource"] |= {"contained": [inside], "managingOrganization": {"reference": "#o"}}
         loaded = await client.post("", json={"resourceType": "Bundle", "type": "transaction", "entry": rows})
         assert loaded.status_code == 200, loaded.text
     async with connect(mongo_url, settings) as mongo:
         record = mongo[settings.mongo.database]
         assert await record.meta.find_one({"_id": "extraction"}) == {"_id": "extraction", "version": SV}
-        await record.Patient.update_many({}, {"$set": {"sv": SV - 1, "s.family": ["other"]}})
+        await record.Patient.update_many({}, {"$set": {"sv": SV - 1, "s.family": ["other"]}, "$unset": {"c": 1}})
         await record.meta.update_one({"_id": "extraction"}, {"$set": {"version": SV - 1}})
         async with server(settings, working) as client, asyncio.timeout(PATIENCE):
             while (await client.get("$reindex-status")).json()["parameter"][0]["part"][1]["valueCode"] != "done":  # noqa: ASYNC110 - as clients do
                 await asyncio.sleep(0.05)
             assert len(await found(client, "Patient?family=Old&_count=1000")) == PATIENTS
+            assert await found(client, "Organization?name=inside&_contained=true") == ["Patient/p0"]
         assert await record.Patient.count_documents({"sv": version(PLAIN)}) == PATIENTS
         async with server(settings, working) as client:
             assert len((await client.get("$reindex-status")).json()["parameter"]) == 1, "there is nothing more to do"
