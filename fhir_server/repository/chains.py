@@ -45,6 +45,9 @@ from profiles.definitions.registry import Definitions
 CONTAINED = "contained"
 """The element, and the index of those that have it."""
 
+MOST_APART = 1000
+"""Resources looked at one by one, whose patient is not the one of whose compartment they are part; of more, all are read."""
+
 
 class FansOut(TooCostly):
     """A step of a chain leads to more resources than may be looked at."""
@@ -162,8 +165,7 @@ class Chains:
             found = []
             for target, _ in item.targets:
                 step = Step(item.param, target, others, access, self.most + 1)
-                texts = await self._distinct(chain.referred(step, self.definitions))
-                found += [f"{target}/{one}" for one in chain.ids(target, texts)]
+                found += [f"{target}/{one}" for one in await self._led_to(step)]
         if len(found) > self.most:
             raise refusal
         return chain.from_outside(item, found, self.definitions)
@@ -205,10 +207,25 @@ class Chains:
         source = item.param.resource_type
         resolved = await self.resolved(source, item.item)
         step = Step(item.param, item.target_type, resolved, self.where_of(source), self.most + 1)
-        found = chain.ids(item.target_type, await self._distinct(chain.referred(step, self.definitions)))
+        found = await self._led_to(step)
         if len(found) > self.most:
             raise self._fans_out(item.param, item.target_type)
         return chain.instances(item.target_type, found, self.definitions)
+
+    async def _led_to(self, step: Step) -> list[str]:
+        """Return the ids of what the references of some resources lead to; more than `step.most` are not of use."""
+        everyone = chain.compartments(step, self.definitions)
+        rows = (
+            await self.store.rows(chain.apart(step, MOST_APART + 1, self.definitions), self.session) if everyone else []
+        )
+        if everyone is None or len(rows) > MOST_APART:
+            return chain.ids(step.target, await self._distinct(chain.referred(step, self.definitions)))
+        found = await self._distinct([everyone])
+        doubtful = {row["p"] for row in rows if "p" in row}
+        if len(found) < step.most and doubtful:
+            confirmed = await self._distinct([chain.confirmed(step, doubtful, self.definitions)])
+            found = [*{*found} - doubtful, *confirmed]
+        return chain.ids(step.target, [*found, *chain.stated(step, rows)])
 
     async def _tree(self, param: Param, roots: Iterable[str], *, below: bool) -> list[str]:
         """Return the roots with all that is below or above them, as `Type/id`."""

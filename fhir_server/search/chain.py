@@ -137,6 +137,37 @@ def referred(step: Step, definitions: Definitions) -> Sequence[Distinct]:
     )
 
 
+def compartments(step: Step, definitions: Definitions) -> Distinct | None:
+    """Return the query for the patients whose compartment some resources are in, which an index may answer alone.
+
+    They are what the references lead to, but for the resources of `apart`. `None` where the link has nothing to do with it.
+    """
+    if not step.link.patient or step.target != "Patient":
+        return None
+    where, hint = selection(step.inner, step.link.resource_type, step.access, definitions)
+    return Distinct(step.link.resource_type, where, "p", "", step.most, hint)
+
+
+def apart(step: Step, most: int, definitions: Definitions) -> Query:
+    """Return the query for those of the resources whose reference says something else than `p` does (see `params`)."""
+    where, _ = selection(step.inner, step.link.resource_type, step.access, definitions)
+    stored = Where("clause", {step.link.field: {"$exists": True}})
+    return Query(step.link.resource_type, where & stored, (), most, None, ("p", "s"))
+
+
+def confirmed(step: Step, patients: Iterable[str], definitions: Definitions) -> Distinct:
+    """Return the query for those of the patients to which a reference that is not apart leads."""
+    plain = Where("clause", {"p": {"$in": list(patients)}, step.link.field: None})
+    own = step.link.resource_type
+    where, hint = selection(step.inner, own, step.access & plain, definitions)
+    return Distinct(own, where, "p", "", step.most, hint)
+
+
+def stated(step: Step, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what the references of the rows of `apart` lead to: `Type/id` of the target type."""
+    return [text for row in rows for text in entries(step.link, row) if text.startswith(f"{step.target}/")]
+
+
 def ids(target: str, texts: Iterable[str]) -> list[str]:
     """Return the distinct ids among the answers to `referred`."""
     return list(dict.fromkeys(text.removeprefix(f"{target}/") for text in texts))

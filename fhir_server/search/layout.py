@@ -95,7 +95,9 @@ def indexes(resource_type: str, definitions: Definitions, *, texts: bool = False
         if len(members) > 1 or not any(param.patient for param in known.values()):
             found.append(IndexSpec(f"patients_{when}", (("ps", 1), *order), _only_where({"ps": {"$exists": True}})))
     if code:
-        found.append(IndexSpec(f"code_{when}", ((code, 1), *order, ("f", 1))))
+        # With `p`, whose patients these are is told by the index alone.
+        patient = (("p", 1),) if members else ()
+        found += [IndexSpec(f"code_{when}", ((code, 1), *order, ("f", 1), *patient)), *_apart(known)]
     found.append(IndexSpec(f"facility_{when}", (("f", 1), *order)))
     found.append(IndexSpec(f"reference_{when}", (("rf", 1), *order)))
     if dated:
@@ -122,6 +124,15 @@ def indexes(resource_type: str, definitions: Definitions, *, texts: bool = False
         # Of `sv`, to see at once whether something was stored without its words.
         found += [IndexSpec("words", ((f"s.{WORDS}", 1), *order)), IndexSpec("version", (("sv", 1),))]
     return (*found, *added_indexes(resource_type, definitions))
+
+
+def _apart(known: Mapping[str, Param]) -> list[IndexSpec]:
+    """Return the indexes of the few resources of which `p` does not tell what a patient parameter says."""
+    fields = {param.code: param.field for param in known.values() if param.patient}
+    return [
+        IndexSpec(f"apart_{code}", ((field, 1),), _only_where({field: {"$exists": True}}))
+        for code, field in fields.items()
+    ]
 
 
 def added_indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSpec, ...]:

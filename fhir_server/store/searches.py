@@ -84,7 +84,8 @@ class Searches:
                     *unwind,
                     {"$group": {"_id": f"${query.field}"}},
                     *start,
-                    {"$match": {"_id": {"$type": "string"}}},
+                    # Texts, none of them empty. ($type would be asked of the documents, where an index could answer.)
+                    {"$match": {"_id": {"$gt": ""}}},
                     {"$limit": query.limit},
                 ],
                 session=session,

@@ -202,6 +202,37 @@ async def test_a_performer_who_is_a_patient_is_not_the_subject(client: httpx.Asy
     assert await names(client, "Observation?patient._id=bob-@", ward) == ["tall"]
 
 
+async def test_has_tells_the_patient_who_is_meant_from_one_who_performed(client: httpx.AsyncClient) -> None:
+    tag = uuid4().hex[:10]
+    for kind, name, rest in (
+        ("Patient", "ann", {}),
+        ("Patient", "ben", {}),
+        ("Group", "all", {"type": "person", "actual": True}),
+    ):
+        row = {"resourceType": kind, "id": f"{name}-{tag}", **rest}
+        assert (await client.put(f"{kind}/{row['id']}", json=row)).status_code == 201
+
+    async def observe(subject: str, performer: str = "") -> None:
+        row: Json = {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"coding": [{"system": LOINC, "code": tag}]},
+            "subject": {"reference": f"{subject}-{tag}"},
+            **({"performer": [{"reference": f"{performer}-{tag}"}]} if performer else {}),
+        }
+        assert (await client.post("Observation", json=row)).status_code == 201
+
+    async def patients() -> set[str]:
+        found = await client.get(f"Patient?_has:Observation:patient:code={LOINC}|{tag}")
+        return {entry["resource"]["id"].removesuffix(f"-{tag}") for entry in found.json().get("entry", [])}
+
+    await observe("Patient/ann", performer="Patient/ben")
+    await observe("Group/all", performer="Patient/ben")
+    assert await patients() == {"ann"}
+    await observe("Patient/ben")
+    assert await patients() == {"ann", "ben"}
+
+
 async def test_a_chain_pages_and_counts_like_any_search(client: httpx.AsyncClient, ward: str) -> None:
     search = f"Observation?patient.name=ada{ward}&_count=1&_total=accurate"
     first = (await client.get(search)).json()

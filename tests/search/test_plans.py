@@ -182,9 +182,6 @@ async def test_patients_who_have_a_hot_code(nation: Nation) -> None:
     assert_within(cost, keys, keys)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="p is not in the index of the code, and what p stands for is only in the document"
-)
 async def test_patients_who_have_a_hot_code_are_known_without_reading_documents(nation: Nation) -> None:
     cost = await has_hot_code(nation)
     assert_within(cost, 22_450 * SHARE + census.PATIENTS, census.PATIENTS)
