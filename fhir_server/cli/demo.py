@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from fhir_server.cli import service
 from fhir_server.cli.load import bar, show
-from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, quiet_logs, settings_of
+from fhir_server.cli.options import AsJson, DataDir, complain, expected_failures, print_json, quiet_logs, settings_of
 from fhir_server.cli.posting import Poster, Refusal, Tally, count
-from fhir_server.demo import country
-from fhir_server.demo.country import Shipment
 from fhir_server.settings import Settings
+
+if TYPE_CHECKING:
+    from fhir_server.demo.country import Shipment
 
 AT_ONCE = 4
 TRY = (
@@ -33,8 +34,10 @@ def demo(*, data_dir: DataDir = None, scale: Scale = 1, as_json: AsJson = False)
 
     It is the same at every run, nobody in it is real, and loading it twice changes nothing.
     """
+    from fhir_server.demo import country
+
     if scale not in country.SCALES:
-        errors.print(f"[red]error[/]: --scale is one of {', '.join(map(str, country.SCALES))}.")
+        complain(f"--scale is one of {', '.join(map(str, country.SCALES))}.")
         raise typer.Exit(2)
     settings = settings_of(data_dir)
     quiet_logs()
@@ -49,13 +52,15 @@ def demo(*, data_dir: DataDir = None, scale: Scale = 1, as_json: AsJson = False)
 
 
 async def _demo(settings: Settings, scale: int) -> Tally:
+    from fhir_server.demo import country
+
     tally = Tally()
     async with service.working(settings) as working:
         poster = Poster(working)
         with bar() as progress:
             task = progress.add_task("demo data", total=country.size(scale))
 
-            async def send(shipment: Shipment) -> None:
+            async def send(shipment: "Shipment") -> None:
                 await _ship(poster, shipment, tally)
                 progress.advance(task)
 
@@ -66,7 +71,9 @@ async def _demo(settings: Settings, scale: int) -> Tally:
     return tally
 
 
-async def _side_by_side(shipments: Iterator[Shipment], send: Callable[[Shipment], Coroutine[Any, Any, None]]) -> None:
+async def _side_by_side(
+    shipments: Iterator["Shipment"], send: Callable[["Shipment"], Coroutine[Any, Any, None]]
+) -> None:
     """Send shipments as they are made, a few at a time, so that a country of any size fits into memory."""
     under_way: set[asyncio.Task[None]] = set()
     for shipment in shipments:
@@ -78,7 +85,7 @@ async def _side_by_side(shipments: Iterator[Shipment], send: Callable[[Shipment]
     await asyncio.gather(*under_way)
 
 
-async def _ship(poster: Poster, shipment: Shipment, tally: Tally) -> None:
+async def _ship(poster: Poster, shipment: "Shipment", tally: Tally) -> None:
     if await poster.exists(shipment.marker):
         return
     for _, status, reason in count(tally, shipment.bundle, await poster.post(shipment.bundle, shipment.facility)):

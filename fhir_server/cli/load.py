@@ -14,7 +14,16 @@ from rich.table import Table
 
 from fhir_server.cli import service, sources
 from fhir_server.cli.ledger import Ledger
-from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, quiet_logs, settings_of
+from fhir_server.cli.options import (
+    AsJson,
+    DataDir,
+    complain,
+    errors,
+    expected_failures,
+    print_json,
+    quiet_logs,
+    settings_of,
+)
 from fhir_server.cli.posting import Poster, Refusal, Tally, count
 from fhir_server.cli.sources import Portion, Source
 from fhir_server.settings import Settings
@@ -102,15 +111,12 @@ async def _load(settings: Settings, paths: list[Path], facility: str, jobs: int,
         try:
             files = sources.find(paths, Path(scratch))
         except FileNotFoundError as error:
-            errors.print(f"[red]error[/]: {error}", soft_wrap=True)
+            complain(str(error))
             raise typer.Exit(2) from None
         async with service.working(settings) as working:
             poster = Poster(working, facility)
             if facility and not await poster.exists(f"Organization/{facility}"):
-                errors.print(
-                    f"[red]error[/]: Organization/{facility} is not there. Load the organizations first, without --facility.",
-                    soft_wrap=True,
-                )
+                complain(f"Organization/{facility} is not there. Load the organizations first, without --facility.")
                 raise typer.Exit(2)
             run = _Run(poster, ledger)
             skipped = await _all_files(run, files, jobs)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from fhir_server.model import json
 from fhir_server.settings import Settings
@@ -22,6 +23,11 @@ DataDir = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for scripts instead of tables.")]
 
 errors = Console(stderr=True, highlight=False)
+
+
+def complain(text: str, head: str = "error") -> None:
+    """Write one sentence to stderr about what went wrong, as it is: brackets in it are no markup."""
+    errors.print(f"[red]{head}[/]: {escape(text)}", soft_wrap=True)
 
 
 def settings_of(data_dir: Path | None = None, **overrides: Any) -> Settings:
@@ -40,11 +46,11 @@ def settings_of(data_dir: Path | None = None, **overrides: Any) -> Settings:
         return Settings.load(**overrides)
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
-            errors.print(f"[red]setting {'.'.join(map(str, problem['loc']))}[/]: {problem['msg']}")
+            complain(problem["msg"], f"setting {'.'.join(map(str, problem['loc']))}")
         errors.print("`fhir-server config` lists every setting with its meaning.")
         raise typer.Exit(2) from None
     except ValueError as error:
-        errors.print(f"[red]settings[/]: {error}", soft_wrap=True)
+        complain(str(error), "settings")
         raise typer.Exit(2) from None
 
 
@@ -57,7 +63,7 @@ def expected_failures() -> Iterator[None]:
     try:
         yield
     except (FhirError, MongoUnavailable) as error:
-        errors.print(f"[red]error[/]: {error}", soft_wrap=True)
+        complain(str(error))
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         errors.print("Interrupted. What was stored stays; run the command again to go on.")

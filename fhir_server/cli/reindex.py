@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from fhir_server.cli.load import bar
-from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, print_json, quiet_logs, settings_of
+from fhir_server.cli.options import AsJson, DataDir, complain, expected_failures, print_json, quiet_logs, settings_of
 from fhir_server.cli.posting import BASE, reason
 from fhir_server.model.queue import JobRecord
 from fhir_server.settings import Settings
@@ -48,7 +48,7 @@ async def _reindex(settings: Settings, types: list[str], *, wait: bool) -> JobRe
         query = tuple(("type", name) for name in types)
         answer = await service.dispatch(FhirRequest("POST", ("$reindex",), BASE, query))
         if answer.status != 202:
-            errors.print(f"[red]error[/]: {reason(answer.resource)}", soft_wrap=True)
+            complain(reason(answer.resource))
             raise typer.Exit(1)
         job_id = answer.resource["parameter"][0]["valueId"]
         queue = service.store.jobs
@@ -91,4 +91,4 @@ def _say(job: JobRecord) -> None:
             f"Job {job.id} is {job.state}. A server does it; see $reindex-status?job={job.id}, or add --wait."
         )
     else:
-        errors.print(f"[red]{job.state}[/]: {job.error or 'somebody stopped it'}", soft_wrap=True)
+        complain(job.error or "somebody stopped it", job.state)

@@ -3,17 +3,21 @@
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.panel import Panel
-from starlette.types import ASGIApp
 
-from fhir_server.cli.options import AsJson, DataDir, errors, expected_failures, settings_of
+from fhir_server.cli.ahead import started_ahead
+from fhir_server.cli.options import AsJson, DataDir, complain, expected_failures, settings_of
 from fhir_server.model import json
 from fhir_server.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 TRY = (
     ("/", "start page"),
@@ -51,16 +55,23 @@ def serve(  # noqa: PLR0917 - typer calls it by keywords
 
     Without FHIR_MONGO__URL it starts the embedded MongoDB in the data directory, and stops it at the end.
     """
+    _to_environment(host, port, workers, data_dir, auth)
+    settings = settings_of()
+    _check_bind(settings)
+    with started_ahead(settings) as give_up:
+        _serve(settings, give_up, as_json=as_json)
+
+
+def _serve(settings: Settings, ready: Callable[[], None], *, as_json: bool) -> None:
     from fhir_server.http import logs, serving
     from fhir_server.main import working
 
-    _to_environment(host, port, workers, data_dir, auth)
-    settings = settings_of()
     logs.configure(settings.server.log_level)
     listener = _listen(settings)
     base = serving.url(listener, settings.server.host)
 
     def announce() -> None:
+        ready()
         if as_json:
             _announce_json(settings, base)
         else:
@@ -73,7 +84,7 @@ def serve(  # noqa: PLR0917 - typer calls it by keywords
             serving.serve_workers(settings, working, f"{__name__}:{worker.__name__}", listener, announce)
 
 
-def worker() -> ASGIApp:
+def worker() -> "ASGIApp":
     """Return the application of one of several processes; its settings come from the environment that `serve` prepared."""
     from fhir_server.http import logs, serving
     from fhir_server.main import running
@@ -97,19 +108,25 @@ def _to_environment(
     os.environ.update({name: str(value) for name, value in options.items() if value is not None})
 
 
+def _check_bind(settings: Settings) -> None:
+    from fhir_server.http.bind import check_bind
+
+    try:
+        check_bind(settings)
+    except ValueError as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+
+
 def _listen(settings: Settings) -> socket.socket:
     from fhir_server.http import serving
 
     try:
         return serving.listen(settings)
-    except ValueError as error:
-        errors.print(f"[red]error[/]: {error}", soft_wrap=True)
-        raise typer.Exit(2) from None
     except OSError as error:
-        errors.print(
-            f"[red]error[/]: cannot listen on {settings.server.host}:{settings.server.port} ({error.strerror or error}). "
-            "Choose another --host or --port, or stop what listens there.",
-            soft_wrap=True,
+        complain(
+            f"cannot listen on {settings.server.host}:{settings.server.port} ({error.strerror or error}). "
+            "Choose another --host or --port, or stop what listens there."
         )
         raise typer.Exit(1) from None
 

@@ -139,3 +139,14 @@ def test_a_database_that_is_not_there_is_told_in_one_sentence(environment: dict[
     assert run.returncode == 1
     assert "error" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_what_is_in_brackets_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A remedy such as pip install 'aquifer[embedded]' must not lose its half as markup."""
+    monkeypatch.setenv("FHIR_MONGO__BINARY", str(tmp_path / "nothing"))
+    monkeypatch.delenv("FHIR_MONGO__URL", raising=False)
+    run = subprocess.run(
+        [*SERVE, "--port", "0", "--data-dir", str(tmp_path / "data")], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert "pip install 'aquifer[embedded]'" in run.stderr
