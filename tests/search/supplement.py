@@ -116,7 +116,7 @@ def _part(chance: Random) -> Resource:
     value: Resource = {"valueQuantity": {"value": chance.choice([5, 5.4, 100]), "unit": chance.choice(["mg", "g"])}}
     if chance.random() < 0.4:
         value = {"valueCodeableConcept": {"coding": [{"system": "urn:v", "code": chance.choice("ab")}]}}
-    return {"code": {"coding": [{"system": "urn:a", "code": chance.choice(["1", "2", "3"])}]}, **value}
+    return {"code": {"coding": [{"system": "urn:c", "code": chance.choice(["1", "2", "3"])}]}, **value}
 
 
 def _value_sets(chance: Random) -> Iterator[Resource]:
