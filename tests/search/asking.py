@@ -1,5 +1,6 @@
 """Generated searches: criteria whose values are taken from stored resources or lie near them, so that they meet some."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -21,7 +22,7 @@ MODIFIERS = {
 
 def search(chance: Random, resource_type: str, pool: list[Resource]) -> Pairs:
     """Return the pairs of one search of a type."""
-    pairs = [_criterion(chance, resource_type, pool) for _ in range(chance.choice([1, 1, 1, 2, 2, 3]))]
+    pairs = [criterion(chance, resource_type, pool) for _ in range(chance.choice([1, 1, 1, 2, 2, 3]))]
     if chance.random() < 0.6:
         keys = chance.sample(
             [
@@ -51,13 +52,16 @@ def chain(chance: Random, resource_type: str, resources: dict[str, list[Resource
     if not links:
         return "", "", "", "", ""
     code, target = chance.choice(links)
-    name, text = _criterion(chance, target, resources[target])
+    name, text = criterion(chance, target, resources[target])
     return code, target, name, text, f"{code}:{target}.{name}"
 
 
-def _criterion(chance: Random, resource_type: str, pool: list[Resource]) -> tuple[str, str]:
+def criterion(
+    chance: Random, resource_type: str, pool: list[Resource], codes: Sequence[str] | None = None
+) -> tuple[str, str]:
+    """Return one criterion of a type, by one of some parameters."""
     known = parameters(resource_type)
-    code = chance.choice([*known, *PARAMETERS[resource_type], *PARAMETERS[resource_type]])
+    code = chance.choice(codes or [*known, *PARAMETERS[resource_type], *PARAMETERS[resource_type]])
     kind, paths = known[code]
     found = [value for resource in chance.sample(pool, min(30, len(pool))) for value in elements(resource, paths)]
     if chance.random() < 0.08 or not found:

@@ -24,8 +24,8 @@ ITSELF = "."
 
 
 def parameters(resource_type: str) -> dict[str, tuple[str, str]]:
-    """Return the parameters that are told for a type."""
-    return {**PARAMETERS[resource_type], **COMMON}
+    """Return the parameters that are told for a type; of the types that `selections` leaves out those that all types have."""
+    return {**PARAMETERS.get(resource_type, {}), **COMMON}
 
 
 def elements(resource: Resource, paths: str) -> list[Any]:

@@ -3,6 +3,7 @@
 GENDER = "http://hl7.org/fhir/administrative-gender"
 OBSERVATION_STATUS = "http://hl7.org/fhir/observation-status"
 ENCOUNTER_STATUS = "http://hl7.org/fhir/encounter-status"
+LOCATION_STATUS = "http://hl7.org/fhir/location-status"
 
 # type -> parameter -> (kind, paths); a code element names the system of its value set after the kind.
 PARAMETERS: dict[str, dict[str, tuple[str, str]]] = {
@@ -38,6 +39,12 @@ PARAMETERS: dict[str, dict[str, tuple[str, str]]] = {
         "active": ("code", "active"),
         "partof": ("reference", "partOf"),
     },
+    "Location": {
+        "name": ("string", "name alias"),
+        "status": (f"code {LOCATION_STATUS}", "status"),
+        "organization": ("reference", "managingOrganization"),
+        "partof": ("reference", "partOf"),
+    },
     "Encounter": {
         "class": ("token", "class"),
         "type": ("token", "type"),
@@ -49,6 +56,8 @@ PARAMETERS: dict[str, dict[str, tuple[str, str]]] = {
         "service-provider": ("reference", "serviceProvider"),
         "reason-code": ("token", "reasonCode"),
         "length": ("quantity", "length"),
+        "location": ("reference", "location.location"),
+        "part-of": ("reference", "partOf"),
     },
     "Observation": {
         "code": ("token", "code"),
@@ -72,6 +81,7 @@ PARAMETERS: dict[str, dict[str, tuple[str, str]]] = {
         "component-code-value-quantity": ("composite token:code quantity:valueQuantity", "component"),
         "component-code-value-concept": ("composite token:code token:valueCodeableConcept", "component"),
         "combo-code-value-quantity": ("composite token:code quantity:valueQuantity", ". component"),
+        "data-absent-reason": ("token", "dataAbsentReason"),
         "value-string": ("string", "valueString valueCodeableConcept.text"),
         "value-date": ("date", "valueDateTime valuePeriod"),
     },
@@ -89,6 +99,7 @@ PARAMETERS: dict[str, dict[str, tuple[str, str]]] = {
         "date": ("date", "performedDateTime performedPeriod"),
         "subject": ("reference", "subject"),
         "encounter": ("reference", "encounter"),
+        "part-of": ("reference", "partOf"),
         "reason-reference": ("reference", "reasonReference"),
     },
     "MedicationRequest": {

@@ -19,11 +19,22 @@ URLS = ("http://acme.org/fhir/ValueSet/1", "http://acme.org/fhir/ValueSet/12", "
 PROFILES = ("http://x/p|1", "http://x/p|2", "http://x/p", "http://x/q")
 PLANS = ("http://x/plan|1", "http://x/plan", "http://x/other|2")
 PEOPLE = 12
+HOUSES = 6
+PLACES = 12
+VISITS = 24
+ACTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+CLASSES = ("IMP", "ACUTE", "NONAC", "PRENC", "AMB", "OBSENC", "SS", "VR")
+ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+REASONS = ("unknown", "asked-declined", "temp-unknown", "not-a-number", "error", "masked")
 
 
 def bundle(chance: Random) -> dict[str, Any]:
     """Return a transaction that creates them."""
     rows = [*_patients(chance), *_risks(chance), *_observations(chance), *_value_sets(chance), *_plans(chance)]
+    rows += [
+        *_houses(chance, len(rows)),
+    ]
+    rows += _absent(chance, len(rows))
     entry = [
         {"fullUrl": f"urn:uuid:p{number}", "resource": row, "request": {"method": "POST", "url": row["resourceType"]}}
         for number, row in enumerate(rows)
@@ -149,4 +160,57 @@ def _plans(chance: Random) -> Iterator[Resource]:
             "intent": "plan",
             "subject": {"reference": f"urn:uuid:p{number}"},
             "instantiatesCanonical": chance.sample(PLANS, 2),
+        }
+
+
+def _houses(chance: Random, first: int) -> Iterator[Resource]:
+    """Yield organizations, places and visits in trees, each number known by what stood before; the last two places in a ring."""
+    places, visits = first + HOUSES, first + HOUSES + PLACES
+    for number in range(HOUSES):
+        yield {
+            "resourceType": "Organization",
+            "name": chance.choice(NAMES),
+            **({"partOf": _row(first + chance.randrange(number))} if number else {}),
+        }
+    for number in range(PLACES):
+        whole = {PLACES - 2: PLACES - 1, PLACES - 1: PLACES - 2}.get(number, chance.randrange(number or 1))
+        yield {
+            "resourceType": "Location",
+            "name": chance.choice(NAMES),
+            "status": chance.choice(["active", "inactive"]),
+            "managingOrganization": _row(first + chance.randrange(HOUSES)),
+            **({"partOf": _row(places + whole)} if number else {}),
+        }
+    for number in range(VISITS):
+        system = chance.choice([{"system": ACTS}, {"system": ACTS}, {"system": ACTS}, {"system": "urn:x"}, {}])
+        yield {
+            "resourceType": "Encounter",
+            "status": chance.choice(["planned", "in-progress", "finished"]),
+            "class": {**system, "code": chance.choice(CLASSES)},
+            "subject": _somebody(chance),
+            "serviceProvider": _row(first + chance.randrange(HOUSES)),
+            "location": [{"location": _row(places + chance.randrange(PLACES))} for _ in range(1 + number % 2)],
+            **({"partOf": _row(visits + chance.randrange(number))} if number % 3 else {}),
+        }
+
+
+def _row(number: int) -> Resource:
+    return {"reference": f"urn:uuid:p{number}"}
+
+
+def _absent(chance: Random, first: int) -> Iterator[Resource]:
+    """Yield devices and relatives, and observations without values that they made."""
+    yield from [{"resourceType": "Device"}] * 2
+    for _ in range(2):
+        yield {"resourceType": "RelatedPerson", "patient": _somebody(chance)}
+    for number in range(12):
+        yield {
+            "resourceType": "Observation",
+            "status": chance.choice(["final", "corrected", "preliminary"]),
+            "code": {"coding": [{"system": "urn:a", "code": "9"}]},
+            "subject": _somebody(chance),
+            "device": _row(first + number % 2),
+            **({"performer": [_row(first + 2 + chance.randrange(2)), _somebody(chance)]} if number % 3 else {}),
+            "dataAbsentReason": {"coding": [{"system": ABSENT, "code": chance.choice(REASONS)}]},
+            **({"effectiveDateTime": chance.choice(DATES)} if number % 2 else {}),
         }

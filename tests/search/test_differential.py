@@ -21,11 +21,13 @@ from pydantic import SecretStr
 from fhir_server.http.app import create_app
 from fhir_server.main import running
 from fhir_server.settings import Mongo, Settings
-from tests.search import filters, supplement
+from tests.search import filters, kin, package, several, supplement
 from tests.search.asking import chain, search
+from tests.search.kin import Kin
 from tests.search.loading import load, pages, synthea
 from tests.search.oracle import Resource, elements, key, selects
 from tests.search.selections import PARAMETERS
+from tests.search.several import Asked, Compartments
 from tests.search.test_every_parameter import SEARCHES as EVERY_TYPE
 
 BUNDLES = 6
@@ -35,7 +37,19 @@ FILTERS = 20
 CHAINS = 12
 """For each type."""
 
-UNLINKED = {"Organization", "Patient", "Practitioner", "ValueSet"}
+SEVERAL = 60
+"""Searches of several types, and as many of each kind of compartment."""
+
+KIN = 8
+"""For each parameter with values in a hierarchy."""
+
+IN_HIERARCHIES = (
+    "Claim", "Condition", "Encounter", "Location", "Observation", "Organization", "Procedure",
+)  # fmt: skip
+SUBSUMES = {"below": "ss", "above": "sb"}
+"""The operators of a filter that say the same."""
+
+UNLINKED = {"Patient", "Practitioner", "ValueSet"}
 """Types of which no resource here refers to another."""
 
 pytestmark = pytest.mark.xdist_group("differential")
@@ -43,10 +57,12 @@ pytestmark = pytest.mark.xdist_group("differential")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A server that has been filled, and what it was filled with, as it should have stored it."""
+    """A server that has been filled, what it was filled with as it should have stored it, and what that makes up."""
 
     client: httpx.AsyncClient
     resources: dict[str, list[Resource]]
+    compartments: Compartments
+    kin: Kin
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -63,7 +79,8 @@ async def record(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> Async
             for resource in await load(client, bundle):
                 resources.setdefault(resource["resourceType"], []).append(resource)
         resources["Organization"].append((await client.get("Organization/root")).json())
-        yield Record(client, resources)
+        published = package.read(test_data)
+        yield Record(client, resources, several.compartments(resources, published), kin.kin(published.above, resources))
 
 
 def assert_sorted(sort: str, ids: list[str], by_id: dict[str, Resource]) -> None:
@@ -151,6 +168,81 @@ async def test_a_chain_finds_what_a_plain_scan_finds(record: Record, resource_ty
             entries, total = await pages(record.client, path, [pair, ("_count", "1000")], post=bool(number % 2))
             assert {entry["resource"]["id"] for entry in entries} == expected, (path, pair)
             assert total in {None, len(expected)}
+
+
+@pytest.mark.parametrize("resource_type", IN_HIERARCHIES)
+async def test_what_is_above_and_below_is_what_a_walk_over_the_definitions_finds(
+    record: Record, resource_type: str
+) -> None:
+    """Asked of the type, in a filter, and at the end of a chain; at times beside another criterion."""
+    chance = Random(f"{SEED}{resource_type}kin")
+    pool = record.resources[resource_type]
+    asked = [one for _ in range(KIN) for one in kin.criteria(chance, resource_type, pool, record.kin)]
+    telling = 0
+    for number, (name, text) in enumerate(asked):
+        now = datetime.now(UTC)
+        chosen = [one for one in pool if selects(one, *record.kin.spelt(name, text), now)]
+        code, _, modifier = name.partition(":")
+        searches = [(resource_type, [(name, text)], {one["id"] for one in chosen})]
+        more = search(chance, resource_type, pool)[0]
+        searches.append(
+            (resource_type, [(name, text), more], {one["id"] for one in chosen if selects(one, *more, now)})
+        )
+        if "|" in text and "," not in text:
+            filtered = f'{code} {SUBSUMES[modifier]} "{text}"'
+            searches.append((resource_type, [("_filter", filtered)], {one["id"] for one in chosen}))
+        link = kin.LINKS.get(resource_type)
+        if link:
+            source, reference, path = link
+            places = {f"{resource_type}/{one['id']}" for one in chosen}
+            led = {
+                one["id"]
+                for one in record.resources[source]
+                if any(value.get("reference") in places for value in elements(one, path))
+            }
+            searches.append((source, [(f"{reference}:{resource_type}.{name}", text)], led))
+        for path, pairs, expected in searches:
+            asking = [*pairs, ("_count", "40"), ("_total", "accurate")]
+            entries, total = await pages(record.client, path, asking, post=bool(number % 2))
+            found = [entry["resource"]["id"] for entry in entries]
+            assert set(found) == expected, (path, pairs, set(found) ^ expected)
+            assert total == len(found) == len(expected), (path, pairs)
+        telling += 0 < len(chosen) < len(pool)
+    assert len(asked) >= KIN
+    assert telling >= len(asked) // 4
+
+
+async def assert_finds(record: Record, asked: Asked, chance: Random, *, post: bool) -> bool:
+    """Check what a search of several types finds and in what order; return whether it tells some from others."""
+    expected = several.told(asked, record.resources, record.compartments, datetime.now(UTC))
+    size = max(1, len(expected) // chance.choice([1, 2, 3])) + chance.choice([0, 1])
+    pairs = [*asked.pairs, ("_count", str(size)), ("_total", "accurate")]
+    entries, total = await pages(record.client, asked.path, pairs, post=post)
+    found = [f"{one['resource']['resourceType']}/{one['resource']['id']}" for one in entries]
+    assert set(found) == expected, (asked, sorted(set(found) ^ expected)[:5])
+    assert total == len(found) == len(expected), asked
+    by_id = {f"{name}/{one['id']}": one for name in asked.types for one in record.resources[name]}
+    assert_sorted(asked.sort, found, by_id)
+    return 0 < len(expected) < len(by_id)
+
+
+async def test_a_search_of_several_types_finds_what_a_plain_scan_finds(record: Record) -> None:
+    chance = Random(f"{SEED}several")
+    telling = 0
+    for number in range(SEVERAL):
+        asked = several.of_types(chance, record.resources, list(record.resources), "")
+        telling += await assert_finds(record, asked, chance, post=bool(number % 2))
+    assert telling >= SEVERAL // 4
+
+
+@pytest.mark.parametrize("code", ["Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"])
+async def test_a_compartment_holds_what_its_definition_says(record: Record, code: str) -> None:
+    chance = Random(f"{SEED}{code}compartment")
+    telling = 0
+    for number in range(SEVERAL):
+        asked = several.of_compartment(chance, record.resources, record.compartments, code)
+        telling += await assert_finds(record, asked, chance, post=bool(number % 2))
+    assert telling >= SEVERAL // 8
 
 
 def test_every_type_of_parameter_is_asked_for() -> None:
