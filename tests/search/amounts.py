@@ -1,8 +1,12 @@
 """The units that Synthea writes, told by hand: of what kind each is, and how many of UCUM's base units of its kind."""
 
 from fractions import Fraction
+from typing import Any
 
 UCUM = "http://unitsofmeasure.org"
+CURRENCIES = "urn:iso:std:iso:4217"
+BESIDE = {"<": -Fraction(1, 10**40), ">": Fraction(1, 10**40)}
+"""How far from the number that is stated a value is at least."""
 MOLE = Fraction("6.02214076e23")
 
 UNITS: dict[str, tuple[str, Fraction]] = {
@@ -62,3 +66,29 @@ def others(code: str) -> list[str]:
     """Return the units of the same kind."""
     kind, _ = UNITS.get(code, ("", None))
     return [other for other, (of, _) in UNITS.items() if of == kind and other != code]
+
+
+def ends(value: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the lower and the upper end of a quantity, an amount of money or a range, `None` where it is open."""
+    if "low" in value or "high" in value:
+        return value.get("low"), value.get("high")
+    if "currency" in value:
+        value = {**value, "system": CURRENCIES, "code": value["currency"]}
+    if "value" not in value:
+        return None, None
+    comparator = value.get("comparator", "")
+    return None if "<" in comparator else value, None if ">" in comparator else value
+
+
+def reach(value: dict[str, Any], code: str = "") -> tuple[Fraction | None, Fraction | None] | None:
+    """Return the numbers at both ends, at will in a unit of UCUM; `None` where there is none, or it does not convert."""
+    found: list[Fraction | None] = []
+    for end in ends(value):
+        number = None
+        if end is not None:
+            number = within(end, code) if code else Fraction(str(end["value"]))
+            if number is None:
+                return None
+            number += BESIDE.get(end.get("comparator", ""), 0)
+        found.append(number)
+    return (found[0], found[1]) if any(number is not None for number in found) else None

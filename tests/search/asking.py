@@ -159,6 +159,7 @@ def _number(chance: Random, value: Any, modifier: str, system: str) -> str:
 
 
 def _quantity(chance: Random, value: Any, modifier: str, system: str) -> str:
+    value = next((end for end in amounts.ends(value) if end), value)
     number = _number(chance, value.get("value", 1), modifier, system)
     unit = _escaped(value.get("code", value.get("unit", "")))
     if value.get("system") == amounts.UCUM and chance.random() < 0.4:

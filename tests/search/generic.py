@@ -1,7 +1,7 @@
 """Generated searches for any type, told from the definitions of its parameters by `naive` and `oracle`.
 
 `selections` says by hand what fourteen types read; here the expression of each SearchParameter says it for all of them. What
-the shape of the JSON does not tell for certain (units of ranges, systems of bare codes) is left to the types told by hand.
+the shape of the JSON does not tell for certain (samples, systems of bare codes) is left to the types told by hand.
 """
 
 from datetime import datetime
@@ -11,12 +11,13 @@ from typing import Any
 from profiles.definitions.model import SearchParameter
 from tests.search.asking import MODIFIERS, TEXTS
 from tests.search.naive import evaluate_typed
-from tests.search.oracle import MATCHES, Resource
+from tests.search.oracle import MATCHES, Resource, readings
 
 ASKED = {"token", "string", "reference", "date", "number", "quantity", "uri"}
 CONTACTS = {"contact", "telecom", "phone", "email"}
-UNCERTAIN = {"comparator", "currency", "low", "high", "origin", "numerator"}
-"""Members of quantities whose bounds the oracle does not tell."""
+UNCERTAIN = {"origin", "numerator"}
+"""Members of what is no quantity, but may stand where one does: samples and ratios."""
+ENDS = {"value", "low", "high"}
 
 
 def values(parameter: SearchParameter, resource: Resource) -> list[Any]:
@@ -48,8 +49,9 @@ def criterion(chance: Random, parameter: SearchParameter, pool: list[Resource]) 
         return f"{parameter.code}:missing", chance.choice(["true", "false"])
     value = chance.choice([one for resource in pool for one in values(parameter, resource)])
     name = kind(parameter, value)
-    modifier = "" if name in {"token", "code"} and len(pool) > 40 else chance.choice(MODIFIERS.get(name, ("",)))
-    modifier = "" if modifier == "text" else modifier
+    modifier = chance.choice(MODIFIERS.get(name, ("",)))
+    if (modifier == "not" and len(pool) > 40) or (modifier == "text" and not readings(value)):
+        modifier = ""
     text = TEXTS[name](chance, value, modifier, "")
     return f"{parameter.code}:{modifier}" if modifier else parameter.code, text or "x"
 
@@ -59,13 +61,15 @@ def selects(parameter: SearchParameter, resource: Resource, modifier: str, text:
     found = values(parameter, resource)
     if modifier == "missing":
         return (not found) == (text == "true")
+    if modifier == "text":
+        found = [value for value in found if isinstance(value, dict)]
     matched = any(MATCHES[kind(parameter, value)](value, modifier, text, "", now) for value in found)
     return not matched if modifier == "not" else matched
 
 
 def _certain(parameter: SearchParameter, value: Any) -> bool:
     if parameter.type in {"quantity", "number"}:
-        return not isinstance(value, dict) or ("value" in value and not UNCERTAIN & value.keys())
+        return not isinstance(value, dict) or bool(ENDS & value.keys() and not UNCERTAIN & value.keys())
     if parameter.type == "reference":
         if not isinstance(value, dict):
             return ":" in value

@@ -191,17 +191,19 @@ def _number(value: Any, modifier: str, text: str, system: str, now: datetime) ->
 
 def _quantity(value: Any, modifier: str, text: str, system: str, now: datetime) -> bool:
     parts = [_plain(part) for part in _split(text, "|")]
+    named = next((end for end in amounts.ends(value) if end), {})
     if len(parts) == 3:
         wanted_system, wanted_unit = parts[1:]
-        converted = amounts.within(value, wanted_unit) if wanted_system == amounts.UCUM and wanted_unit else None
+        converted = amounts.reach(value, wanted_unit) if wanted_system == amounts.UCUM and wanted_unit else None
         if converted is not None:
-            return _compared(converted, converted, parts[0])
-        if wanted_system and value.get("system") != wanted_system:
+            return _compared(*converted, parts[0])
+        if wanted_system and named.get("system") != wanted_system:
             return False
-        units = {value.get("code")} if wanted_system else {value.get("code"), value.get("unit")}
+        units = {named.get("code")} if wanted_system else {named.get("code"), named.get("unit")}
         if wanted_unit and wanted_unit not in units:
             return False
-    return "value" in value and _compared(Fraction(str(value["value"])), Fraction(str(value["value"])), parts[0])
+    stated = amounts.reach(value)
+    return stated is not None and _compared(*stated, parts[0])
 
 
 def _composite(value: Any, modifier: str, text: str, stated: str, now: datetime) -> bool:
