@@ -151,6 +151,11 @@ def _date(chance: Random, value: Any, modifier: str, system: str) -> str:
     return chance.choice(PREFIXES) + chance.choice(forms)
 
 
+def _instant(chance: Random, value: Any, modifier: str, system: str) -> str:
+    # Approximately is measured from the present, which goes on between two readings of a time just past.
+    return _date(chance, value, modifier, system).replace("ap", "ge")
+
+
 def _number(chance: Random, value: Any, modifier: str, system: str) -> str:
     stated = chance.choice([value["low"]["value"], value["high"]["value"]]) if isinstance(value, dict) else value
     near = float(stated) + chance.choice([0, 0, 0, 0.05, -0.5, 1])
@@ -188,5 +193,5 @@ def _contact(chance: Random, value: Any, modifier: str, system: str) -> str:
 
 TEXTS = {
     "string": _string, "token": _token, "code": _code, "contact": _contact, "reference": _reference, "uri": _uri,
-    "canonical": _canonical, "date": _date, "instant": _date, "number": _number, "quantity": _quantity,
+    "canonical": _canonical, "date": _date, "instant": _instant, "number": _number, "quantity": _quantity,
 }  # fmt: skip

@@ -57,7 +57,7 @@ def _test(chance: Random, resource_type: str, pool: list[Resource]) -> Filter:
     if name in {"date", "instant"} and chance.random() < 0.3:
         return _spanning(chance, code, kind, paths, value)
     if name in {"date", "instant", "number", "quantity"}:
-        operator = chance.choice(PREFIXES)
+        operator = chance.choice(PREFIXES if name != "instant" else PREFIXES[:-1])
         text = asking.TEXTS[name](chance, value, "", system)
         text = text[2:] if text[:2].isalpha() else text
         return f"{code} {operator} {json.dumps(text)}", lambda one, now: oracle.selects(one, code, operator + text, now)
