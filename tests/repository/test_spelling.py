@@ -80,7 +80,7 @@ async def test_a_page_reads_no_more_than_it_shows_and_sorts_nothing(
 ) -> None:
     await found(service, "code=8867-4")
     *questions, page = await commands(database, service, f"code=8867-4{more}")
-    index = "IXSCAN { s.code: 1, d: -1, o: -1, f: 1 }"
+    index = "IXSCAN { s.code: 1, d: -1, o: -1, f: 1, p: 1 }"
     assert [(row["nreturned"], row["planSummary"]) for row in questions] == [(0, index)]
     assert questions[0]["keysExamined"] <= 6
     assert questions[0]["docsExamined"] == 0

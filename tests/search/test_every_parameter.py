@@ -159,7 +159,7 @@ def told(parameter: SearchParameter, resource: Resource) -> str:
     """Return a search value that selects a resource by the parameter, empty where it has nothing for it."""
     if parameter.code in TOLD:
         return TOLD[parameter.code](resource) if resource.get("id") == EVERYTHING else ""
-    if parameter.code == "relationship":
+    if parameter.components and parameter.code == "relationship":
         # Its definition exchanges the expressions of its two components.
         related = resource.get("relatesTo", [])
         return next((f"{one['target']['reference']}${one['code']}" for one in related), "")
@@ -177,7 +177,9 @@ async def test_each_finds_its_resource(stored: Stored, resource_type: str) -> No
         if {(resource_type, code), ("*", code)} & SELECTS_NOTHING.keys():
             continue
         pool = stored.resources[resource_type]
-        target, text = next((resource["id"], value) for resource in pool if (value := told(parameter, resource)))
+        told_by = [(resource["id"], value) for resource in pool if (value := told(parameter, resource))]
+        assert told_by, (resource_type, code, "no resource has a value for it")
+        target, text = told_by[0]
         answer = await stored.client.get(resource_type, params={code: text, "_count": 200})
         if code in NOT_YET:
             assert answer.status_code == 400, (resource_type, code, "is answered now: take it out of NOT_YET")
