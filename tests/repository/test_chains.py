@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -24,7 +25,7 @@ PATIENTS = 12
 async def service(data_dir: Any, mongo_url: Any) -> AsyncIterator[Service]:
     """Twelve patients with an observation and an encounter each, where a chain may lead to five resources at most."""
     settings = Settings(
-        data_dir=data_dir, mongo=Mongo(database="chains_of_repository", cache_gb=0.25), search=Search(max_chain=5)
+        data_dir=data_dir, mongo=Mongo(database=f"chains_{uuid4().hex[:12]}", cache_gb=0.25), search=Search(max_chain=5)
     )
     async with running(settings) as service:
         for number in range(PATIENTS):

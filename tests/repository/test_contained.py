@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -21,7 +22,9 @@ Json = dict[str, Any]
 async def service(data_dir: Any, mongo_url: Any) -> AsyncIterator[Service]:
     """Each of two patients has a request with a medication inside; their practitioner has a list with one inside."""
     settings = Settings(
-        data_dir=data_dir, mongo=Mongo(database="contained_of_repository", cache_gb=0.25), search=Search(max_chain=1)
+        data_dir=data_dir,
+        mongo=Mongo(database=f"contained_{uuid4().hex[:12]}", cache_gb=0.25),
+        search=Search(max_chain=1),
     )
     async with running(settings) as service:
         for name in ("mine", "foreign"):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, cast
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -74,7 +75,7 @@ class Stored:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stored(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> AsyncIterator[Stored]:
-    database = "every_parameter"
+    database = f"every_{uuid4().hex[:12]}"
     settings = Settings(
         data_dir=data_dir, mongo=Mongo(database=database, cache_gb=0.25), record=Record(references="off")
     )
