@@ -24,7 +24,7 @@ from fhir_server.search.hierarchy import hierarchies
 from fhir_server.search.include import Include
 from fhir_server.search.params import Param, params
 from fhir_server.search.reading import Reading
-from fhir_server.search.results import CURSOR, RESULTS, read
+from fhir_server.search.results import CURSOR, RESULTS, Results, read
 from fhir_server.search.sort import SortKey
 from fhir_server.search.text import TEXTS
 from fhir_server.search.types import TYPES, token
@@ -142,10 +142,42 @@ def parse(
     unsorted = (
         () if results.contained == "false" else (SortKey(params(resource_type, definitions)[UPDATED], descending=True),)
     )
+    return shaped(
+        resource_type,
+        results,
+        applied,
+        ignored,
+        expression=all_of(criteria),
+        order=unsorted,
+        path=f"{within}/{resource_type}" if within else "",
+    )
+
+
+def shaped(
+    resource_type: str,
+    results: Results,
+    applied: Iterable[tuple[str, str]],
+    ignored: Iterable[Issue],
+    *,
+    expression: Expression = ANYTHING,
+    order: tuple[SortKey, ...] = (),
+    path: str = "",
+) -> SearchRequest:
+    """Return a search as its result parameters shape it.
+
+    Args:
+        resource_type: The type.
+        results: The result parameters.
+        applied: The pairs that became criteria.
+        ignored: What was passed over.
+        expression: The criteria.
+        order: The order where `_sort` says none.
+        path: Where below the service base it is asked, if not at the type.
+    """
     return SearchRequest(
         resource_type=resource_type,
-        expression=all_of(criteria),
-        sort=tuple(results.sort) or unsorted,
+        expression=expression,
+        sort=tuple(results.sort) or order,
         count=results.count,
         total=results.total,
         includes=tuple(results.includes),
@@ -159,7 +191,7 @@ def parse(
         contained_type=results.contained_type,
         applied=(*applied, *results.applied),
         ignored=tuple(ignored),
-        path=f"{within}/{resource_type}" if within else "",
+        path=path,
     )
 
 

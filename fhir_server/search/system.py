@@ -15,7 +15,7 @@ from fhir_server.search.compartment import Compartment, compartment, members
 from fhir_server.search.escapes import nearest, shown
 from fhir_server.search.expression import Expression, all_of
 from fhir_server.search.params import params
-from fhir_server.search.parse import SearchRequest, reader, refuse_unreadable
+from fhir_server.search.parse import SearchRequest, reader, refuse_unreadable, shaped
 from fhir_server.search.reading import Reading
 from fhir_server.search.results import RESULTS, read
 from fhir_server.search.sort import SortKey
@@ -119,21 +119,8 @@ def parse_system(
             "Contained resources are searched by one type. Search that type, as in [base]/Medication?_contained=true.",
             expression="http._contained",
         )
-    shape = SearchRequest(
-        resource_type=types[0],
-        sort=tuple(results.sort) or (SortKey(params(types[0], definitions)["_lastUpdated"], descending=True),),
-        count=results.count,
-        total=results.total,
-        includes=tuple(results.includes),
-        revincludes=tuple(results.revincludes),
-        summary=results.summary,
-        elements=tuple(results.elements),
-        cursor=results.cursor,
-        explain=results.explain,
-        score=results.score,
-        applied=(*applied, *results.applied),
-        ignored=tuple(ignored),
-    )
+    by_update = SortKey(params(types[0], definitions)["_lastUpdated"], descending=True)
+    shape = shaped(types[0], results, applied, ignored, order=(by_update,))
     parts = tuple(replace(shape, resource_type=each, expression=all_of(criteria[each])) for each in searched)
     return SystemRequest(f"{within}/*" if within else "", parts)
 
