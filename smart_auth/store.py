@@ -1,0 +1,165 @@
+"""The port to whatever keeps the records, and to what the house knows of patients.
+
+One primitive carries every promise of "only once": `swap` writes a record in place of the one that was read, if what it
+changes is still as it was read. A code, a refresh token, a launch, a second factor can thus be used by one of any number of
+processes that try at the same moment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from smart_auth.audit import SecurityEvent
+from smart_auth.records import (
+    AccessToken,
+    AuthorizationRequest,
+    Client,
+    Code,
+    Grant,
+    Invitation,
+    Key,
+    Launch,
+    RefreshToken,
+    Session,
+    User,
+)
+
+Record = (
+    AccessToken
+    | AuthorizationRequest
+    | Client
+    | Code
+    | Grant
+    | Invitation
+    | Key
+    | Launch
+    | RefreshToken
+    | Session
+    | User
+)
+R = TypeVar(
+    "R",
+    AccessToken,
+    AuthorizationRequest,
+    Client,
+    Code,
+    Grant,
+    Invitation,
+    Key,
+    Launch,
+    RefreshToken,
+    Session,
+    User,
+)
+
+KINDS: tuple[type[Record], ...] = (
+    AccessToken,
+    AuthorizationRequest,
+    Client,
+    Code,
+    Grant,
+    Invitation,
+    Key,
+    Launch,
+    RefreshToken,
+    Session,
+    User,
+)
+
+FINDABLE: dict[type[Record], tuple[str, ...]] = {
+    Client: ("kind",),
+    User: ("login",),
+    Session: ("user_id",),
+    Grant: ("user_id", "client_id", "session_id"),
+    Key: ("state",),
+}
+"""The fields, beside the id, by which records are found; `find` knows no others. The login of a user is unique."""
+
+
+class AuthStore(Protocol):
+    """Keeps records. Everything it confirms is durable, and seen by every later read of every process."""
+
+    async def get(self, kind: type[R], record_id: str) -> R | None:
+        """Return the record of a kind, or `None`."""
+        ...
+
+    async def find(self, kind: type[R], **fields: str) -> Sequence[R]:
+        """Return the records of a kind whose fields (of `FINDABLE`) have these values, the oldest id first."""
+        ...
+
+    async def add(self, record: Record) -> bool:
+        """Keep a new record; return whether there was none of its kind and id, or with its login, before."""
+        ...
+
+    async def swap(self, before: R, after: R, *, felt: bool = False) -> bool:
+        """Write a record in place of the one that was read, where nobody has changed the same fields meanwhile.
+
+        Args:
+            before: As it was read.
+            after: The same with other values.
+            felt: Whether tokens that were checked before may no longer be valid: raises the epoch.
+
+        Returns:
+            Whether it was written. Of several who swap the same `before`, one is told so.
+        """
+        ...
+
+    async def end_grants(self, at: datetime, why: str, **fields: str) -> int:
+        """Revoke the live grants whose fields (`id` or those of `FINDABLE`) have these values, raise the epoch, return how many."""
+        ...
+
+    async def once(self, name: str, until: datetime) -> bool:
+        """Return whether this name is heard for the first time; it is remembered until then at least."""
+        ...
+
+    async def count(self, name: str, now: datetime, until: datetime) -> int:
+        """Count one more under a name and return how many there are; it begins again when `until` of the first has passed."""
+        ...
+
+    async def counted(self, name: str, now: datetime) -> tuple[int, datetime | None]:
+        """Return how many were counted under a name, and when the last was."""
+        ...
+
+    async def forget(self, name: str) -> None:
+        """Begin to count anew under a name."""
+        ...
+
+    async def epoch(self) -> int:
+        """Return a number that grows with everything that can make a checked token invalid."""
+        ...
+
+    async def record(self, event: SecurityEvent) -> None:
+        """Write an event into the audit trail."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One row of a picker.
+
+    Attributes:
+        id: Logical id of the patient or encounter.
+        title: What a person recognizes it by.
+        detail: What tells it from others, such as the birth date.
+    """
+
+    id: str
+    title: str
+    detail: str = ""
+
+
+class PatientDirectory(Protocol):
+    """What the pages ask the record, as the person who sits before them: it shows nothing that this person may not see."""
+
+    async def patients(self, user: User, acting_as: str, words: str) -> Sequence[Chart]:
+        """Return patients that the person may open: all of a patient or proxy, those that match the words for others."""
+        ...
+
+    async def may_open(self, user: User, acting_as: str, patient: str) -> bool:
+        """Return whether the person may open the record of this patient."""
+        ...
+
+    async def encounters(self, user: User, acting_as: str, patient: str) -> Sequence[Chart]:
+        """Return the encounters of a patient that the person may open, the newest first."""
+        ...
