@@ -50,7 +50,8 @@ def rotated(keys: Sequence[Key], now: datetime, kept: timedelta) -> tuple[Key, .
         if key.state != "retired"
     ]
     still = [key for key in keys if key.state == "retired" and key.until is not None and key.until > now]
-    return (*moved, new(now), *still)
+    first = () if any(key.state == "signing" for key in moved) else (new(now, "signing"),)
+    return (*first, *moved, new(now), *still)
 
 
 def published(keys: Sequence[Key], now: datetime) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """The store in memory: for tests, and for a demonstration in one process. It keeps the promises of `AuthStore` there."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
 from smart_auth.audit import SecurityEvent
 from smart_auth.records import Grant, User
-from smart_auth.store import FINDABLE, R, Record
+from smart_auth.store import FINDABLE, R, Record, changed
 
 
 class MemoryStore:
@@ -107,17 +107,3 @@ class MemoryStore:
     async def record(self, event: SecurityEvent) -> None:
         """Write an event."""
         self.events.append(event)
-
-
-def changed(before: R, after: R) -> tuple[str, ...]:
-    """Return the names of the fields in which two records of one id differ.
-
-    Raises:
-        ValueError: They are not of one kind and id, or do not differ.
-    """
-    if type(before) is not type(after) or before.id != after.id:
-        raise ValueError("A record is swapped for one of the same kind and id.")
-    names = tuple(one.name for one in fields(before) if getattr(before, one.name) != getattr(after, one.name))
-    if not names:
-        raise ValueError("A record is swapped for one that differs.")
-    return names

@@ -5,12 +5,14 @@ Hashing takes tens of milliseconds and megabytes of memory on purpose; callers o
 
 import unicodedata
 from dataclasses import dataclass
+from datetime import timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import Type
 
 SHORTEST, LONGEST = 12, 256
+INVITATION_LIFE = timedelta(days=1)
 
 COMMON = frozenset(
     [

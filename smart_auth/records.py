@@ -54,7 +54,7 @@ class Client:
     kind: ClientKind
     auth_method: AuthMethod
     registered: datetime
-    secret: str = ""
+    secret: str = field(default="", repr=False)
     redirect_uris: tuple[str, ...] = ()
     launch_uris: tuple[str, ...] = ()
     scope: str = ""
@@ -114,8 +114,8 @@ class User:
     name: str
     kind: PersonKind
     credentials_changed: datetime
-    password: str = ""
-    totp: str = ""
+    password: str = field(default="", repr=False)
+    totp: str = field(default="", repr=False)
     totp_last: int = 0
     links: tuple[Link, ...] = ()
     disabled: bool = False
@@ -138,7 +138,7 @@ class Session:
 
     id: str
     user_id: str
-    csrf: str
+    csrf: str = field(repr=False)
     created: datetime
     seen: datetime
     factors: tuple[str, ...] = ("pwd",)

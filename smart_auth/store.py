@@ -6,7 +6,7 @@ processes that try at the same moment.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -71,10 +71,21 @@ FINDABLE: dict[type[Record], tuple[str, ...]] = {
     Client: ("kind",),
     User: ("login",),
     Session: ("user_id",),
-    Grant: ("user_id", "client_id", "session_id"),
+    Grant: ("user_id", "client_id", "session_id", "access"),
     Key: ("state",),
 }
 """The fields, beside the id, by which records are found; `find` knows no others. The login of a user is unique."""
+
+
+def changed(before: R, after: R) -> tuple[str, ...]:
+    """Return the names of the fields in which two records of one id differ.
+
+    Raises:
+        ValueError: They are not of one kind and id.
+    """
+    if type(before) is not type(after) or before.id != after.id:
+        raise ValueError("A record is swapped for one of the same kind and id.")
+    return tuple(one.name for one in fields(before) if getattr(before, one.name) != getattr(after, one.name))
 
 
 class AuthStore(Protocol):
