@@ -1,0 +1,276 @@
+"""The records of the authorization server: one collection for each kind, compare-and-set, and a number that tells of changes.
+
+Implements `smart_auth.store.AuthStore`. A record is a document of its fields; the database removes those whose time is over,
+not before a day has passed in which a second use of them is still recognized as one. Security events go into the database of
+the audit trail, where this program may insert and find, and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import bson
+from pymongo import IndexModel, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from fhir_server.model import ids, json
+from fhir_server.store import failures
+from fhir_server.store.codecs import ENVELOPE
+from smart_auth import records
+from smart_auth.audit import SecurityEvent
+from smart_auth.records import LaunchContext, Link
+from smart_auth.store import FINDABLE, KINDS, R, Record, changed
+
+META, EPOCH = "meta", "auth-epoch"
+NAMES, COUNTS = "auth_names", "auth_counts"
+EVENTS = "events"
+DAY = 24 * 3600
+
+ENDS: Mapping[type[Record], tuple[str, int]] = {
+    records.AccessToken: ("expires", 3600),
+    records.AuthorizationRequest: ("expires", 3600),
+    records.Code: ("expires", DAY),
+    records.Grant: ("expires", 7 * DAY),
+    records.Invitation: ("expires", DAY),
+    records.Key: ("until", DAY),
+    records.Launch: ("expires", 3600),
+    records.RefreshToken: ("expires", DAY),
+    records.Session: ("seen", 7 * DAY),
+}
+"""The time of a record, and the seconds after it when the database removes the record."""
+
+PLAIN = frozenset({(records.Client, "jwks"), (records.Key, "private"), (LaunchContext, "fhir_context")})
+"""Fields with JSON of others, whose member names a document may not have; they are kept as text."""
+
+NESTED: Mapping[tuple[type[Any], str], type[Any]] = {
+    (records.User, "links"): Link,
+    (records.Launch, "context"): LaunchContext,
+    (records.AuthorizationRequest, "context"): LaunchContext,
+    (records.Grant, "context"): LaunchContext,
+}
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The records in one database. Belongs to the event loop in which its client was made."""
+
+    database: AsyncDatabase[Any]
+    events: AsyncCollection[Any]
+
+    @classmethod
+    def of(cls, database: AsyncDatabase[Any]) -> "Authorization":
+        """Return the records in a database; nothing is sent yet."""
+        options: dict[str, Any] = {
+            "codec_options": ENVELOPE,
+            "write_concern": WriteConcern("majority", j=True),
+            "read_concern": ReadConcern("majority"),
+        }
+        trail = database.client.get_database(f"{database.name}_audit", **options)
+        return cls(database.with_options(**options), trail[EVENTS])
+
+    async def open(self) -> None:
+        """Create the indexes.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        try:
+            for kind in KINDS:
+                if indexes := _indexes(kind):
+                    await self._rows(kind).create_indexes(indexes)
+            for name, field in ((NAMES, "until"), (COUNTS, "until")):
+                await self.database[name].create_index(field, name="expiry", expireAfterSeconds=60)
+            await self.database[META].update_one({"_id": EPOCH}, {"$setOnInsert": {"n": 0}}, upsert=True)
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def get(self, kind: type[R], record_id: str) -> R | None:
+        """Return the record, or `None`."""
+        try:
+            row = await self._rows(kind).find_one({"_id": record_id})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return _record(kind, row) if row else None
+
+    async def find(self, kind: type[R], **fields: str) -> Sequence[R]:
+        """Return records by indexed fields."""
+        unknown = fields.keys() - set(FINDABLE.get(kind, ()))
+        if unknown:
+            raise ValueError(f"{kind.__name__} is not found by {unknown}")
+        try:
+            rows = await self._rows(kind).find(fields).sort("_id", 1).to_list()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return [_record(kind, row) for row in rows]
+
+    async def add(self, record: Record) -> bool:
+        """Keep a new record."""
+        try:
+            await self._rows(type(record)).insert_one(_document(record))
+        except DuplicateKeyError:
+            return False
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return True
+
+    async def swap(self, before: R, after: R, *, felt: bool = False) -> bool:
+        """Write a record in place of another."""
+        names = changed(before, after)
+        old, new = _document(before), _document(after)
+        condition = {"_id": before.id, **{name: old[name] for name in names}}
+        try:
+            if names:
+                change = {"$set": {name: new[name] for name in names}}
+                answer = await self._rows(type(before)).update_one(condition, change)
+                swapped = answer.matched_count == 1
+            else:
+                swapped = await self._rows(type(before)).find_one(condition, {"_id": 1}) is not None
+            if swapped and felt:
+                await self._raise_epoch()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return swapped
+
+    async def end_grants(self, at: datetime, why: str, **fields: str) -> int:
+        """Revoke live grants."""
+        named = {"_id" if name == "id" else name: value for name, value in fields.items()}
+        if not named:
+            raise ValueError("Which grants?")
+        try:
+            change = {"$set": {"ended": at, "why": why}}
+            answer = await self._rows(records.Grant).update_many({**named, "ended": None}, change)
+            await self._raise_epoch()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return answer.modified_count
+
+    async def once(self, name: str, until: datetime) -> bool:
+        """Return whether a name is new."""
+        try:
+            await self.database[NAMES].insert_one({"_id": name, "until": until})
+        except DuplicateKeyError:
+            return False
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return True
+
+    async def count(self, name: str, now: datetime, until: datetime) -> int:
+        """Count one more."""
+        over = {"$lte": [{"$ifNull": ["$until", now]}, now]}
+        change = {
+            "n": {"$cond": [over, 1, {"$add": ["$n", 1]}]},
+            "until": {"$cond": [over, until, "$until"]},
+            "last": now,
+        }
+        rows = self.database[COUNTS]
+        try:
+            try:
+                row = await rows.find_one_and_update(
+                    {"_id": name}, [{"$set": change}], upsert=True, return_document=True
+                )
+            except DuplicateKeyError:  # two were the first at the same moment; now there is one to count up
+                row = await rows.find_one_and_update({"_id": name}, [{"$set": change}], return_document=True)
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return int(row["n"]) if row else 1
+
+    async def counted(self, name: str, now: datetime) -> tuple[int, datetime | None]:
+        """Return how many were counted."""
+        try:
+            row = await self.database[COUNTS].find_one({"_id": name, "until": {"$gt": now}})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return (int(row["n"]), row["last"]) if row else (0, None)
+
+    async def forget(self, name: str) -> None:
+        """Begin to count anew."""
+        try:
+            await self.database[COUNTS].delete_one({"_id": name})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def epoch(self) -> int:
+        """Return the epoch."""
+        try:
+            row = await self.database[META].find_one({"_id": EPOCH})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return int(row["n"]) if row else 0
+
+    async def record(self, event: SecurityEvent) -> None:
+        """Write an event, with the hash of its content."""
+        row = {"_id": ids.new(), **event.row()}
+        row["h"] = content_hash(row)
+        try:
+            await self.events.insert_one(row)
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def _raise_epoch(self) -> None:
+        await self.database[META].update_one({"_id": EPOCH}, {"$inc": {"n": 1}}, upsert=True)
+
+    def _rows(self, kind: type[Any]) -> AsyncCollection[Any]:
+        return self.database[f"auth_{kind.__name__.lower()}"]
+
+
+def content_hash(row: Mapping[str, Any]) -> str:
+    """Return the hash of an audit row without its own hash: of its BSON, which every reader gets the same from the row."""
+    return sha256(
+        bson.encode({name: value for name, value in row.items() if name != "h"}, codec_options=ENVELOPE)
+    ).hexdigest()
+
+
+def _indexes(kind: type[Record]) -> list[IndexModel]:
+    by = [IndexModel(name, name=name, unique=name == "login") for name in FINDABLE.get(kind, ()) if name != "access"]
+    if kind in ENDS:
+        field, after = ENDS[kind]
+        by.append(IndexModel(field, name="expiry", expireAfterSeconds=after))
+    return by
+
+
+def _document(record: Any) -> Document:
+    """Return a record, or a record within one, as a document."""
+    kind = type(record)
+    doc: Document = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        name = "_id" if field.name == "id" and kind in KINDS else field.name
+        doc[name] = json.encode(value).decode() if (kind, field.name) in PLAIN else _value(value)
+    return doc
+
+
+def _value(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _document(value)
+    if isinstance(value, tuple):
+        return [_value(one) for one in value]
+    # The database keeps milliseconds; whoever compares must compare those.
+    return value - timedelta(microseconds=value.microsecond % 1000) if isinstance(value, datetime) else value
+
+
+def _record(kind: type[T], row: Mapping[str, Any]) -> T:
+    """Return the record of a document; a field that an older version did not know has its default."""
+    given: Document = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        name = "_id" if field.name == "id" and kind in KINDS else field.name
+        if name in row:
+            given[field.name] = _read(kind, field.name, row[name])
+    return kind(**given)
+
+
+def _read(kind: type[Any], name: str, value: Any) -> Any:
+    if (kind, name) in PLAIN:
+        plain = json.decode(value.encode())
+        return tuple(plain) if isinstance(plain, list) else plain
+    inner = NESTED.get((kind, name))
+    if isinstance(value, list):
+        return tuple(_record(inner, one) if inner else one for one in value)
+    return _record(inner, value) if inner else value
