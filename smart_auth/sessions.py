@@ -7,6 +7,7 @@ is for.
 
 import hmac
 from dataclasses import replace
+from typing import Literal
 
 from smart_auth import opaque
 from smart_auth.exchange import Request
@@ -15,6 +16,8 @@ from smart_auth.records import Session, User
 from smart_auth.tokens import over
 
 COOKIE = "__Host-aquifer"
+Missing = Literal["", "digits", "enrolment"]
+
 SEEN_EVERY = 60
 """Seconds after which the use of a session is written down again."""
 
@@ -29,7 +32,13 @@ async def begin(realm: Realm, user: User, factors: tuple[str, ...], acting_as: s
 
 
 async def current(realm: Realm, cookie: str) -> tuple[Session, User] | None:
-    """Return the session of a cookie and its person, or `None` where nobody is signed in."""
+    """Return the session of a cookie and its person, or `None` where nobody is signed in with all that is needed."""
+    found = await unfinished(realm, cookie)
+    return found if found and not missing(realm, *found) else None
+
+
+async def unfinished(realm: Realm, cookie: str) -> tuple[Session, User] | None:
+    """Return the session of a cookie and its person, also where the second factor is still to come."""
     session = await realm.store.get(Session, opaque.digest(cookie)) if cookie else None
     if session is None or over(realm, session):
         return None
@@ -42,6 +51,19 @@ async def current(realm: Realm, cookie: str) -> tuple[Session, User] | None:
         await realm.store.swap(session, seen)
         return seen, user
     return session, user
+
+
+def missing(realm: Realm, session: Session, user: User) -> Missing:
+    """Return what a session lacks before it counts: digits, a second factor to be set up, or nothing."""
+    if user.totp:
+        return "" if "otp" in session.factors else "digits"
+    return "enrolment" if realm.policy.staff_second_factor and user.kind != "patient" else ""
+
+
+async def renew(realm: Realm, session: Session, user: User, factor: str) -> tuple[str, Session]:
+    """Return a new session with one factor more; the old one, and with it the old cookie, is over."""
+    await realm.store.swap(session, replace(session, ended=realm.clock()))
+    return await begin(realm, user, (*session.factors, factor), session.acting_as)
 
 
 async def end(realm: Realm, session: Session, request: Request | None = None) -> None:

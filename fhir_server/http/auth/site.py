@@ -1,0 +1,20 @@
+"""All routes of the authorization server, in one list."""
+
+from starlette.routing import Route
+
+from fhir_server.http.auth import endpoints
+from fhir_server.http.auth.account import Account
+from fhir_server.http.auth.journey import Journey
+from fhir_server.http.auth.pages import Pages
+from fhir_server.http.auth.wire import RealmOf
+
+
+def routes(realm: RealmOf) -> list[Route]:
+    """Return the routes below the origin of the server: `/auth/…` and the well-known documents.
+
+    Args:
+        realm: Returns the authorization server; it is asked at each request, for it begins later than the routes.
+    """
+    pages = Pages()
+    journey = Journey(realm, pages)
+    return [*endpoints.routes(realm), *journey.routes(), *Account(realm, pages, journey).routes()]

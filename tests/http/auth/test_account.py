@@ -1,0 +1,80 @@
+"""The pages of an account."""
+
+import httpx
+
+from smart_auth import people, tokens
+from smart_auth.records import User
+from tests.http.auth.conftest import browser
+from tests.http.auth.surfing import forms, heading, send, sign_in
+from tests.smart_auth.house import CALLBACK, House
+
+
+async def test_a_person_sees_connected_apps_and_takes_access_back(client: httpx.AsyncClient, house: House) -> None:
+    first = await house.offline()
+    page = await sign_in(client, await client.get("/auth/apps"))
+    assert heading(page) == "Connected apps"
+    assert "Public App" in page.text
+    (button,) = forms(page)[0].buttons
+    page = await send(client, forms(page)[0], button)
+    assert "No app has access" in page.text
+    assert await tokens.find(house.realm, first["access_token"]) is None
+
+
+async def test_somebody_else_cannot_take_it_back(client: httpx.AsyncClient, house: House) -> None:
+    first = await house.offline()
+    found = await tokens.find(house.realm, first["access_token"])
+    assert found
+    await house.redeem(await house.code(user_id="u-bo", patient="bo"))
+    page = await sign_in(client, await client.get("/auth/apps"), "bo")
+    await send(client, forms(page)[0], ("grant", found.grant.id))
+    assert await tokens.find(house.realm, first["access_token"])
+
+
+async def test_a_person_signs_out(client: httpx.AsyncClient, house: House) -> None:
+    page = await sign_in(client, await client.get("/auth/apps"))
+    old = dict(client.cookies)
+    page = await send(client, forms(page)[-1])
+    assert heading(page) == "You are signed out"
+    client.cookies.update(old)
+    assert heading(await client.get("/auth/apps")) == "Sign in"
+
+
+async def test_an_app_signs_the_person_out_and_gets_the_browser_back(client: httpx.AsyncClient, house: House) -> None:
+    await sign_in(client, await client.get("/auth/apps"))
+    body = (await house.redeem(await house.code())).body
+    query = {"id_token_hint": body["id_token"], "post_logout_redirect_uri": CALLBACK, "state": "x"}
+    response = await client.get("/auth/end-session", params=query)
+    assert response.headers["location"] == f"{CALLBACK}?state=x"
+    assert heading(await client.get("/auth/apps")) == "Sign in"
+
+
+async def test_csrf_on_signing_out_the_person_is_asked(client: httpx.AsyncClient, house: House) -> None:
+    await sign_in(client, await client.get("/auth/apps"))
+    page = await client.get("/auth/end-session")
+    assert heading(page) == "Sign out?"
+    assert heading(await client.get("/auth/apps")) == "Connected apps"
+    assert heading(await send(client, forms(page)[0])) == "You are signed out"
+
+
+async def test_open_redirect_after_signing_out_is_refused(client: httpx.AsyncClient) -> None:
+    response = await client.get("/auth/end-session", params={"post_logout_redirect_uri": "https://evil.example"})
+    assert response.status_code == 200
+    assert "location" not in response.headers
+
+
+async def test_a_person_chooses_a_password_with_the_link_of_an_invitation(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    user = await house.store.get(User, "u-ann")
+    assert user
+    house.clock.pass_(seconds=1)
+    link = await people.invite(house.realm, user)
+    page = await client.get("/auth/password", params={"link": link})
+    page = await send(client, forms(page)[0], ("password", "short"))
+    assert page.status_code == 400
+    assert "12 or more" in page.text
+    page = await send(client, forms(page)[0], ("password", "another four words here"))
+    assert heading(page) == "Your password is set"
+    async with browser(house) as other:
+        page = await sign_in(other, await other.get("/auth/apps"), password="another four words here")
+        assert heading(page) == "Connected apps"
