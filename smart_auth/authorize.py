@@ -317,7 +317,9 @@ async def _needed(realm: Realm, open_: Open) -> Step:
 
 def _too_old(realm: Realm, asked: AuthorizationRequest, session: Session) -> bool:
     """Return whether the app wants a newer sign-in than this session's (OIDC Core 3.1.2.1)."""
-    if {"login", "select_account"} & set(asked.prompt) and session.created < asked.created:
+    if session.created >= asked.created:
+        return False  # whoever signs in for this request is not asked again, however long the pages take
+    if {"login", "select_account"} & set(asked.prompt):
         return True
     return asked.max_age is not None and (realm.clock() - session.created).total_seconds() > asked.max_age
 

@@ -267,6 +267,18 @@ async def test_max_age_wants_a_sign_in_that_is_not_older(house: House) -> None:
     assert await authorize.step(house.realm, await authorize.find(house.realm, handle, session, user)) == "sign-in"
 
 
+async def test_max_age_0_asks_for_the_password_once(house: House) -> None:
+    session, user = await house.signed_in()
+    house.clock.pass_(seconds=1)
+    handle = await authorize.begin(house.realm, house.asking(max_age="0"))
+    assert await authorize.step(house.realm, await authorize.find(house.realm, handle, session, user)) == "sign-in"
+    house.clock.pass_(seconds=1)
+    again, user = await house.signed_in()
+    house.clock.pass_(seconds=1)
+    _, step = await authorize.advance(house.realm, await authorize.find(house.realm, handle, again, user))
+    assert step == "consent"
+
+
 @pytest.mark.parametrize(
     "bad", [{"prompt": "none login"}, {"prompt": "x"}, {"max_age": "-1"}, {"max_age": "٣"}, {"max_age": "9" * 5000}]
 )
