@@ -32,10 +32,12 @@ async def authenticate(realm: Realm, request: Request) -> Client:
         raise OAuthError("invalid_request", "The client_id of the form is not that of the Authorization header.")
     client = await realm.store.get(Client, client_id)
     attempt = throttle.Attempt("client", client_id, request.address)
-    await throttle.check(realm.store, attempt, realm.clock())
+    if method != "none":  # who proves nothing guesses nothing
+        await throttle.check(realm.store, attempt, realm.clock())
     right = opaque.matches(secret, client.secret if client and client.secret else _ANY_DIGEST)
     if client is None or not client.usable or method not in _accepted(client) or (method != "none" and not right):
-        await throttle.failed(realm.store, attempt, realm.clock())
+        if method != "none":
+            await throttle.failed(realm.store, attempt, realm.clock())
         await realm.note("client-refused", request, client_id=client.id if client else "", method=method)
         raise OAuthError("invalid_client", _explain(client, method), headers=_challenge(realm))
     if method != "none":

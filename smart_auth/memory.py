@@ -73,7 +73,7 @@ class MemoryStore:
         ]
         for grant in grants:
             self._records[Grant, grant.id] = replace(grant, ended=at, why=why)
-        self._epoch += 1
+        self._epoch += bool(grants)
         return len(grants)
 
     async def once(self, name: str, until: datetime) -> bool:

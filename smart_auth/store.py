@@ -117,7 +117,10 @@ class AuthStore(Protocol):
         ...
 
     async def end_grants(self, at: datetime, why: str, **fields: str) -> int:
-        """Revoke the live grants whose fields (`id` or those of `FINDABLE`) have these values, raise the epoch, return how many."""
+        """Revoke the live grants whose fields (`id` or those of `FINDABLE`) have these values, and return how many.
+
+        Where there were some, the epoch is raised.
+        """
         ...
 
     async def once(self, name: str, until: datetime) -> bool:

@@ -147,7 +147,8 @@ class Authorization:
         try:
             change = {"$set": {"ended": at, "why": why}}
             answer = await self._rows(records.Grant).update_many({**named, "ended": None}, change)
-            await self._raise_epoch()
+            if answer.modified_count:
+                await self._raise_epoch()
         except PyMongoError as error:
             raise failures.expected(error) from error
         return answer.modified_count

@@ -180,7 +180,7 @@ async def test_two_proofs_at_once_are_refused(house: House) -> None:
     refused(await house.token(form, basic()), "invalid_request")
 
 
-@pytest.mark.parametrize("secret", ["", "wrong", "\ud800"])
+@pytest.mark.parametrize("secret", ["wrong", "\ud800"])
 async def test_brute_force_of_a_secret_is_refused_and_slowed_down(house: House, secret: str) -> None:
     code = await house.code(house.asking("secret"))
     for _ in range(5):

@@ -1,0 +1,54 @@
+"""Who asks, as far as access is concerned (SMART App Launch 2.2; architecture: one place for access control)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from smart_auth.records import NOBODY
+from smart_auth.scopes.grammar import ResourceScope
+from smart_auth.tokens import Bearer
+
+Audience = Literal["patient", "staff", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The holder of a token.
+
+    Attributes:
+        audience: patient (or a proxy), staff, or a system without a person.
+        client_id: The app or service.
+        user_id: The person, empty for a system.
+        scopes: What the token reaches.
+        patient: Patient of the launch, empty without one.
+        own: Patients that a patient user is or acts for.
+        fhir_user: Who the person is in the record, as `Type/id`; readable with any token that says who that is.
+        facility: Organization that keeps what is created, empty for the configured one.
+        grant_id: The grant, for the audit trail.
+    """
+
+    audience: Audience
+    client_id: str
+    user_id: str
+    scopes: tuple[ResourceScope, ...]
+    patient: str = ""
+    own: frozenset[str] = frozenset()
+    fhir_user: str = ""
+    facility: str = ""
+    grant_id: str = ""
+
+
+def of(bearer: Bearer, facility: str = "") -> Principal:
+    """Return who shows a token."""
+    user = bearer.user
+    audience: Audience = "system" if user is None else "patient" if user.kind == "patient" else "staff"
+    return Principal(
+        audience=audience,
+        client_id=bearer.token.client_id,
+        user_id=user.id if user else NOBODY,
+        scopes=bearer.scopes.resources,
+        patient=bearer.context.patient,
+        own=frozenset(link.patient for link in user.links if link.patient) if user else frozenset(),
+        fhir_user=bearer.grant.fhir_user,
+        facility=facility,
+        grant_id=bearer.grant.id,
+    )
