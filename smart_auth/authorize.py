@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
-from smart_auth import launch, opaque, protocol, redirects
+from smart_auth import launch, opaque, protocol, redirects, throttle
+from smart_auth.errors import slow_down
 from smart_auth.exchange import Request
 from smart_auth.protocol import Refused
 from smart_auth.realm import Realm
@@ -23,6 +24,7 @@ Step = Literal["sign-in", "role", "patient", "encounter", "consent", "done"]
 REQUIRED = ("response_type", "state", "aud", "scope")
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 MOST_STATE = 4_096
+MOST_WAITING = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,13 @@ async def begin(realm: Realm, request: Request) -> str:
 
     Raises:
         Refused: It is not in order. With `redirect_uri` the answer is a redirect (`denied`), without it a page.
+        OAuthError: `slow_down`.
     """
     client_id, uri = request.one("client_id"), request.one("redirect_uri")
     client = await realm.store.get(Client, client_id) if client_id else None
     if request.repeated() in {"client_id", "redirect_uri"}:
         raise Refused("invalid_request", "client_id or redirect_uri is there more than once.")
+    await _admit(realm, request)
     if client is None or not client.usable or client.kind == "backend":
         raise Refused("invalid_client", "There is no client with this client_id that people can sign in to.")
     if not redirects.matches(uri, client.redirect_uris):
@@ -251,6 +255,22 @@ def denied(realm: Realm, error: Refused, state: str) -> str:
     """Return the redirect for a refusal that has somewhere to go, with `iss` against mix-up (RFC 9207)."""
     answer = {"error": error.code, "error_description": error.description, "state": state, "iss": realm.policy.issuer}
     return redirects.answered(error.redirect_uri, answer)
+
+
+async def _admit(realm: Realm, request: Request) -> None:
+    """Let a network keep so many requests at a time and no more: each takes a place in the record until it is forgotten."""
+    now = realm.clock()
+    name = f"authorize {throttle.network(request.address)}"
+    if await realm.store.count(name, now, now + realm.policy.request_life) > MOST_WAITING:
+        raise slow_down(int(realm.policy.request_life.total_seconds()))
+
+
+def may_be_sent(client: Client) -> bool:
+    """Return whether a browser may be sent on to a client without its person having done anything here.
+
+    Whoever can register a client would otherwise have an open redirector on this site's name (RFC 9700 4.11.2).
+    """
+    return client.verified or not client.management
 
 
 def _check_form(realm: Realm, request: Request, uri: str) -> None:

@@ -23,6 +23,7 @@ from smart_auth.authorize import Open
 from smart_auth.errors import OAuthError
 from smart_auth.people import SignInFailed
 from smart_auth.protocol import Refused
+from smart_auth.records import Client
 from smart_auth.scopes.choices import Choice
 
 Step = Callable[[Request, Browser], Awaitable[Response]]
@@ -98,8 +99,18 @@ class Journey:
         except Refused as error:
             if not error.redirect_uri:
                 raise
-            return browsers.go(authorize.denied(realm, error, asked.one("state")[: authorize.MOST_STATE]))
+            client = await realm.store.get(Client, asked.one("client_id"))
+            return self._back(error, client, asked.one("state")[: authorize.MOST_STATE])
         return browsers.go(_next(handle))
+
+    def _back(self, error: Refused, client: Client | None, state: str) -> Response:
+        """Tell the app what was refused: by a redirect, or by a link where nobody has vouched for the app."""
+        realm = self._realm_of()
+        url = authorize.denied(realm, error, state)
+        if client is not None and authorize.may_be_sent(client):
+            return browsers.go(url)
+        values = {"name": realm.policy.name, "text": error.description, "code": error.code, "url": url}
+        return self._pages.show("back", {**values, "client": client.name if client else ""}, status=400)
 
     async def _continue(self, request: Request, browser: Browser) -> Response:
         """Show the next step, or go back to the app."""
@@ -116,6 +127,8 @@ class Journey:
         except Refused as error:
             if not error.redirect_uri:
                 raise
+            if open_.session is None:
+                return self._back(error, open_.client, open_.asked.state)
             return browsers.go(authorize.denied(realm, error, open_.asked.state))
         if step == "sign-in":
             return self.entry(Visit(realm, browser, handle, open_))

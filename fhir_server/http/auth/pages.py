@@ -51,6 +51,7 @@ def headers(leads_to: str = "") -> dict[str, str]:
         "Pragma": "no-cache",
         "Permissions-Policy": "interest-cohort=()",
         "Cross-Origin-Opener-Policy": "same-origin",
+        "Strict-Transport-Security": "max-age=31536000",
     }
 
 

@@ -247,3 +247,19 @@ async def test_a_request_that_is_not_there_is_a_page(client: httpx.AsyncClient, 
 async def test_an_oversized_form_is_refused(client: httpx.AsyncClient, house: House) -> None:
     response = await client.post("/auth/authorize", content=b"x" * 200_000)
     assert response.status_code == 413
+
+
+async def test_open_redirect_by_registering_an_app_is_refused(client: httpx.AsyncClient, house: House) -> None:
+    metadata = {"redirect_uris": ["https://phish.example/"], "token_endpoint_auth_method": "none"}
+    client_id = (await client.post("/auth/register", json=metadata)).json()["client_id"]
+    for more in ({"scope": "nonsense"}, {"prompt": "none"}, {"code_challenge": ""}):
+        page = await visit(client, house, client_id=client_id, redirect_uri="https://phish.example/", **more)
+        assert page.status_code == 400
+        assert "location" not in page.headers
+        assert "Nobody has checked" in page.text
+
+
+async def test_a_flood_of_requests_is_stopped(client: httpx.AsyncClient, house: House) -> None:
+    for _ in range(1000):
+        await house.store.count("authorize 192.0.2.1", house.clock(), house.clock() + house.realm.policy.request_life)
+    assert (await visit(client, house)).status_code == 429
