@@ -101,11 +101,13 @@ class KeySets:
     Args:
         fetch: Gets a document.
         clock: Present time.
+        least: How long a key set stays even where its owner is silent; for owners whom the operator has chosen.
     """
 
-    def __init__(self, fetch: Fetcher, clock: Callable[[], datetime]) -> None:
+    def __init__(self, fetch: Fetcher, clock: Callable[[], datetime], least: timedelta = timedelta()) -> None:
         self._fetch = fetch
         self._clock = clock
+        self._least = least
         self._kept: dict[str, _Kept] = {}
 
     async def find(self, url: str, kid: str, algorithm: str) -> list[RSAKey | ECKey]:
@@ -121,7 +123,7 @@ class KeySets:
         if kept and now < kept.fetched + RETRY and now < kept.until:
             return []
         document = await self._fetch(url)
-        self._keep(url, _Kept(document.value, now, now + stay(document.cache_control)), now)
+        self._keep(url, _Kept(document.value, now, now + max(stay(document.cache_control), self._least)), now)
         return candidates(document.value, kid, algorithm)
 
     def _keep(self, url: str, kept: "_Kept", now: datetime) -> None:

@@ -30,6 +30,7 @@ def assertion(
     client_id: str,
     key: RSAKey | ECKey,
     now: datetime,
+    /,
     *,
     aud: Any = "https://a.example/auth/token",
     algorithm: str = "",
