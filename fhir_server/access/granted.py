@@ -62,6 +62,13 @@ class Granted:
         self._found: dict[tuple[str, Letter], Expression] = {}
 
     @property
+    def fingerprint(self) -> str:
+        """What tells this grant from every other."""
+        who = self.principal
+        parts = [who.audience, who.client_id, who.user_id, who.grant_id, who.patient, who.fhir_user]
+        return "\n".join([*parts, *(scope.text for scope in who.scopes)])
+
+    @property
     def facility(self) -> str:
         """The custodian of what is created."""
         return self.principal.facility
