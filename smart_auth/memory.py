@@ -28,7 +28,7 @@ class MemoryStore:
         """Return the record, or `None`."""
         return cast("R | None", self._records.get((kind, record_id)))
 
-    async def find(self, kind: type[R], **fields: str) -> Sequence[R]:
+    async def find(self, kind: type[R], /, **fields: str) -> Sequence[R]:
         """Return records by indexed fields."""
         unknown = fields.keys() - set(FINDABLE.get(kind, ()))
         if unknown:

@@ -95,7 +95,7 @@ class AuthStore(Protocol):
         """Return the record of a kind, or `None`."""
         ...
 
-    async def find(self, kind: type[R], **fields: str) -> Sequence[R]:
+    async def find(self, kind: type[R], /, **fields: str) -> Sequence[R]:
         """Return the records of a kind whose fields (of `FINDABLE`) have these values, the oldest id first."""
         ...
 

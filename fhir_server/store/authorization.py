@@ -100,7 +100,7 @@ class Authorization:
             raise failures.expected(error) from error
         return _record(kind, row) if row else None
 
-    async def find(self, kind: type[R], **fields: str) -> Sequence[R]:
+    async def find(self, kind: type[R], /, **fields: str) -> Sequence[R]:
         """Return records by indexed fields."""
         unknown = fields.keys() - set(FINDABLE.get(kind, ()))
         if unknown:
