@@ -48,15 +48,15 @@ async def _redeem(realm: Realm, request: Request, client: Client) -> dict[str, A
         await _replayed(realm, request, code)
     usable = code if code and code.expires > realm.clock() else None
     protocol.judge_token(request, protocol.Known(client, code=usable))
-    if usable is None or not await realm.store.swap(usable, replace(usable, used=realm.clock())):
-        if usable:
-            await _replayed(realm, request, usable)
+    grant = await realm.store.get(Grant, usable.grant_id) if usable else None
+    if usable is None or grant is None:
         raise OAuthError("invalid_grant", INVALID_GRANT)
-    grant = await realm.store.get(Grant, usable.grant_id)
-    if grant is None:
-        raise OAuthError("invalid_grant", INVALID_GRANT)
+    # The grant is looked at before the code is used up: from then on somebody with the same code may end it at any moment.
+    # The one whose swap succeeds gets its answer nevertheless; tokens of an ended grant open nothing.
     if why := await tokens.alive(realm, grant, client):
         raise OAuthError("invalid_grant", why)
+    if not await realm.store.swap(usable, replace(usable, used=realm.clock())):
+        await _replayed(realm, request, usable)
     refresh = ""
     if grant.access != "once" and protocol.REFRESH_TOKEN in client.grant_types:
         refresh = opaque.new(tokens.REFRESH)
