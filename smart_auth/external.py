@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
 from smart_auth import opaque
-from smart_auth.authorize import same_base
+from smart_auth.authorization_request import same_base
 from smart_auth.errors import OAuthError
 from smart_auth.key_sets import SHAPES, KeySets, Unfetched
 from smart_auth.realm import Realm

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from smart_auth import authorize, keys, launch, opaque, sessions, token_endpoint
+from smart_auth import authorization_request, authorize, keys, launch, opaque, sessions, token_endpoint
 from smart_auth.authorize import Open, Step
 from smart_auth.exchange import Answer, Request
 from smart_auth.key_sets import Document, KeySets, Unfetched
@@ -165,7 +165,7 @@ class House:
         return Request(tuple((name, value) for name, value in named.items() if value), method="GET")
 
     async def opened(self, request: Request, user_id: str = "u-ann") -> tuple[Open, Step]:
-        handle = await authorize.begin(self.realm, request)
+        handle = await authorization_request.begin(self.realm, request)
         session, user = await self.signed_in(user_id)
         open_ = await authorize.find(self.realm, handle, session, user)
         return await authorize.advance(self.realm, open_)

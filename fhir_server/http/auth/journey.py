@@ -18,7 +18,7 @@ from fhir_server.http.auth.pages import Pages, stylesheet
 from fhir_server.http.auth.views import Visit
 from fhir_server.http.auth.wire import RealmOf
 from fhir_server.model.errors import FhirError
-from smart_auth import authorize, exchange, people, sessions
+from smart_auth import authorization_request, authorize, exchange, people, sessions
 from smart_auth.authorize import Open
 from smart_auth.errors import OAuthError
 from smart_auth.people import SignInFailed
@@ -95,12 +95,12 @@ class Journey:
         data = request.url.query.encode() if request.method == "GET" else await wire.body(request)
         asked = wire.taken(request, data)
         try:
-            handle = await authorize.begin(realm, asked)
+            handle = await authorization_request.begin(realm, asked)
         except Refused as error:
             if not error.redirect_uri:
                 raise
             client = await realm.store.get(Client, asked.one("client_id"))
-            return self._back(error, client, asked.one("state")[: authorize.MOST_STATE])
+            return self._back(error, client, asked.one("state")[: authorization_request.MOST_STATE])
         return browsers.go(_next(handle))
 
     def _back(self, error: Refused, client: Client | None, state: str) -> Response:

@@ -1,0 +1,91 @@
+"""People, and the browsers in which they have signed in."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+PersonKind = Literal["patient", "staff", "administrator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Who a user is in the record.
+
+    Attributes:
+        reference: `Patient/…`, `RelatedPerson/…`, `Practitioner/…`, `PractitionerRole/…` or `Person/…`.
+        patient: For a RelatedPerson: id of the patient that this person acts for.
+    """
+
+    reference: str
+    patient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who signs in.
+
+    Attributes:
+        id: Stable and never given to anybody else; the `sub` of tokens.
+        login: What the person types, folded; unique.
+        name: What is shown.
+        kind: patient, staff or administrator.
+        password: argon2id hash; empty until the person has chosen one.
+        totp: Shared secret of the second factor; empty without one.
+        totp_last: Counter of the last digits that were accepted.
+        links: Who this is in the record; the first one is the person's own.
+        disabled: Whether the person may not sign in.
+        credentials_changed: Sessions and offline grants that are older are over.
+    """
+
+    id: str
+    login: str
+    name: str
+    kind: PersonKind
+    credentials_changed: datetime
+    password: str = field(default="", repr=False)
+    totp: str = field(default="", repr=False)
+    totp_last: int = 0
+    links: tuple[Link, ...] = ()
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser in which somebody has signed in (smart.md 4.8).
+
+    Attributes:
+        id: Digest of the cookie's secret.
+        user_id: Who.
+        csrf: What forms of this session carry.
+        created: When the person signed in.
+        seen: When the session was last used.
+        factors: How: `pwd`, `otp` (RFC 8176).
+        acting_as: The link that the person has chosen to act as; empty for the only one.
+        ended: When it ended, or `None`.
+    """
+
+    id: str
+    user_id: str
+    csrf: str = field(repr=False)
+    created: datetime
+    seen: datetime
+    factors: tuple[str, ...] = ("pwd",)
+    acting_as: str = ""
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link that lets a person choose a password: the first one, or another (smart.md 4.8).
+
+    Attributes:
+        id: Digest of the link's secret.
+        user_id: Whose.
+        expires: When it can no longer be used.
+        used: When it was used, or `None`.
+    """
+
+    id: str
+    user_id: str
+    expires: datetime
+    used: datetime | None = None
