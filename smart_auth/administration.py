@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from smart_auth import opaque, passwords, people, register
+from smart_auth.callers import RIGHTS
 from smart_auth.errors import OAuthError
 from smart_auth.realm import Realm
 from smart_auth.records import Client, ClientKind, Link, PersonKind, User
@@ -36,7 +37,7 @@ class Registration:
         name: What people read.
         redirect_uris: Where answers may be sent.
         launch_uris: Where an EHR launch may begin.
-        scope: The most that it may ask for; a backend has just this.
+        scope: The most that it may ask for; a backend has just this. May also name rights (`callers.RIGHTS`).
         jwks: Its public keys, or `None`.
         jwks_uri: Where they are, or empty.
     """
@@ -56,7 +57,9 @@ async def add_client(realm: Realm, wanted: Registration) -> tuple[Client, str]:
     Raises:
         Unacceptable: It cannot be registered so.
     """
-    refused = realm.scopes(wanted.scope).refused
+    rights = [word for word in wanted.scope.split() if word in RIGHTS]
+    scope = " ".join(word for word in wanted.scope.split() if word not in RIGHTS)
+    refused = realm.scopes(scope).refused
     if refused:
         raise Unacceptable(f"The scope '{refused[0][0]}' cannot be granted: {refused[0][1]}.")
     grant_types = ["client_credentials"] if wanted.kind == "backend" else ["authorization_code", "refresh_token"]
@@ -64,18 +67,20 @@ async def add_client(realm: Realm, wanted: Registration) -> tuple[Client, str]:
         "client_name": wanted.name,
         "redirect_uris": list(wanted.redirect_uris),
         "launch_uris": list(wanted.launch_uris),
-        "scope": wanted.scope,
+        "scope": scope,
         "grant_types": grant_types,
         "token_endpoint_auth_method": METHODS[wanted.kind],
         "jwks": wanted.jwks,
         "jwks_uri": wanted.jwks_uri,
     }
     try:
-        draft = register.drafted(realm, {name: value for name, value in metadata.items() if value})
+        named = {name: value for name, value in metadata.items() if value}
+        draft = register.drafted(realm, named, has_rights=bool(rights))
     except OAuthError as error:
         raise Unacceptable(error.description) from error
     secret = opaque.new() if wanted.kind == "confidential" else ""
-    client = replace(draft, secret=opaque.digest(secret) if secret else "", verified=True)
+    reach = " ".join((*draft.scope.split(), *rights))
+    client = replace(draft, secret=opaque.digest(secret) if secret else "", scope=reach, verified=True)
     await realm.store.add(client)
     await realm.note("client-registered", client_id=client.id, client_kind=client.kind)
     return client, secret

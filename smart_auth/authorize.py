@@ -130,8 +130,8 @@ async def choose(realm: Realm, open_: Open, *, patient: str = "", encounter: str
     if patient and not await directory.may_open(user, session.acting_as, patient):
         raise Refused("access_denied", "You cannot open the record of this patient.")
     if encounter:
-        shown = await directory.encounters(user, session.acting_as, asked.context.patient)
-        if not asked.context.patient or encounter not in {chart.id for chart in shown}:
+        known = await directory.has_encounter(user, session.acting_as, asked.context.patient, encounter)
+        if not asked.context.patient or not known:
             raise Refused("access_denied", "This is not an encounter of the patient.")
     context = replace(asked.context, patient=patient or asked.context.patient, encounter="" if patient else encounter)
     changed = replace(asked, context=context)

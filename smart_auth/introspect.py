@@ -7,13 +7,13 @@ as if it had never been.
 
 from typing import Any
 
-from smart_auth import client_auth, opaque, tokens
+from smart_auth import callers, launch, opaque, tokens
 from smart_auth.errors import OAuthError
 from smart_auth.exchange import Answer, Request, refusal
 from smart_auth.realm import Realm
 from smart_auth.records import Client, Grant, RefreshToken
 
-RESOURCE_SERVER = "introspect"
+RESOURCE_SERVER = callers.INTROSPECT
 INACTIVE: dict[str, Any] = {"active": False}
 
 
@@ -21,29 +21,12 @@ async def respond(realm: Realm, request: Request) -> Answer:
     """Return the answer to a request at the introspection endpoint."""
     try:
         request.check()
-        caller = await _caller(realm, request)
+        caller = await callers.of(realm, request)
         found = await _describe(realm, request.one("token"), caller)
     except OAuthError as error:
         await realm.note("introspection-refused", request, error=error.code)
         return refusal(error)
     return Answer(found)
-
-
-async def _caller(realm: Realm, request: Request) -> Client:
-    header = request.headers.get("authorization", "")
-    if not header.lower().startswith("bearer "):
-        client = await client_auth.authenticate(realm, request)
-        if client.auth_method == "none":
-            raise OAuthError("invalid_client", "A public client cannot introspect. Show an access token instead.")
-        return client
-    bearer = await tokens.find(realm, header[7:].strip())
-    if bearer is None:
-        text = "The access token in the Authorization header is not valid (any more)."
-        raise OAuthError("invalid_token", text, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
-    shown = await realm.store.get(Client, bearer.token.client_id)
-    if shown is None:
-        raise OAuthError("invalid_token", "The client of the access token is gone.")
-    return shown
 
 
 async def _describe(realm: Realm, text: str, caller: Client) -> dict[str, Any]:
@@ -57,7 +40,7 @@ async def _describe(realm: Realm, text: str, caller: Client) -> dict[str, Any]:
         return {
             **_common(realm, grant, token.scope, token.expires.timestamp(), token.issued.timestamp()),
             "token_type": "Bearer",
-            **grant.context.parameters(),
+            **launch.told(realm.policy, grant.context),
         }
     refresh = await realm.store.get(RefreshToken, opaque.digest(text)) if len(text) <= opaque.MOST else None
     if refresh is None or refresh.used or refresh.expires <= realm.clock() or refresh.client_id != caller.id:

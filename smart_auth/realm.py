@@ -13,6 +13,7 @@ from smart_auth.records import Client, Grant
 from smart_auth.scopes.coverage import intersect
 from smart_auth.scopes.grammar import ANY_TYPE, Checker, Context, ResourceScope, Scopes, parse
 from smart_auth.store import AuthStore, PatientDirectory
+from smart_auth.style import LOOK
 
 EVERYTHING: Mapping[Context, ResourceScope] = {
     "patient": ResourceScope("patient", ANY_TYPE, "cruds"),
@@ -44,6 +45,7 @@ class Policy:
         session_idle: Of a session that is not used.
         session_life: Of any session.
         retired_keys: How long a retired key is published.
+        style: The look that launched apps may take over, in the variables of SMART App Launch (`smart_auth.style`).
     """
 
     issuer: str
@@ -64,6 +66,7 @@ class Policy:
     session_idle: timedelta = timedelta(minutes=30)
     session_life: timedelta = timedelta(hours=12)
     retired_keys: timedelta = timedelta(hours=2)
+    style: Mapping[str, str] = field(default_factory=lambda: LOOK)
 
     def url(self, endpoint: str) -> str:
         """Return the URL of an endpoint of this server."""

@@ -95,8 +95,13 @@ async def remove(realm: Realm, request: Request, client_id: str) -> Answer:
     return Answer(None, 204)
 
 
-def drafted(realm: Realm, metadata: Any) -> Client:
+def drafted(realm: Realm, metadata: Any, *, has_rights: bool = False) -> Client:
     """Return the client that metadata describes, without secrets.
+
+    Args:
+        realm: The server.
+        metadata: Client metadata.
+        has_rights: Whether an administrator gives it rights (`callers.RIGHTS`); a backend then needs no scopes beside them.
 
     Raises:
         OAuthError: `invalid_redirect_uri`, `invalid_client_metadata`, naming what to change.
@@ -124,7 +129,7 @@ def drafted(realm: Realm, metadata: Any) -> Client:
         registered=realm.clock(),
         redirect_uris=uris,
         launch_uris=launch_uris,
-        scope=_scope(realm, known, kind),
+        scope=_scope(realm, known, kind, has_rights),
         grant_types=tuple(dict.fromkeys(grant_types)),
         jwks=jwks,
         jwks_uri=jwks_uri,
@@ -244,12 +249,12 @@ def _keys(realm: Realm, known: Mapping[str, Any], method: AuthMethod) -> tuple[A
     return jwks, jwks_uri
 
 
-def _scope(realm: Realm, known: Mapping[str, Any], kind: ClientKind) -> str:
+def _scope(realm: Realm, known: Mapping[str, Any], kind: ClientKind, has_rights: bool) -> str:  # noqa: FBT001 - private
     """Return the scope that a client may ask for: of the kind that it is, whatever it wishes."""
     asked = realm.scopes(_text(known, "scope"))
     context = {"system"} if kind == "backend" else {"patient", "user"}
     kept = asked.only(lambda one: isinstance(one.meaning, str) or getattr(one.meaning, "context", "patient") in context)
-    if kind == "backend" and not kept.resources:
+    if kind == "backend" and not kept.resources and not has_rights:
         raise OAuthError("invalid_client_metadata", "A backend service says in 'scope' which system/ scopes it needs.")
     return kept.text
 

@@ -177,3 +177,7 @@ class PatientDirectory(Protocol):
     async def encounters(self, user: User, acting_as: str, patient: str) -> Sequence[Chart]:
         """Return the encounters of a patient that the person may open, the newest first."""
         ...
+
+    async def has_encounter(self, user: User, acting_as: str, patient: str, encounter: str) -> bool:
+        """Return whether this is an encounter of the patient that the person may open, however old."""
+        ...

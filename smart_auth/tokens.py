@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from smart_auth import keys, opaque
+from smart_auth import keys, launch, opaque
 from smart_auth.errors import OAuthError
 from smart_auth.realm import Realm
 from smart_auth.records import NOBODY, AccessToken, Client, Grant, Key, LaunchContext, RefreshToken, Session, User
@@ -73,7 +73,7 @@ async def issue(
         "token_type": "Bearer",
         "expires_in": max(int((token.expires - now).total_seconds()), 1),
         "scope": token.scope,
-        **grant.context.parameters(),
+        **launch.told(realm.policy, grant.context),
     }
     if refresh:
         response["refresh_token"] = refresh

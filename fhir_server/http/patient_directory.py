@@ -70,6 +70,13 @@ class Directory:
         found = await self._found(user, "Encounter", query)
         return [Chart(one["id"], _kind(one), one.get("period", {}).get("start", "")[:10]) for one in found]
 
+    async def has_encounter(self, user: User, acting_as: str, patient: str, encounter: str) -> bool:
+        """Return whether this is an encounter of the patient that the person may open."""
+        if not ids.valid(patient) or not ids.valid(encounter):
+            return False
+        query = (("patient", f"Patient/{patient}"), ("_id", encounter), ("_count", "1"))
+        return bool(await self._found(user, "Encounter", query))
+
     async def _found(self, user: User, resource_type: str, query: Pairs) -> list[dict[str, Any]]:
         response = await self._ask(user, (resource_type,), query)
         if response.status != 200:

@@ -75,6 +75,12 @@ async def test_staff_find_whom_they_search_and_nobody_without_words(
     assert [chart.id for chart in await directory.patients(DOC, "", words)] == found
 
 
+async def test_an_encounter_belongs_to_its_patient(directory: Directory) -> None:
+    asked = (("ann", "e1"), ("ann", "e3"), ("bo", "e3"), ("ann", "e1,e3"), ("", "e1"))
+    assert [await directory.has_encounter(DOC, "", *one) for one in asked] == [True, False, True, False, False]
+    assert not await directory.has_encounter(ANN, "", "bo", "e3")
+
+
 async def test_patient_switching_with_several_ids_in_one_is_refused(directory: Directory) -> None:
     for patient in ("ann,bo", "../ann", "", "ann?x=1", "ann/_history"):
         assert not await directory.may_open(DOC, "", patient)

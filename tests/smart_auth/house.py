@@ -102,6 +102,9 @@ class Hospital:
     async def encounters(self, user: User, acting_as: str, patient: str) -> Sequence[Chart]:
         return [Chart(f"{patient}-e1", "Visit"), Chart(f"{patient}-e2", "Stay")]
 
+    async def has_encounter(self, user: User, acting_as: str, patient: str, encounter: str) -> bool:
+        return encounter in {f"{patient}-e0", *(chart.id for chart in await self.encounters(user, acting_as, patient))}
+
 
 async def nothing(url: str) -> Document:
     raise Unfetched("There is nothing.")
@@ -193,8 +196,7 @@ class House:
         client, user = await self.store.get(Client, client_id), await self.store.get(User, user_id)
         assert client
         assert user
-        url = await launch.mint(self.realm, client, user, LaunchContext(**context))
-        return parse_qs(urlsplit(url).query)["launch"][0]
+        return (await launch.mint(self.realm, client, user, LaunchContext(**context))).launch
 
     async def token(self, form: dict[str, str], headers: dict[str, str] | None = None) -> Answer:
         return await token_endpoint.respond(self.realm, posted(form, headers))

@@ -240,8 +240,8 @@ async def test_an_app_is_launched_at_a_registered_uri_only(house: House) -> None
     assert user
     with pytest.raises(launch.NotLaunchable):
         await launch.mint(house.realm, client, user, LaunchContext(), launch_uri="https://evil.example/launch")
-    url = await launch.mint(house.realm, client, user, LaunchContext())
-    assert answer_of(url)["iss"] == BASE
+    opened = await launch.mint(house.realm, client, user, LaunchContext())
+    assert answer_of(opened.url) == {"iss": BASE, "launch": opened.launch}
 
 
 async def test_what_the_person_leaves_out_is_not_granted(house: House) -> None:

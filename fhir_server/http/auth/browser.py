@@ -59,6 +59,12 @@ async def of(realm: Realm, request: Request) -> Browser:
     return Browser(visit, *found, sessions.missing(realm, *found))
 
 
+def from_here(realm: Realm, request: Request) -> bool:
+    """Return whether a browser says that a page of this site has sent a request; programs say nothing."""
+    ours = urlsplit(realm.policy.issuer)
+    return request.headers.get("origin") == f"{ours.scheme}://{ours.netloc}"
+
+
 async def submitted(realm: Realm, request: Request, browser: Browser, purpose: str) -> exchange.Request:
     """Return a form that came from one of our pages, shown to this browser for this purpose.
 
@@ -66,9 +72,7 @@ async def submitted(realm: Realm, request: Request, browser: Browser, purpose: s
         Forged: It did not.
         OAuthError: It is no form.
     """
-    origin = request.headers.get("origin")
-    ours = urlsplit(realm.policy.issuer)
-    if origin is not None and origin != f"{ours.scheme}://{ours.netloc}":
+    if "origin" in request.headers and not from_here(realm, request):
         raise Forged
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Forged

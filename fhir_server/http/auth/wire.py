@@ -63,6 +63,20 @@ async def body(request: Request) -> bytes:
     return data
 
 
+async def json_body(request: Request, code: str) -> Any:
+    """Return the JSON value of a body.
+
+    Raises:
+        OAuthError: With this code, it is none.
+    """
+    if "json" not in request.headers.get("content-type", "").lower():
+        raise OAuthError(code, "The Content-Type must be application/json.")
+    try:
+        return json.parse(await body(request))
+    except FhirError as error:
+        raise OAuthError(code, str(error)) from error
+
+
 def taken(request: Request, data: bytes) -> exchange.Request:
     """Return a request with the parameters of a query or form.
 
@@ -90,20 +104,22 @@ def respond(answer: Answer, *, cors: bool = True) -> Response:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(handler: Handler) -> Handler:
+def guarded(handler: Handler, *, cors: bool = True) -> Handler:
     """Return a handler of an endpoint for programs, whose refusals and failures are answers too."""
 
     async def guarded_handler(request: Request) -> Response:
         try:
             return await handler(request)
         except OAuthError as error:
-            return respond(exchange.refusal(error))
+            return respond(exchange.refusal(error), cors=cors)
         except FhirError as error:
-            return respond(Answer({"error": "temporarily_unavailable", "error_description": str(error)}, error.status))
+            body = {"error": "temporarily_unavailable", "error_description": str(error)}
+            return respond(Answer(body, error.status), cors=cors)
         except Exception as error:
             log: Any = structlog.get_logger("fhir_server.http.auth")
             log.exception("endpoint_failed", error=type(error).__name__, path=request.url.path)
-            return respond(Answer({"error": "server_error", "error_description": "The server failed to answer."}, 500))
+            body = {"error": "server_error", "error_description": "The server failed to answer."}
+            return respond(Answer(body, 500), cors=cors)
 
     return guarded_handler
 
