@@ -1,6 +1,7 @@
 """search by GET and POST: of one type, of several, and of a compartment (R4 3.1.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from time import perf_counter
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,6 +15,7 @@ from fhir_server.model.errors import BadRequest, NotFound
 from fhir_server.model.outcome import outcome
 from fhir_server.model.request import FhirRequest, FhirResponse, Pairs
 from fhir_server.repository import SearchPage
+from fhir_server.repository.lagging import refusal, warning
 from fhir_server.search.compartment import Compartment, members
 from fhir_server.search.parse import CURSOR, SearchRequest, parse
 from fhir_server.search.system import parse_system
@@ -90,7 +92,9 @@ async def _typed(ctx: Context, resource_type: str, within: Compartment | None) -
         within=within,
     )
     parsing = perf_counter() - began
-    return _answer(ctx, request, request.place, await ctx.repository.search(request, ctx.base), parsing)
+    missing = await _missing(ctx, [request])
+    page = await ctx.repository.search(request, ctx.base)
+    return _answer(ctx, request, request.place, _honest(page, missing), parsing)
 
 
 async def _several(ctx: Context, within: Compartment | None) -> FhirResponse:
@@ -105,12 +109,32 @@ async def _several(ctx: Context, within: Compartment | None) -> FhirResponse:
         within=within,
     )
     parsing = perf_counter() - began
-    return _answer(ctx, request.shape, request.place, await ctx.repository.search_system(request, ctx.base), parsing)
+    missing = await _missing(ctx, request.parts)
+    page = await ctx.repository.search_system(request, ctx.base)
+    return _answer(ctx, request.shape, request.place, _honest(page, missing), parsing)
+
+
+async def _missing(ctx: Context, parts: Sequence[SearchRequest]) -> list[str]:
+    """Return the types of which the search may miss something; refuse it where the client says that this will not do.
+
+    An answer that is nothing but a number cannot say what it lacks.
+    """
+    missing = await ctx.repository.lagging(parts)
+    if missing and (_preference(ctx.request) == "strict" or parts[0].summary == "count"):
+        raise refusal(missing)
+    return missing
+
+
+def _honest(page: SearchPage, missing: Sequence[str]) -> SearchPage:
+    """Return the page, where it may miss something without a total."""
+    return replace(page, total=None, missing=missing) if missing else page
 
 
 def _answer(ctx: Context, request: SearchRequest, place: str, page: SearchPage, parsing: float) -> FhirResponse:
     links = _links(ctx, request, place, page)
     entries = [*_entries(ctx, request, page)]
+    if page.missing:
+        entries.append(answer.outcome_entry(json.encode(outcome([warning(page.missing)]))))
     if page.trace:
         entries.append(answer.outcome_entry(json.encode(explanation(page.trace, parsing))))
     body = answer.resource_bundle("searchset", links, entries, total=page.total)
@@ -119,10 +143,13 @@ def _answer(ctx: Context, request: SearchRequest, place: str, page: SearchPage, 
 
 def is_strict(request: FhirRequest, settings: Settings) -> bool:
     """Return whether unknown search parameters are refused, rather than passed over and reported (R4 3.1.1.3)."""
+    return (_preference(request) or settings.search.handling) == "strict"
+
+
+def _preference(request: FhirRequest) -> str:
+    """Return the handling that the client asks for, empty where it does not say."""
     prefer = request.headers.get("prefer", "").replace(" ", "").replace('"', "")
-    if "handling=lenient" in prefer:
-        return False
-    return "handling=strict" in prefer or settings.search.handling == "strict"
+    return next((each for each in ("lenient", "strict") if f"handling={each}" in prefer), "")
 
 
 def _links(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -> list[tuple[str, str]]:

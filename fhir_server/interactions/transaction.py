@@ -118,7 +118,7 @@ class _Run:
             found = await self._repository.matches(criteria.resource_type, criteria.pairs, most=2)
         except FhirError as error:
             issues = [replace(issue, expression=place) for issue in error.issues]
-            raise type(error)(str(error), issues=issues) from None
+            raise type(error)(str(error), issues=issues, headers=error.headers) from None
         if len(found) > 1:
             raise PreconditionFailed(
                 f"The conditional reference to a {resource_type} matches more than one resource; it must match exactly one. "

@@ -52,6 +52,7 @@ async def run(work: Work) -> Mapping[str, Any]:
             await work.save(at, _progress(at))
             await asyncio.sleep(_rest(time.monotonic() - began, work.settings.reindex_share))
             began = time.monotonic()
+        await reindexing.gone_through(name)
     active = await reindexing.complete(wanted, at["version"])
     return {"done": at["done"], "changed": at["changed"], "active": active}
 

@@ -208,6 +208,7 @@ class Repository:
 
         Raises:
             InvalidParameter: The condition is not a valid search.
+            Unavailable: Not all is indexed that it may match.
         """
         return await self.pages.matches(resource_type, pairs, self._reach(self._searchable), most)
 
@@ -219,6 +220,10 @@ class Repository:
             base: The service base URL, which paging links are bound to.
         """
         return await self.pages.search(request, self._reach(self._searchable, base))
+
+    async def lagging(self, parts: Sequence[SearchRequest]) -> list[str]:
+        """Return the types of which the search, of one type or several, may miss something; ask before it is run."""
+        return await self.pages.lagging(parts, self._reach(self._searchable))
 
     async def types(self) -> list[str]:
         """Return the resource types of which anything was ever stored, sorted."""

@@ -10,6 +10,7 @@ from fhir_server.repository.across import Across, Found, met
 from fhir_server.repository.chains import Chains
 from fhir_server.repository.contained import Contained
 from fhir_server.repository.includes import NOTHING_INCLUDED, Includes, Known
+from fhir_server.repository.lagging import lagging, refusal
 from fhir_server.repository.past import HistoryPage, HistoryRequest, past
 from fhir_server.repository.places import Place, Places, moves
 from fhir_server.repository.reach import Reach
@@ -44,6 +45,7 @@ class SearchPage:
         total: Number of all matches, `None` where it was not asked for and is not known anyway.
         next: Token of what follows: more of the included resources, or more matches; empty at the end.
         trace: What the search did, where that was asked for.
+        missing: Types of which it may miss something, for now.
     """
 
     matches: Sequence[Stored]
@@ -51,6 +53,7 @@ class SearchPage:
     total: int | None
     next: str
     trace: Trace | None = None
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +194,18 @@ class Pages:
         Raises:
             InvalidParameter: It is not a valid search.
             TooCostly: It takes too long, or a chain leads to too much.
+            Unavailable: Not all is indexed that it may match.
         """
         request = parse(resource_type, pairs, self.definitions, self.limits, strict=True, reading=self.reading)
+        if missing := await self.lagging([request], reach):
+            raise refusal(missing)
         request = await self._resolved(replace(request, count=most - 1, sort=()), reach)
         query = plan(request, reach.where_of(resource_type), None, self.definitions)
         return await self.store.find(query, reach.session)
+
+    async def lagging(self, parts: Sequence[SearchRequest], reach: Reach) -> list[str]:
+        """Return the types of which a search may miss something, for now."""
+        return await lagging(self.store, self.definitions, parts, reach)
 
     async def history(self, request: HistoryRequest, reach: Reach) -> HistoryPage:
         """Return a page of versions."""

@@ -65,21 +65,24 @@ class Reindexing:
         return sum([await self._store.reindexing.estimate(name) for name in types])
 
     async def begin(self) -> None:
-        """Note of a record in which nothing is stored yet that this version of the extraction begins it.
+        """Note which version of the extraction makes entries from now on; it is the one of a record in which nothing is stored yet.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
         if not await self._store.types():
             await self._store.extraction.note(SV)
+        await self._store.extraction.claim(SV)
 
     async def renew(self) -> JobRecord | None:
         """Queue going through everything if another version of the extraction has made entries; return that job.
 
+        Until it is done searches say that they may miss something (`lagging`).
+
         Raises:
             Unavailable: The database cannot be reached.
         """
-        if await self._store.extraction.version() == SV:
+        if (await self._store.extraction.made()).is_all(SV):
             return None
         return await self._store.jobs.enqueue(backfill.KIND, backfill.payload(()), key=backfill.key(()))
 
@@ -131,6 +134,14 @@ class Reindexing:
         changed = await self._store.reindexing.rewrite(resource_type, rewrites)
         return Step(rows[-1].id, len(rows), changed)
 
+    async def gone_through(self, resource_type: str) -> None:
+        """Note that all resources of a type have entries of this version of the extraction.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self._store.extraction.note_type(resource_type, SV)
+
     async def complete(self, types: Sequence[str], version: int) -> list[str]:
         """Put the indexes of added parameters in order, note what is done, and make active what going through these types has made complete.
 
@@ -142,7 +153,8 @@ class Reindexing:
             The codes of the parameters that became active.
         """
         await self._editions.refresh()
-        if not types:
+        made = await self._store.extraction.made()
+        if not types or all(made.of(name) == SV for name in await self._store.types()):
             await self._store.extraction.note(SV)
         for name in await self.types(types):
             specs = added_indexes(name, self._editions.current.extracted)
