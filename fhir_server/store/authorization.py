@@ -21,6 +21,7 @@ from pymongo.read_concern import ReadConcern
 from fhir_server.model import ids, json
 from fhir_server.store import failures
 from fhir_server.store.codecs import ENVELOPE
+from fhir_server.store.vault import OPEN, Vault
 from smart_auth import records
 from smart_auth.audit import SecurityEvent
 from smart_auth.records import LaunchContext, Link
@@ -47,6 +48,9 @@ ENDS: Mapping[type[Record], tuple[str, int]] = {
 PLAIN = frozenset({(records.Client, "jwks"), (records.Key, "private"), (LaunchContext, "fhir_context")})
 """Fields with JSON of others, whose member names a document may not have; they are kept as text."""
 
+CLOSED = frozenset({(records.Key, "private"), (records.User, "totp")})
+"""Fields with secrets that must be kept whole (`vault`)."""
+
 NESTED: Mapping[tuple[type[Any], str], type[Any]] = {
     (records.User, "links"): Link,
     (records.Launch, "context"): LaunchContext,
@@ -64,17 +68,23 @@ class Authorization:
 
     database: AsyncDatabase[Any]
     events: AsyncCollection[Any]
+    vault: Vault = OPEN
 
     @classmethod
-    def of(cls, database: AsyncDatabase[Any]) -> "Authorization":
-        """Return the records in a database; nothing is sent yet."""
+    def of(cls, database: AsyncDatabase[Any], secret: bytes = b"") -> "Authorization":
+        """Return the records in a database; nothing is sent yet.
+
+        Args:
+            database: Where they are.
+            secret: The deployment's own, from outside of the database; closes what must be kept whole (`vault`).
+        """
         options: dict[str, Any] = {
             "codec_options": ENVELOPE,
             "write_concern": WriteConcern("majority", j=True),
             "read_concern": ReadConcern("majority"),
         }
         trail = database.client.get_database(f"{database.name}_audit", **options)
-        return cls(database.with_options(**options), trail[EVENTS])
+        return cls(database.with_options(**options), trail[EVENTS], Vault.of(secret))
 
     async def open(self) -> None:
         """Create the indexes.
@@ -98,7 +108,7 @@ class Authorization:
             row = await self._rows(kind).find_one({"_id": record_id})
         except PyMongoError as error:
             raise failures.expected(error) from error
-        return _record(kind, row) if row else None
+        return _record(kind, row, self.vault) if row else None
 
     async def find(self, kind: type[R], /, **fields: str) -> Sequence[R]:
         """Return records by indexed fields."""
@@ -109,12 +119,12 @@ class Authorization:
             rows = await self._rows(kind).find(fields).sort("_id", 1).to_list()
         except PyMongoError as error:
             raise failures.expected(error) from error
-        return [_record(kind, row) for row in rows]
+        return [_record(kind, row, self.vault) for row in rows]
 
     async def add(self, record: Record) -> bool:
         """Keep a new record."""
         try:
-            await self._rows(type(record)).insert_one(_document(record))
+            await self._rows(type(record)).insert_one(_document(record, self.vault))
         except DuplicateKeyError:
             return False
         except PyMongoError as error:
@@ -124,8 +134,11 @@ class Authorization:
     async def swap(self, before: R, after: R, *, felt: bool = False) -> bool:
         """Write a record in place of another."""
         names = changed(before, after)
-        old, new = _document(before), _document(after)
+        old, new = _document(before, self.vault), _document(after, self.vault)
         condition = {"_id": before.id, **{name: old[name] for name in names}}
+        for name in names:
+            if (type(before), name) in CLOSED:  # it may have been stored before the deployment had a secret
+                condition[name] = {"$in": [old[name], _document(before, OPEN)[name]]}
         try:
             if names:
                 change = {"$set": {name: new[name] for name in names}}
@@ -237,41 +250,49 @@ def _indexes(kind: type[Record]) -> list[IndexModel]:
     return by
 
 
-def _document(record: Any) -> Document:
+def _document(record: Any, vault: Vault) -> Document:
     """Return a record, or a record within one, as a document."""
     kind = type(record)
     doc: Document = {}
     for field in fields(record):
         value = getattr(record, field.name)
         name = "_id" if field.name == "id" and kind in KINDS else field.name
-        doc[name] = json.encode(value).decode() if (kind, field.name) in PLAIN else _value(value)
+        kept = json.encode(value).decode() if (kind, field.name) in PLAIN else _value(value, vault)
+        doc[name] = vault.close(kept, _place(kind, record.id, name)) if (kind, field.name) in CLOSED else kept
     return doc
 
 
-def _value(value: Any) -> Any:
+def _place(kind: type[Any], record_id: str, name: str) -> str:
+    return f"{kind.__name__}/{record_id}/{name}"
+
+
+def _value(value: Any, vault: Vault) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return _document(value)
+        return _document(value, vault)
     if isinstance(value, tuple):
-        return [_value(one) for one in value]
+        return [_value(one, vault) for one in value]
     # The database keeps milliseconds; whoever compares must compare those.
     return value - timedelta(microseconds=value.microsecond % 1000) if isinstance(value, datetime) else value
 
 
-def _record(kind: type[T], row: Mapping[str, Any]) -> T:
+def _record(kind: type[T], row: Mapping[str, Any], vault: Vault) -> T:
     """Return the record of a document; a field that an older version did not know has its default."""
     given: Document = {}
     for field in fields(kind):  # type: ignore[arg-type]
         name = "_id" if field.name == "id" and kind in KINDS else field.name
         if name in row:
-            given[field.name] = _read(kind, field.name, row[name])
+            kept = row[name]
+            if (kind, field.name) in CLOSED:
+                kept = vault.open(kept, _place(kind, row["_id"], name))
+            given[field.name] = _read(kind, field.name, kept, vault)
     return kind(**given)
 
 
-def _read(kind: type[Any], name: str, value: Any) -> Any:
+def _read(kind: type[Any], name: str, value: Any, vault: Vault) -> Any:
     if (kind, name) in PLAIN:
         plain = json.decode(value.encode())
         return tuple(plain) if isinstance(plain, list) else plain
     inner = NESTED.get((kind, name))
     if isinstance(value, list):
-        return tuple(_record(inner, one) if inner else one for one in value)
-    return _record(inner, value) if inner else value
+        return tuple(_record(inner, one, vault) if inner else one for one in value)
+    return _record(inner, value, vault) if inner else value
