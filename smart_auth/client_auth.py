@@ -1,6 +1,7 @@
 """Who the client is: nothing, a secret, or a signed statement, exactly one of them (RFC 6749 2.3, RFC 7523 2.2).
 
-Every client has one registered way to prove itself, and no other is tried for it.
+Every client has one registered way to prove itself, and no other is tried for it. Whoever has the right secret is let in,
+however many others have tried a wrong one: a secret is too long to be guessed, and an app must not be locked out by them.
 """
 
 import binascii
@@ -31,17 +32,14 @@ async def authenticate(realm: Realm, request: Request) -> Client:
     if method == "client_secret_basic" and request.one("client_id") not in {"", client_id}:
         raise OAuthError("invalid_request", "The client_id of the form is not that of the Authorization header.")
     client = await realm.store.get(Client, client_id)
-    attempt = throttle.Attempt("client", client_id, request.address)
-    if method != "none":  # who proves nothing guesses nothing
-        await throttle.check(realm.store, attempt, realm.clock())
     right = opaque.matches(secret, client.secret if client and client.secret else _ANY_DIGEST)
     if client is None or not client.usable or method not in _accepted(client) or (method != "none" and not right):
-        if method != "none":
+        if method != "none":  # who proves nothing guesses nothing
+            attempt = throttle.Attempt("client", client_id, request.address)
+            await throttle.check(realm.store, attempt, realm.clock())
             await throttle.failed(realm.store, attempt, realm.clock())
         await realm.note("client-refused", request, client_id=client.id if client else "", method=method)
         raise OAuthError("invalid_client", _explain(client, method), headers=_challenge(realm))
-    if method != "none":
-        await throttle.succeeded(realm.store, attempt)
     return client
 
 
@@ -71,7 +69,9 @@ async def _by_assertion(realm: Realm, request: Request) -> Client:
         raise OAuthError("invalid_request", f"The client_assertion_type must be {assertion.TYPE}.")
     found = assertion.read(request.one("client_assertion"))
     client_id = found.client_id
-    attempt = throttle.Attempt("assertion", client_id, request.address)
+    # Nobody guesses a signature. What is slowed down is work that others cause, and only theirs: a client is never kept
+    # waiting for what was sent in its name from elsewhere.
+    attempt = throttle.Attempt("assertion", client_id, request.address, known=True)
     await throttle.check(realm.store, attempt, realm.clock())
     client = await realm.store.get(Client, client_id) if client_id else None
     try:

@@ -1,9 +1,11 @@
 """The public keys of clients: what may be registered, and which one key an assertion means (RFC 7517, smart.md 1.8).
 
 A key set at a URL is fetched through a port and kept no longer than the client's own Cache-Control allows. A key id that is
-not in it is looked for once more, not sooner than ten seconds after the last time.
+not in it is looked for once more, not sooner than ten seconds after the last time. Who asks while a fetch is going on shares
+it, so that assertions that others make up in a client's name call the client one at a time.
 """
 
+import asyncio
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -109,6 +111,7 @@ class KeySets:
         self._clock = clock
         self._least = least
         self._kept: dict[str, _Kept] = {}
+        self._going: dict[str, asyncio.Future[Document]] = {}
 
     async def find(self, url: str, kid: str, algorithm: str) -> list[RSAKey | ECKey]:
         """Return the keys at a URL that an assertion with this header can mean.
@@ -122,9 +125,22 @@ class KeySets:
             return found
         if kept and now < kept.fetched + RETRY and now < kept.until:
             return []
-        document = await self._fetch(url)
+        document = await self._fetched(url)
         self._keep(url, _Kept(document.value, now, now + max(stay(document.cache_control), self._least)), now)
         return candidates(document.value, kid, algorithm)
+
+    async def _fetched(self, url: str) -> Document:
+        """Return the document of a fetch that is going on, or of a new one; it goes on if this caller goes away."""
+        going = self._going.get(url)
+        if going is None:
+            going = self._going[url] = asyncio.ensure_future(self._fetch(url))
+            going.add_done_callback(lambda done: self._arrived(url, done))
+        return await asyncio.shield(going)
+
+    def _arrived(self, url: str, done: asyncio.Future[Document]) -> None:
+        del self._going[url]
+        if not done.cancelled():
+            done.exception()  # looked at, even if nobody waits for it any more
 
     def _keep(self, url: str, kept: "_Kept", now: datetime) -> None:
         self._kept = {name: one for name, one in self._kept.items() if one.until > now}

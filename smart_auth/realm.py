@@ -7,6 +7,7 @@ from typing import Literal
 
 from smart_auth.audit import SecurityEvent
 from smart_auth.exchange import Request
+from smart_auth.flood import FROM_ONE, Flood
 from smart_auth.key_sets import KeySets
 from smart_auth.passwords import Passwords
 from smart_auth.records import Client, Grant
@@ -87,6 +88,7 @@ class Realm:
         passwords: How passwords are hashed.
         types: Resource types that there are.
         check: Says which search criteria a scope may have.
+        flood: Keeps the audit trail from being filled.
     """
 
     policy: Policy
@@ -98,6 +100,7 @@ class Realm:
     passwords: Passwords
     types: Collection[str]
     check: Checker | None = None
+    flood: Flood = field(default_factory=Flood)
 
     def scopes(self, text: str) -> Scopes:
         """Return what a scope string says."""
@@ -127,9 +130,13 @@ class Realm:
         patient: str = "",
         **detail: str,
     ) -> None:
-        """Write a security event."""
+        """Write a security event, or let it count for a later one (`flood`)."""
+        now = self.clock()
+        number = self.flood.number(kind, request.address if request else "", now)
+        if number == 0:
+            return
         event = SecurityEvent(
-            self.clock(),
+            now,
             kind,
             client_id or (grant.client_id if grant else ""),
             user_id or (grant.user_id if grant else ""),
@@ -137,6 +144,6 @@ class Realm:
             patient or (grant.context.patient if grant else ""),
             request.address if request else "",
             request.id if request else "",
-            detail,
+            {**detail, "number": str(number)} if number > FROM_ONE else detail,
         )
         await self.store.record(event)

@@ -1,9 +1,13 @@
 """Slowing down whoever guesses, without letting them lock out others (OWASP Authentication Cheat Sheet; smart.md 4.8).
 
-Failures are counted for an account from one network, and for a network over all accounts. Only the first makes the account
-wait, and only there: the person in another network is not touched. An account that is attacked from very many networks
-waits too, except in browsers in which the person has signed in before; so an attacker needs many networks, for as long as
-the attack goes on, and still locks nobody out of a known browser. No wait is longer than fifteen minutes.
+Failures are counted for an account from one site, and for a network over all accounts. Only the first makes the account
+wait, and only there: the person at another site is not touched. An account that is attacked from very many sites waits too,
+except in browsers in which the person has signed in before; so an attacker needs many sites, for as long as the attack goes
+on, and still locks nobody out of a known browser. No wait is longer than fifteen minutes. Of IPv6, who has one address may
+have 65,536 networks; hence sites.
+
+A client is another thing: its secret has 256 random bits, which nobody guesses. Slowing down spares the machine there, and
+whoever has the right secret is let in without looking at the failures of others (`client_auth`).
 """
 
 from dataclasses import dataclass
@@ -49,10 +53,11 @@ class Attempt:
 
     def counters(self) -> tuple[tuple[str, Limit], ...]:
         """Return the names under which a failure is counted, each with its limit. Accounts are counted by their digest."""
-        account, place = opaque.digest(self.account), network(self.address)
-        here = (f"fail {self.what} {account} {place}", HERE)
+        account = opaque.digest(self.account)
+        here = (f"fail {self.what} {account} {site(self.address)}", HERE)
         everywhere = (f"fail {self.what} {account}", EVERYWHERE)
-        return (here, (f"fail {self.what} from {place}", NETWORK), *(() if self.known else (everywhere,)))
+        place = (f"fail {self.what} from {network(self.address)}", NETWORK)
+        return (here, place, *(() if self.known else (everywhere,)))
 
 
 async def check(store: AuthStore, attempt: Attempt, now: datetime) -> None:
@@ -85,7 +90,16 @@ def wait(limit: Limit, number: int) -> timedelta:
 
 
 def network(address: str) -> str:
-    """Return the network of an address: an IPv4 address itself, of IPv6 the /64 that one subscriber has."""
+    """Return the network of an address: an IPv4 address itself, of IPv6 the /64 in which one machine chooses freely."""
+    return _prefix(address, 64)
+
+
+def site(address: str) -> str:
+    """Return the site of an address: an IPv4 address itself, of IPv6 the /48 that one subscriber may have at most."""
+    return _prefix(address, 48)
+
+
+def _prefix(address: str, bits: int) -> str:
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
@@ -93,5 +107,5 @@ def network(address: str) -> str:
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped:
             return str(found.ipv4_mapped)
-        return str(IPv6Address(int(found) >> 64 << 64))
+        return str(IPv6Address(int(found) >> (128 - bits) << (128 - bits)))
     return str(found)

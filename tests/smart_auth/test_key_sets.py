@@ -1,11 +1,12 @@
 """Public keys of clients."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from smart_auth.key_sets import Document, KeySets, candidates, fault, stay
+from smart_auth.key_sets import Document, KeySets, Unfetched, candidates, fault, stay
 from tests.smart_auth.apps import ec, key_set, rsa
 from tests.smart_auth.clock import Clock
 
@@ -112,3 +113,32 @@ async def test_a_withdrawn_key_is_gone_when_the_stay_is_over() -> None:
     origin.keys = key_set(rsa("r2"))
     clock.pass_(seconds=61)
     assert await sets.find(URL, "r1", "RS384") == []
+
+
+async def test_assertions_at_the_same_moment_call_the_client_once() -> None:
+    origin, going = Origin("no-store"), asyncio.Event()
+
+    async def slow(url: str) -> Document:
+        await going.wait()
+        return await origin(url)
+
+    sets = KeySets(slow, Clock())
+    asked = [asyncio.ensure_future(sets.find(URL, "r1", "RS384")) for _ in range(20)]
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    going.set()
+    assert all(len(found) == 1 for found in await asyncio.gather(*asked[1:]))
+    assert origin.fetched == 1
+    assert await sets.find(URL, "r1", "RS384")
+    assert origin.fetched == 2
+
+
+async def test_a_fetch_that_failed_fails_for_all_who_waited_and_is_tried_again() -> None:
+    async def broken(url: str) -> Document:
+        await asyncio.sleep(0)
+        raise Unfetched("Nothing there.")
+
+    sets = KeySets(broken, Clock())
+    for _ in range(2):
+        found = await asyncio.gather(*(sets.find(URL, "r1", "RS384") for _ in range(3)), return_exceptions=True)
+        assert all(isinstance(one, Unfetched) for one in found)

@@ -1,6 +1,7 @@
 """Signing in, and the attacks on it."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import pyotp
@@ -95,7 +96,16 @@ async def test_password_spraying_from_one_network_is_slowed_down(house: House) -
     assert await people.sign_in(house.realm, ELSEWHERE, "ann", PASSWORD)
 
 
-async def test_an_ipv6_subscriber_is_one_network() -> None:
+async def test_locking_out_somebody_else_from_the_many_networks_of_one_ipv6_site_fails(house: House) -> None:
+    for number in range(200):
+        address = f"2001:db8:1:{number:x}::1"
+        with suppress(OAuthError, SignInFailed):
+            await people.sign_in(house.realm, Request(address=address), "ann", "wrong wrong wrong")
+    assert (await people.sign_in(house.realm, HERE, "ann", PASSWORD)).user.id == "u-ann"
+
+
+async def test_an_ipv6_subscriber_is_one_network_and_one_site() -> None:
+    assert throttle.site("2001:db8::1") == throttle.site("2001:db8:0:ffff::1") != throttle.site("2001:db8:1::1")
     assert throttle.network("2001:db8::1") == throttle.network("2001:db8::ffff:1")
     assert throttle.network("2001:db8:0:1::1") != throttle.network("2001:db8::1")
     assert throttle.network("::ffff:192.0.2.1") == throttle.network("192.0.2.1")

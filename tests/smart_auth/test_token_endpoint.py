@@ -187,11 +187,29 @@ async def test_brute_force_of_a_secret_is_refused_and_slowed_down(house: House, 
         answer = await house.token(code_form(code, client_id="secret", client_secret=secret))
         refused(answer, "invalid_client", 401)
         assert answer.headers["WWW-Authenticate"].startswith("Basic")
-    answer = await house.token(code_form(code), basic())
+    answer = await house.token(code_form(code, client_id="secret", client_secret=secret))
     refused(answer, "slow_down", 429)
     assert int(answer.headers["Retry-After"]) >= 1
     house.clock.pass_(seconds=3)
+    refused(await house.token(code_form(code, client_id="secret", client_secret=secret)), "invalid_client", 401)
+
+
+async def test_locking_out_an_app_with_wrong_secrets_fails(house: House) -> None:
+    code = await house.code(house.asking("secret"))
+    for number in range(150):
+        address = f"2001:db8:{number}::1" if number % 2 else "192.0.2.1"
+        form = tuple(code_form(code, client_id="secret", client_secret="x" * 43).items())
+        assert (await token_endpoint.respond(house.realm, Request(form, address=address))).status in {401, 429}
     assert (await house.token(code_form(code), basic())).status == 200
+
+
+async def test_locking_out_a_backend_with_forged_assertions_fails(house: House) -> None:
+    forged = {**signed(house), "client_assertion": signed(house)["client_assertion"][:-8] + "AAAAAAAA"}
+    form = {"grant_type": "client_credentials", "scope": "system/*.rs"}
+    for number in range(150):
+        asked = Request(tuple({**form, **forged}.items()), address=f"2001:db8:{number}::1")
+        assert (await token_endpoint.respond(house.realm, asked)).status in {400, 429}
+    assert (await house.token({**form, **signed(house)})).status == 200
 
 
 @pytest.mark.parametrize(
