@@ -51,6 +51,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "password-set": Kind(SECURITY_ADMINISTRATION, "password-set", "U", SUCCESS),
         "second-factor-set": Kind(SECURITY_ADMINISTRATION, "second-factor-set", "U", SUCCESS),
         "invited": Kind(SECURITY_ADMINISTRATION, "invited", "C", SUCCESS),
+        "reset-asked": Kind(SECURITY_ADMINISTRATION, "reset-asked", "E", SUCCESS),
+        "message-failed": Kind(SECURITY_ADMINISTRATION, "message-failed", "E", MINOR),
         "user-added": Kind(SECURITY_ADMINISTRATION, "user-added", "C", SUCCESS),
         "user-changed": Kind(SECURITY_ADMINISTRATION, "user-changed", "U", SUCCESS),
         "launch-made": Kind(AUTHENTICATION, "launch-made", "C", SUCCESS),

@@ -6,6 +6,7 @@ A failure says the same, and takes the same time, whether or not there is such a
 import asyncio
 import unicodedata
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from smart_auth import opaque, passwords, throttle, totp
 from smart_auth.errors import OAuthError
@@ -14,6 +15,7 @@ from smart_auth.realm import Realm
 from smart_auth.records import Invitation, User
 
 WRONG = "The login or the password is not right."
+VOID = "This link is not valid any more. Ask for a new one."
 WRONG_DIGITS = "These digits are not right. Wait for the next ones and try again."
 
 
@@ -104,10 +106,12 @@ async def enrol(realm: Realm, request: Request, user: User, secret: str, digits:
     return enrolled
 
 
-async def invite(realm: Realm, user: User, request: Request | None = None) -> str:
-    """Return the secret of a link with which a person can choose a password, once, within a day."""
-    secret = opaque.new()
-    await realm.store.add(Invitation(opaque.digest(secret), user.id, realm.clock() + passwords.INVITATION_LIFE))
+async def invite(
+    realm: Realm, user: User, request: Request | None = None, life: timedelta = passwords.INVITATION_LIFE
+) -> str:
+    """Return the secret of a link with which a person can choose a password, once, within a day or as long as said."""
+    secret, now = opaque.new(), realm.clock()
+    await realm.store.add(Invitation(opaque.digest(secret), user.id, now, now + life))
     await realm.note("invited", request, user_id=user.id)
     return secret
 
@@ -121,18 +125,22 @@ async def choose_password(realm: Realm, request: Request, secret: str, password:
     invitation = await realm.store.get(Invitation, opaque.digest(secret))
     user = await realm.store.get(User, invitation.user_id) if invitation else None
     now = realm.clock()
-    if invitation is None or invitation.used or invitation.expires <= now or user is None or user.disabled:
-        raise SignInFailed("This link is not valid any more. Ask for a new one.")
+    if invitation is None or user is None or user.disabled or not _usable(invitation, user, now):
+        raise SignInFailed(VOID)
     if why := passwords.weakness(password, login=user.login, name=user.name):
         raise SignInFailed(why)
     kept = await asyncio.to_thread(realm.passwords.hash, password)
     if not await realm.store.swap(invitation, replace(invitation, used=now)):
-        raise SignInFailed("This link is not valid any more. Ask for a new one.")
+        raise SignInFailed(VOID)
     changed = replace(user, password=kept, credentials_changed=now)
     if not await realm.store.swap(user, changed, felt=True):
         raise OAuthError("slow_down", "The account is being changed by somebody else. Ask for a new link.")
     await realm.note("password-set", request, user_id=user.id)
     return changed
+
+
+def _usable(invitation: Invitation, user: User, now: datetime) -> bool:
+    return not invitation.used and now < invitation.expires and user.credentials_changed <= invitation.created
 
 
 def device(realm: Realm, user: User) -> str:

@@ -9,6 +9,7 @@ from smart_auth.audit import SecurityEvent
 from smart_auth.exchange import Request
 from smart_auth.flood import FROM_ONE, Flood
 from smart_auth.key_sets import KeySets
+from smart_auth.messages import Messenger, Nowhere
 from smart_auth.passwords import Passwords
 from smart_auth.records import Client, Grant
 from smart_auth.scopes.coverage import intersect
@@ -89,6 +90,7 @@ class Realm:
         types: Resource types that there are.
         check: Says which search criteria a scope may have.
         flood: Keeps the audit trail from being filled.
+        messenger: Carries letters to people.
     """
 
     policy: Policy
@@ -101,6 +103,7 @@ class Realm:
     types: Collection[str]
     check: Checker | None = None
     flood: Flood = field(default_factory=Flood)
+    messenger: Messenger = field(default_factory=Nowhere)
 
     def scopes(self, text: str) -> Scopes:
         """Return what a scope string says."""

@@ -13,7 +13,7 @@ class Link:
 
     Attributes:
         reference: `Patient/…`, `RelatedPerson/…`, `Practitioner/…`, `PractitionerRole/…` or `Person/…`.
-        patient: For a RelatedPerson: id of the patient that this person acts for.
+        patient: Id of the patient that this person is or acts for; empty for staff.
     """
 
     reference: str
@@ -35,6 +35,7 @@ class User:
         links: Who this is in the record; the first one is the person's own.
         disabled: Whether the person may not sign in.
         credentials_changed: Sessions and offline grants that are older are over.
+        email: Where letters go; empty for nowhere.
     """
 
     id: str
@@ -47,6 +48,7 @@ class User:
     totp_last: int = 0
     links: tuple[Link, ...] = ()
     disabled: bool = False
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,13 @@ class Invitation:
     Attributes:
         id: Digest of the link's secret.
         user_id: Whose.
+        created: When; a password that was chosen later makes it void.
         expires: When it can no longer be used.
         used: When it was used, or `None`.
     """
 
     id: str
     user_id: str
+    created: datetime
     expires: datetime
     used: datetime | None = None

@@ -1,5 +1,6 @@
 """A whole authorization server in memory, with apps, people and a small hospital behind it."""
 
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from smart_auth.authorize import Open, Step
 from smart_auth.exchange import Answer, Request
 from smart_auth.key_sets import Document, KeySets, Unfetched
 from smart_auth.memory import MemoryStore
+from smart_auth.messages import Message, Undelivered
 from smart_auth.passwords import Passwords
 from smart_auth.realm import Policy, Realm
 from smart_auth.records import AuthMethod, Client, ClientKind, Key, LaunchContext, Link, Session, User
@@ -64,7 +66,9 @@ CLIENTS = (
 )
 HASH = QUICK.hash(PASSWORD)
 USERS = (
-    User("u-ann", "ann", "Ann Lee", "patient", START, HASH, links=(Link("Patient/ann", "ann"),)),
+    User(
+        "u-ann", "ann", "Ann Lee", "patient", START, HASH, links=(Link("Patient/ann", "ann"),), email="ann@mail.example"
+    ),
     User(
         "u-bo",
         "bo",
@@ -74,7 +78,7 @@ USERS = (
         HASH,
         links=(Link("Patient/bo", "bo"), Link("RelatedPerson/bo-ann", "ann")),
     ),
-    User("u-doc", "doc", "Dr Grey", "staff", START, HASH, links=(Link("Practitioner/grey"),)),
+    User("u-doc", "doc", "Dr Grey", "staff", START, HASH, links=(Link("Practitioner/grey"),), email="doc@x.example"),
     User(
         "u-two", "two", "Dr Two", "staff", START, HASH, links=(Link("PractitionerRole/a"), Link("PractitionerRole/b"))
     ),
@@ -114,12 +118,32 @@ def check(resource_type: str, name: str, value: str) -> str:
     return "" if name in {"category", "code"} else f"{resource_type} has no search parameter '{name}'"
 
 
+class Letterbox:
+    """Implements `Messenger`: keeps the letters, or loses them where it is broken."""
+
+    def __init__(self) -> None:
+        self.letters: list[Message] = []
+        self.broken = False
+
+    async def send(self, message: Message) -> None:
+        if self.broken:
+            raise Undelivered("The mail server did not take the letter.")
+        self.letters.append(message)
+
+    def link(self) -> str:
+        """Return the secret of the link in the last letter."""
+        found = re.search(r"/password\?link=(\S+)", self.letters[-1].text)
+        assert found
+        return found[1]
+
+
 class House:
     """The server, and hands to work with it."""
 
     def __init__(self, store: AuthStore, policy: Policy | None = None) -> None:
         self.clock = Clock()
         self.store = store
+        self.letterbox = Letterbox()
         self.realm = Realm(
             policy or Policy(ISSUER, BASE, staff_second_factor=False),
             store,
@@ -130,6 +154,7 @@ class House:
             QUICK,
             TYPES,
             check,
+            messenger=self.letterbox,
         )
 
     @classmethod

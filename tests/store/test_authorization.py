@@ -52,7 +52,7 @@ SAMPLES: tuple[Record, ...] = (
     Client("c", "C", "backend", "private_key_jwt", START, jwks=key_set(rsa()), redirect_uris=("https://x", "y:/")),
     Code("k", "g", "c", "https://x", "ch", LATER),
     GRANT,
-    Invitation("i", "u", LATER),
+    Invitation("i", "u", START, LATER),
     Key("kid", "RS256", {"kty": "RSA", "$where": "x.y"}, "signing", START),
     Launch("l", "c", "u", CONTEXT, LATER),
     RefreshToken("f", "g", "c", "openid", START, LATER),

@@ -1,17 +1,20 @@
 """What people do with their account: see connected apps and take access back, sign out, choose a password."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from fhir_server.http.auth import browser as browsers
 from fhir_server.http.auth import wire
+from fhir_server.http.auth.afterwards import afterwards
 from fhir_server.http.auth.browser import Browser
 from fhir_server.http.auth.journey import Journey
 from fhir_server.http.auth.pages import Pages
 from fhir_server.http.auth.views import Visit
 from fhir_server.http.auth.wire import RealmOf
-from smart_auth import openid, people, revoke, sessions
+from smart_auth import letters, openid, people, recovery, revoke, sessions
 from smart_auth.people import SignInFailed
 from smart_auth.records import Client
 from smart_auth.scopes.words import lines
@@ -40,6 +43,7 @@ class Account:
             route("/auth/end-session", self._end_session, "GET", "POST"),
             route("/auth/sign-out", self._sign_out, "POST"),
             route("/auth/password", self._password, "GET", "POST"),
+            route("/auth/forgot", self._forgot, "GET", "POST"),
         ]
 
     async def _apps(self, request: Request, browser: Browser) -> Response:
@@ -103,7 +107,19 @@ class Account:
         asked = await browsers.submitted(realm, request, browser, "password")
         link = asked.one("link")
         try:
-            await people.choose_password(realm, asked, link, asked.one("password"))
+            user = await people.choose_password(realm, asked, link, asked.one("password"))
         except SignInFailed as error:
             return self._pages.show("password", {**values, "link": link, "error": str(error)}, status=400)
-        return self._pages.show("password", {**values, "link": "", "done": True})
+        response = self._pages.show("password", {**values, "link": "", "done": True})
+        return afterwards(response, partial(recovery.tell, realm, user, letters.password_set(realm, user)))
+
+    async def _forgot(self, request: Request, browser: Browser) -> Response:
+        """Promise a letter to whoever has a login. Only after the answer somebody looks whether there is such a person."""
+        realm = self._realm_of()
+        values = {"name": realm.policy.name, "form": browser.token(realm, "forgot"), "done": False}
+        if request.method == "GET":
+            return self._pages.show("forgot", values)
+        asked = await browsers.submitted(realm, request, browser, "forgot")
+        await recovery.admit(realm, asked)
+        response = self._pages.show("forgot", {**values, "done": True})
+        return afterwards(response, partial(recovery.send_link, realm, asked, asked.one("login")))

@@ -4,6 +4,7 @@ Each page is one step that `authorize.advance` names; each form leads back to `/
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import quote
 
 import structlog
@@ -13,12 +14,13 @@ from starlette.routing import Route
 
 from fhir_server.http.auth import browser as browsers
 from fhir_server.http.auth import views, wire
+from fhir_server.http.auth.afterwards import afterwards
 from fhir_server.http.auth.browser import Browser, Forged
 from fhir_server.http.auth.pages import Pages, stylesheet
 from fhir_server.http.auth.views import Visit
 from fhir_server.http.auth.wire import RealmOf
 from fhir_server.model.errors import FhirError
-from smart_auth import authorization_request, authorize, exchange, people, sessions
+from smart_auth import authorization_request, authorize, exchange, letters, people, recovery, sessions
 from smart_auth.authorize import Open
 from smart_auth.errors import OAuthError
 from smart_auth.people import SignInFailed
@@ -183,7 +185,10 @@ class Journey:
             return views.second_factor(self._pages, visit, str(error))
         secret, _ = await sessions.renew(realm, session, user, "otp")
         await realm.note("sign-in", asked, user_id=user.id, factors="pwd otp")
-        return browsers.signed_in(realm, browsers.go(_next(visit.handle)), secret, user)
+        response = browsers.signed_in(realm, browsers.go(_next(visit.handle)), secret, user)
+        if browser.missing == "enrolment":
+            afterwards(response, partial(recovery.tell, realm, user, letters.second_factor_set(realm, user)))
+        return response
 
     async def _choose(self, request: Request, browser: Browser) -> Response:
         """Take a role, a patient or an encounter."""

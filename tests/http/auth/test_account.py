@@ -1,7 +1,10 @@
 """The pages of an account."""
 
 import httpx
+from starlette.applications import Starlette
+from starlette.types import Message, Receive, Scope, Send
 
+from fhir_server.http.auth.site import routes
 from smart_auth import people, tokens
 from smart_auth.records import User
 from tests.http.auth.conftest import browser
@@ -78,3 +81,71 @@ async def test_a_person_chooses_a_password_with_the_link_of_an_invitation(
     async with browser(house) as other:
         page = await sign_in(other, await other.get("/auth/apps"), password="another four words here")
         assert heading(page) == "Connected apps"
+
+
+async def test_a_forgotten_password_is_replaced_by_the_link_of_a_letter(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    house.clock.pass_(seconds=1)
+    page = await client.get("/auth/apps")
+    assert 'href="/auth/forgot"' in page.text
+    page = await send(client, forms(await client.get("/auth/forgot"))[0], ("login", "ann"))
+    assert heading(page) == "Look into your mailbox"
+    page = await client.get("/auth/password", params={"link": house.letterbox.link()})
+    page = await send(client, forms(page)[0], ("password", "another four words here"))
+    assert heading(page) == "Your password is set"
+    assert house.letterbox.letters[-1].subject == "Your password was changed (Aquifer)"
+    async with browser(house) as other:
+        page = await sign_in(other, await other.get("/auth/apps"), password="another four words here")
+        assert heading(page) == "Connected apps"
+
+
+async def test_user_enumeration_by_a_forgotten_password_finds_no_difference(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    form = forms(await client.get("/auth/forgot"))[0]
+    pages = [await send(client, form, ("login", login)) for login in ("ann", "bo", "nobody", "", "\u00e9")]
+    house.letterbox.broken = True
+    pages.append(await send(client, form, ("login", "ann")))
+    assert {page.status_code for page in pages} == {200}
+    assert len({page.text for page in pages}) == 1
+    assert len(house.letterbox.letters) == 1
+
+
+async def test_user_enumeration_by_the_time_of_a_forgotten_password_has_nothing_to_measure(house: House) -> None:
+    """The answer is on its way before the record is asked for the person."""
+    order: list[str] = []
+    app = Starlette(routes=routes(lambda: house.realm))
+
+    async def watched(scope: Scope, receive: Receive, send_on: Send) -> None:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                order.append(" ".join(house.kinds))
+            await send_on(message)
+
+        await app(scope, receive, answer)
+
+    transport = httpx.ASGITransport(watched, client=("192.0.2.1", 50000))
+    async with httpx.AsyncClient(transport=transport, base_url="https://a.example") as client:
+        form = forms(await client.get("/auth/forgot"))[0]
+        await send(client, form, ("login", "ann"))
+    assert order == ["", ""]
+    assert house.kinds == ["reset-asked", "invited"]
+    assert house.letterbox.letters
+
+
+async def test_csrf_on_a_forgotten_password_is_refused(client: httpx.AsyncClient, house: House) -> None:
+    form = forms(await client.get("/auth/forgot"))[0]
+    async with browser(house) as victim:
+        await victim.get("/auth/forgot")
+        assert (await send(victim, form, ("login", "ann"))).status_code == 403
+    assert house.letterbox.letters == []
+
+
+async def test_a_flood_of_forgotten_passwords_is_slowed_down(client: httpx.AsyncClient, house: House) -> None:
+    form = forms(await client.get("/auth/forgot"))[0]
+    for _ in range(20):
+        await send(client, form, ("login", "bo"))
+    page = await send(client, form, ("login", "bo"))
+    assert page.status_code == 429
+    assert page.headers["Retry-After"] == "3600"

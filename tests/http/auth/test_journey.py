@@ -165,6 +165,7 @@ async def test_session_fixation_the_cookie_changes_with_the_sign_in_and_with_the
         assert heading(page) == "Whose record?"
         second = client.cookies.get("__Host-aquifer", domain="a.example")
         assert len({"chosen-by-the-attacker", first, second}) == 3
+    assert [letter.subject for letter in house.letterbox.letters] == ["A second factor was set up (Aquifer)"]
 
 
 async def test_a_session_without_the_second_factor_opens_nothing(house: House) -> None:
