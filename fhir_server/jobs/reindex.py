@@ -18,8 +18,10 @@ LONGEST_REST = 10.0
 async def run(work: Work) -> Mapping[str, Any]:
     """Return how many resources were seen and changed, and which search parameters became active.
 
-    The payload is that of `search.backfill`. The checkpoint holds the version of the register that all writes keep to, that of
-    the extraction, the type that is gone through with the last id seen, and the counts.
+    The payload is that of `search.backfill`: of its types all resources are gone through, and of others those that contain
+    one of them. The checkpoint holds the version of the register that all writes keep to, that of
+    the extraction, the stretch that is gone through (all of a type, or what of a type contains another one) with the last place
+    seen, and the counts.
     """
     payload, reindexing = work.record.payload, work.reindexing
     wanted, parameters = payload["types"], payload["parameters"]
@@ -28,37 +30,39 @@ async def run(work: Work) -> Mapping[str, Any]:
     at = dict(work.record.checkpoint)
     types = await reindexing.types(wanted)
     if at.get("extraction") != reindexing.extraction:  # what another release has done is done again
-        version = await reindexing.settled()
-        total = await reindexing.total(types)
         at = {
-            "version": version,
+            "version": await reindexing.settled(),
             "extraction": reindexing.extraction,
-            "type": "",
+            "stretch": [],
             "after": "",
             "done": 0,
             "changed": 0,
-            "total": total,
+            "total": await reindexing.total(types),
         }
         await work.save(at, _progress(at))
-    for name in types:
-        if name < at["type"]:
+    stretches = [(name, "") for name in types], await reindexing.holding(wanted)
+    for part, (name, held) in ((part, each) for part, several in enumerate(stretches) for each in several):
+        stretch = [part, name, held]
+        if stretch < at["stretch"]:
             continue
-        after = at["after"] if name == at["type"] else ""
+        after = at["after"] if stretch == at["stretch"] else ""
         began = time.monotonic()
-        while step := await reindexing.step(name, after):
+        while step := await (reindexing.step_inside(name, held, after) if held else reindexing.step(name, after)):
             after = step.last
             done, changed = at["done"] + step.seen, at["changed"] + step.changed
-            at = {**at, "type": name, "after": after, "done": done, "changed": changed}
+            at = {**at, "stretch": stretch, "after": after, "done": done, "changed": changed}
             await work.save(at, _progress(at))
             await asyncio.sleep(_rest(time.monotonic() - began, work.settings.reindex_share))
             began = time.monotonic()
-        await reindexing.gone_through(name)
+        if not held:
+            await reindexing.gone_through(name)
     active = await reindexing.complete(wanted, at["version"])
     return {"done": at["done"], "changed": at["changed"], "active": active}
 
 
 def _progress(at: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": at["type"], "done": at["done"], "total": max(at["total"], at["done"]), "changed": at["changed"]}
+    _, name, _ = at["stretch"] or (0, "", "")
+    return {"type": name, "done": at["done"], "total": max(at["total"], at["done"]), "changed": at["changed"]}
 
 
 def _rest(spent: float, share: float) -> float:

@@ -185,7 +185,7 @@ class Chains:
         inside = replace(self, containers=(own,))
         found: list[Expression] = []
         for target, inner in item.targets:
-            if target in targets and contained.can_be_asked(inner, target, self.definitions):
+            if target in targets and contained.can_be_asked(inner):
                 resolved = await inside.resolved(target, inner)
                 found.append(contained.referred(item.param, target, resolved, self.definitions))
         return any_of(found)

@@ -132,7 +132,7 @@ class Pages:
 
     async def _contained(self, request: SearchRequest, reach: Reach) -> SearchPage:
         """Return a page of a search for contained resources, or for what contains them, each type of container asked."""
-        contained.refuse_unasked(request, self.definitions)
+        contained.refuse_unasked(request)
         both = (await self._resolved(request, reach)).expression if request.contained == "both" else None
         name = request.resource_type
         # Who may not search a type does not find it inside of others, either.

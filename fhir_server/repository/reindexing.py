@@ -17,8 +17,9 @@ from fhir_server.search import backfill
 from fhir_server.search.edition import Added
 from fhir_server.search.index import SV
 from fhir_server.search.layout import ADDED, added_indexes
-from fhir_server.store import Register, Rewrite, Store, same
+from fhir_server.store import Indexed, Register, Rewrite, Store, same
 
+CONTAINED = "contained"
 PAUSE = 0.05
 CLEARING = 1.0
 AT_A_STRETCH = 10  # resources are indexed (about 100 µs each) before requests have their turn
@@ -29,7 +30,7 @@ class Step:
     """What going through some resources came to.
 
     Attributes:
-        last: The id of the last of them.
+        last: Where the last of them stands.
         seen: How many they were.
         changed: How many had other entries than they should.
     """
@@ -121,7 +122,25 @@ class Reindexing:
             Conflict: Entries could not be written.
             Unavailable: The database cannot be reached.
         """
-        rows = await self._store.reindexing.batch(resource_type, after)
+        return await self._renewed(resource_type, await self._store.reindexing.batch(resource_type, after))
+
+    async def holding(self, wanted: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what may hold contained resources of the types and is not of them itself, each with the type contained."""
+        types = self._editions.current.extracted.types
+        names = [name for name in await self._store.types() if wanted and name not in wanted]
+        return [(name, held) for name in names if CONTAINED in types[name].elements for held in sorted(wanted)]
+
+    async def step_inside(self, resource_type: str, contained_type: str, after: str) -> Step | None:
+        """Do the same with the next resources of a type that contain one of another.
+
+        Raises:
+            Conflict: Entries could not be written.
+            Unavailable: The database cannot be reached.
+        """
+        rows = await self._store.reindexing.containers(resource_type, contained_type, after)
+        return await self._renewed(resource_type, rows)
+
+    async def _renewed(self, resource_type: str, rows: Sequence[Indexed]) -> Step | None:
         if not rows:
             return None
         rewrites: list[Rewrite] = []
@@ -132,7 +151,7 @@ class Reindexing:
             if number % AT_A_STRETCH == 0:
                 await asyncio.sleep(0)
         changed = await self._store.reindexing.rewrite(resource_type, rewrites)
-        return Step(rows[-1].id, len(rows), changed)
+        return Step(rows[-1].place, len(rows), changed)
 
     async def gone_through(self, resource_type: str) -> None:
         """Note that all resources of a type have entries of this version of the extraction.

@@ -45,13 +45,12 @@ OWN_FIELDS = ("s", "p", "ps", "d", "dh", "rf")
 """Those that it reads besides of a resource that may be found itself."""
 
 
-def refuse_unasked(request: SearchRequest, definitions: Definitions) -> None:
+def refuse_unasked(request: SearchRequest) -> None:
     """Refuse criteria that contained resources cannot be asked.
 
     Raises:
-        InvalidParameter: `_has` or `_list`, an added parameter, or `_lastUpdated` other than beside all other criteria.
+        InvalidParameter: `_has` or `_list`, or `_lastUpdated` other than beside all other criteria.
     """
-    added = definitions.added_codes(request.resource_type)
     for node in _nodes(halves(request.expression)[1]):
         if isinstance(node, ReverseChain):
             raise _refusal(
@@ -66,19 +65,12 @@ def refuse_unasked(request: SearchRequest, definitions: Definitions) -> None:
                 "With _contained, _lastUpdated is that of the container, which cannot be an alternative of what is contained or "
                 "be negated. Write it as a parameter of its own.",
             )
-        if param is not None and param.code in added and param.resource_type == request.resource_type:
-            raise _refusal(
-                param.code,
-                f"The search parameter '{param.code}' was added on this server, and contained resources are indexed by those of "
-                "FHIR only. Leave it out of a search with _contained.",
-            )
 
 
-def can_be_asked(expression: Expression, resource_type: str, definitions: Definitions) -> bool:
-    """Return whether all criteria are such as contained resources of the type are indexed for."""
-    added = definitions.added_codes(resource_type)
+def can_be_asked(expression: Expression) -> bool:
+    """Return whether all criteria are such as contained resources are indexed for."""
     own = [node.param for node in _nodes(halves(expression)[1]) if isinstance(node, OF_PARAMETERS)]
-    return not any(one.field == UPDATED or (one.code in added and one.resource_type == resource_type) for one in own)
+    return not any(one.field == UPDATED for one in own)
 
 
 def referred(link: Param, target: str, item: Expression, definitions: Definitions) -> Expression:

@@ -5,7 +5,7 @@
 `params` tells what is stored where; the modules of `types` tell what an entry looks like.
 
 `c` holds the same of each contained resource, in their order, with its type `t` and its local id `_id`, so that a filter on
-documents of its type is one on an element of `c`. There are no sort keys in it, and nothing of added parameters.
+documents of its type is one on an element of `c`. There are no sort keys in it.
 """
 
 import re
@@ -26,7 +26,7 @@ from fhir_server.search.together import Groups
 from fhir_server.search.types import TYPES, token
 from profiles.definitions.registry import Definitions
 
-SV = 6
+SV = 7
 """Version of the extraction. Raise it whenever the same resource would be indexed differently; documents with another
 `sv` are then indexed anew."""
 
@@ -106,8 +106,6 @@ class Indexer:
         self.reading = Reading(base_url.rstrip("/"), zone, definitions, units=units, texts=texts)
         self.definitions = definitions
         self._plans: dict[str, _Plan] = {}
-        # Contained resources of a type are in the collections of all types, which an added parameter would have to go through.
-        self._inner = self if definitions is definitions.own else self.following(definitions.own)
 
     def following(self, definitions: Definitions) -> "Indexer":
         """Return an indexer that reads values in the same way, but of the search parameters of other definitions."""
@@ -141,7 +139,7 @@ class Indexer:
                 one = json.decode(wire)
             # Its id names nothing outside; its references may lead to the others.
             alone = {name: member for name, member in one.items() if name != "id"}
-            found = self._inner._search_part({**alone, "contained": siblings}, wire)  # noqa: SLF001 - its own kind
+            found = self._search_part({**alone, "contained": siblings}, wire)
             found.pop("k", None)
             if self.reading.texts:
                 found["s"] |= words.entries(one)

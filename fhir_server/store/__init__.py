@@ -10,7 +10,7 @@ from fhir_server.store.documents import Live, history_id
 from fhir_server.store.history import Position
 from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Register
-from fhir_server.store.reindexing import Rewrite, same
+from fhir_server.store.reindexing import Indexed, Rewrite, same
 from fhir_server.store.store import Store
 from fhir_server.store.unit_of_work import Unit
 
@@ -21,6 +21,7 @@ __all__ = [
     "Delete",
     "Exists",
     "Extra",
+    "Indexed",
     "Live",
     "Position",
     "Register",

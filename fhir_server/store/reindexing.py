@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from fhir_server.model.errors import Conflict
 from fhir_server.store import failures
 from fhir_server.store.blobs import Blobs
+from fhir_server.store.clock import EPOCH, MILLISECOND
 from fhir_server.store.codecs import ENVELOPE, NATIVE, encode, native
 
 FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "c", "sv")
@@ -32,12 +33,14 @@ class Indexed:
         vid: Version.
         fields: The search part as stored.
         body: Exact JSON.
+        place: Where it stands in the order of its batch, for the next one to begin after.
     """
 
     id: str
     vid: int
     fields: Mapping[str, Any]
     body: bytes
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +65,45 @@ class Reindexing:
         Raises:
             Unavailable: The database cannot be reached.
         """
+        rows = await self._batch(resource_type, {"_id": {"$gt": after}}, {"_id": 1}, "_id_", most)
+        return [_indexed(row, row["_id"]) for row in rows]
+
+    async def containers(self, resource_type: str, contained_type: str, after: str, most: int = MOST) -> list[Indexed]:
+        """Return the next live resources of a type that contain one of another, those first that were updated least lately.
+
+        One that is updated meanwhile comes again.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        where: dict[str, Any] = {"c": {"$exists": True}, "c.t": contained_type}
+        if after:
+            milliseconds, order = map(int, after.split("/"))
+            moment = EPOCH + milliseconds * MILLISECOND
+            where |= {"lu": {"$gte": moment}, "$or": [{"lu": {"$gt": moment}}, {"o": {"$gt": order}}]}
+        rows = await self._batch(resource_type, where, {"lu": 1, "o": 1}, "contained", most)
+        return [_indexed(row, f"{(row['lu'] - EPOCH) // MILLISECOND}/{row['o']}") for row in rows]
+
+    async def _batch(
+        self, resource_type: str, where: Mapping[str, Any], order: Mapping[str, int], index: str, most: int
+    ) -> list[Mapping[str, Any]]:
         command = {
             "find": resource_type,
-            "filter": {"_id": {"$gt": after}},
-            "projection": dict.fromkeys((*FIELDS, "v", "j", "jb"), 1),
-            "sort": {"_id": 1},
+            "filter": where,
+            "projection": dict.fromkeys((*FIELDS, "v", "lu", "o", "j", "jb"), 1),
+            "sort": order,
             "limit": most,
             "batchSize": most,
-            "hint": "_id_",
+            "hint": index,
         }
         try:
             reply = await self._database.command(command, codec_options=NATIVE)
             cursor = reply["cursor"]
             if cursor["id"]:  # more than the 16 MB that fit an answer; the rest is the next batch
                 await self._database.command({"killCursors": resource_type, "cursors": [cursor["id"]]})
-            rows = await self._blobs.attach(cursor["firstBatch"])
+            return list(await self._blobs.attach(cursor["firstBatch"]))
         except PyMongoError as error:
             raise failures.expected(error) from error
-        return [
-            Indexed(row["_id"], row["v"], {name: row[name] for name in FIELDS if name in row}, row["j"]) for row in rows
-        ]
 
     async def rewrite(self, resource_type: str, rewrites: Sequence[Rewrite]) -> int:
         """Replace search parts; return how many. Those of versions that are no longer current are passed over.
@@ -127,6 +149,10 @@ class Reindexing:
 def same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Return whether a search part is the one that is stored, as BSON sees it."""
     return dict(before) == native(encode(after))
+
+
+def _indexed(row: Mapping[str, Any], place: str) -> Indexed:
+    return Indexed(row["_id"], row["v"], {name: row[name] for name in FIELDS if name in row}, row["j"], place)
 
 
 def _absent(fields: Mapping[str, Any]) -> list[str]:

@@ -356,3 +356,29 @@ async def test_one_parameter_of_several_types_and_another_of_its_code(client: ht
         assert f"{resource_type}/{name}-with" in await found(client, f"{resource_type}?{code}:text=sky")
     assert await found(client, f"Location?{code}={name}") == []
     assert f"Location/{name}-with" in await found(client, f"Location?{code}:missing=true&_count=1000")
+
+
+async def test_it_finds_what_is_contained_that_was_stored_before_or_after(
+    client: httpx.AsyncClient, fresh: Fresh
+) -> None:
+    code, name = fresh("tint"), fresh("of")
+
+    async def store(number: int) -> None:
+        medication = {"resourceType": "Medication", "id": "m", "extension": [{"url": COLOUR, "valueCode": "red"}]}
+        about = {"status": "completed", "medicationReference": {"reference": "#m"}}
+        await put(client, "MedicationDispense", f"{name}-{number}", contained=[medication], **about)
+
+    for number in range(3):
+        await store(number)
+    await put(
+        client, "MedicationDispense", f"{name}-other", status="completed", medicationCodeableConcept={"text": "x"}
+    )
+    await added(client, parameter(code, f"Medication.extension('{COLOUR}').value", base=("Medication",)))
+    await store(3)
+    places = [f"MedicationDispense/{name}-{number}" for number in range(4)]
+    assert await found(client, f"Medication?{code}=red&_contained=true") == places
+    assert await found(client, f"Medication?{code}=blue&_contained=true") == []
+    assert await found(client, f"Medication?{code}=red") == []
+    assert await found(client, f"MedicationDispense?medication.{code}=red") == places
+    both = await client.get(f"Medication?{code}=red&_contained=both&_containedType=contained&_summary=count")
+    assert both.json()["total"] == 4
