@@ -3,6 +3,7 @@
 The answer is the same, and comes as soon, whether or not there is such an account: it is given before anybody has looked.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from smart_auth import letters, people, throttle
@@ -62,3 +63,9 @@ async def tell(realm: Realm, user: User, message: Message) -> None:
     except Undelivered:
         await realm.note("message-failed", user_id=user.id, message=message.kind)
         raise
+
+
+async def notice(realm: Realm, user: User, message: Message) -> None:
+    """Tell a person of what has happened to the account, where that is possible: it has happened either way."""
+    with suppress(Undelivered):
+        await tell(realm, user, message)

@@ -162,7 +162,7 @@ def described(realm: Realm, client: Client) -> dict[str, Any]:
         "logo_uri": client.logo_uri,
         "policy_uri": client.policy_uri,
         "tos_uri": client.tos_uri,
-        "registration_client_uri": realm.policy.url(f"register/{client.id}"),
+        "registration_client_uri": realm.policy.url(f"register/{client.id}") if client.management else "",
         "pending_approval": client.pending,
     }
     return {name: value for name, value in found.items() if value}

@@ -69,7 +69,7 @@ KINDS: tuple[type[Record], ...] = (
 
 FINDABLE: dict[type[Record], tuple[str, ...]] = {
     Client: ("kind",),
-    User: ("login",),
+    User: ("login", "kind"),
     Session: ("user_id",),
     Grant: ("user_id", "client_id", "session_id", "access"),
     Key: ("state",),

@@ -1,13 +1,14 @@
-"""What an administrator does."""
+"""What an administrator does with clients."""
+
+from dataclasses import replace
 
 import pytest
 
-from smart_auth import administration, people
+from smart_auth import administration
 from smart_auth.administration import Registration, Unacceptable
-from smart_auth.people import SignInFailed
-from smart_auth.records import Client, Link
-from tests.smart_auth.apps import key_set, rsa
-from tests.smart_auth.house import CALLBACK, PASSWORD, House, posted
+from smart_auth.records import Client
+from tests.smart_auth.apps import ec, key_set, rsa
+from tests.smart_auth.house import CALLBACK, House
 from tests.smart_auth.test_token_endpoint import basic, code_form, signed
 
 
@@ -63,55 +64,41 @@ async def test_a_disabled_client_loses_what_it_was_granted(house: House) -> None
         await administration.disable_client(house.realm, "nobody")
 
 
-async def test_a_person_is_added_with_a_password_or_with_a_link_to_choose_one(house: House) -> None:
-    _, link = await administration.add_user(
-        house.realm, "New@X.org", "New", "patient", password="four quiet owls dancing"
-    )
-    assert link == ""
-    assert await people.sign_in(house.realm, posted({}), "new@x.org", "four quiet owls dancing")
-    _, link = await administration.add_user(house.realm, "other", "Other", "staff", links=[Link("Practitioner/1")])
-    assert administration.invitation_url(house.realm, link).startswith("https://a.example/auth/password?link=")
-    await people.choose_password(house.realm, posted({}), link, "four quiet owls dancing")
-    assert await people.sign_in(house.realm, posted({}), "other", "four quiet owls dancing")
-
-
-@pytest.mark.parametrize(
-    ("login", "more", "says"),
-    [
-        ("ANN", {}, "taken"),
-        ("", {}, "1 to 200"),
-        ("a b", {}, "no spaces"),
-        ("x", {"password": "short"}, "12 or more"),
-        ("x", {"links": [Link("Organization/1")]}, "linked to one of"),
-        ("x", {"links": [Link("Patient/../1")]}, "linked to one of"),
-        ("x", {"links": [Link("RelatedPerson/1")]}, "for which"),
-    ],
-)
-async def test_a_person_who_cannot_be_added_is_refused_with_a_reason(
-    house: House, login: str, more: dict[str, list[Link]], says: str
-) -> None:
-    with pytest.raises(Unacceptable, match=says):
-        await administration.add_user(house.realm, login, "X", "patient", **more)  # type: ignore[arg-type]
-
-
-async def test_a_person_is_linked_once(house: House) -> None:
-    proxy = Link("RelatedPerson/r", "cy")
-    for _ in range(2):
-        user = await administration.link(house.realm, "ann", proxy)
-    assert [link.reference for link in user.links] == ["Patient/ann", "RelatedPerson/r"]
-    with pytest.raises(Unacceptable, match="nobody"):
-        await administration.link(house.realm, "nobody", proxy)
-
-
-async def test_a_disabled_person_is_out_at_once(house: House) -> None:
+async def test_a_client_that_is_enabled_again_works_and_has_nothing_of_what_it_was_granted(house: House) -> None:
     first = await house.offline()
-    await administration.disable_user(house.realm, "ann")
+    await administration.disable_client(house.realm, "public")
+    await administration.enable_client(house.realm, "public")
     assert (await house.refresh(first["refresh_token"])).status == 400
-    with pytest.raises(SignInFailed):
-        await people.sign_in(house.realm, posted({}), "ann", PASSWORD)
+    assert (await house.redeem(await house.code())).status == 200
 
 
-async def test_a_reset_gives_a_link_and_takes_the_second_factor_only_if_asked(house: House) -> None:
-    await administration.add_user(house.realm, "new", "New", "staff", password="four quiet owls dancing")
-    assert await administration.reset(house.realm, "new", second_factor=True)
-    assert (await administration.find_user(house.realm, "NEW")).totp == ""
+async def test_a_service_that_registered_itself_is_enabled_with_less_than_it_asked_for(house: House) -> None:
+    wanted = Registration("backend", "ETL", scope="system/*.cruds", jwks=key_set(rsa()))
+    client, _ = await administration.add_client(house.realm, wanted)
+    await house.store.swap(client, replace(client, pending=True))
+    form = {"grant_type": "client_credentials", "scope": "system/*.cruds"}
+    assert (await house.token({**form, **signed(house, client.id)})).status == 400
+    await administration.enable_client(house.realm, client.id, "system/Patient.rs")
+    assert (await house.token({**form, **signed(house, client.id)})).body["scope"] == "system/Patient.rs"
+    with pytest.raises(Unacceptable, match="cannot be granted"):
+        await administration.enable_client(house.realm, client.id, "system/Nothing.rs")
+
+
+async def test_keys_are_replaced_and_the_old_ones_are_void(house: House) -> None:
+    wanted = Registration("backend", "ETL", scope="system/Patient.rs", jwks=key_set(ec()))
+    client, _ = await administration.add_client(house.realm, wanted)
+    form = {"grant_type": "client_credentials", "scope": "system/Patient.rs"}
+    assert (await house.token({**form, **signed(house, client.id)})).status != 200
+    await administration.replace_keys(house.realm, client.id, jwks=key_set(rsa()))
+    assert (await house.token({**form, **signed(house, client.id)})).status == 200
+    for client_id, says in (("public", "has no keys"), (client.id, "either jwks or jwks_uri")):
+        with pytest.raises(Unacceptable, match=says):
+            await administration.replace_keys(house.realm, client_id)
+
+
+async def test_a_client_has_the_id_that_it_was_given_and_nobody_else_gets_it(house: House) -> None:
+    wanted = Registration("public", "New", [CALLBACK], id="chosen")
+    client, _ = await administration.add_client(house.realm, wanted)
+    assert client.id == "chosen"
+    with pytest.raises(Unacceptable, match="already"):
+        await administration.add_client(house.realm, wanted)
