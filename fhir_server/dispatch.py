@@ -62,6 +62,11 @@ class Dispatch:
         self._known: dict[tuple[str, tuple[str, ...]], Route] = {}
         self._instances = {row.method: row for row in OFFERED if row.shape == ("{type}", "{id}")}
         self._link_members = link_members(editions.current.searchable)
+        self._public = frozenset((row.method, row.shape) for row in OFFERED if row.public)
+
+    def is_public(self, request: FhirRequest) -> bool:
+        """Return whether anybody may ask this, without an access token."""
+        return (request.method, request.path) in self._public
 
     async def answer(self, request: FhirRequest, scope: ScopeFilter | None = None) -> FhirResponse:
         """Return the answer to a request. Never raises: failures are answers with an OperationOutcome.

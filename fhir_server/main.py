@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from fhir_server import authority
+from fhir_server.access.bearer import Gate
 from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
@@ -30,16 +32,21 @@ from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
 from fhir_server.settings import Settings
 from fhir_server.store import Store
+from fhir_server.store.authorization import Authorization
 from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
 from fhir_server.worker import Worker, ended
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
+from smart_auth.discovery import oauth_uris
+from smart_auth.realm import Realm
 from terminology.ucum.ucum import Ucum
 
 ROOT = "root"
 """Logical id of the deployment's root Organization."""
+
+OWN = "the server's own work, and all of open mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +58,16 @@ class Service:
         store: The database.
         editions: The repository, with the search parameters of now.
         database: What the database is, for logs and `doctor`; without secrets.
+        realm: The authorization server; its records are prepared in the mode `smart` only.
     """
 
     settings: Settings
     store: Store
     editions: Editions
     database: str
+    realm: Realm
     _pipeline: Dispatch
+    _gate: Gate | None
 
     @property
     def definitions(self) -> Definitions:
@@ -69,14 +79,24 @@ class Service:
         """Everything, unrestricted; `dispatch` binds it to the facility of the caller."""
         return self.editions.repository
 
+    async def receive(self, request: FhirRequest) -> FhirResponse:
+        """Return the answer to a request from outside, as far as its caller is let in.
+
+        Raises:
+            FhirError: The caller is not let in.
+        """
+        if self._gate is None or self._pipeline.is_public(request):
+            return await self._pipeline.answer(request)
+        return await self._gate.through(request, self._pipeline.answer)
+
     async def dispatch(self, request: FhirRequest, facility: str = "") -> FhirResponse:
-        """Return the answer to a request; never raises.
+        """Return the answer to a request of this program itself, which may do everything; never raises.
 
         Args:
             request: What is asked.
             facility: Organization that keeps what is created, empty for the configured one.
         """
-        return await self._pipeline.answer(request, Unrestricted("open mode", facility) if facility else None)
+        return await self._pipeline.answer(request, Unrestricted(OWN, facility) if facility else None)
 
     async def ready(self) -> None:
         """Return when the database answers.
@@ -110,15 +130,20 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 lambda resource_type: indexes(resource_type, intake.extracted, texts=intake.reading.texts),
                 time_limit_ms=settings.search.time_limit_ms,
             )
+            secret = settings.auth.secret.get_secret_value() if settings.auth.secret else ""
+            records = Authorization(client[settings.mongo.database], secret.encode())
             try:
-                service = _service(settings, definitions, store, intake, connection.description)
+                service = _service(settings, definitions, store, records, intake, connection.description)
                 await service.editions.refresh()
                 store.clock.follow(service.editions.renew)
                 await Reindexing(store, service.editions).begin()
                 await _found(service.repository)
+                if settings.auth.mode == "smart":
+                    await authority.found(records, service.realm)
                 async with _background(store.upkeep()):
                     yield service
             finally:
+                await records.close()
                 await store.close()
         finally:
             await client.close()
@@ -161,7 +186,14 @@ def _intake(settings: Settings, definitions: Definitions) -> Intake:
     return Intake(Validator(definitions), indexer)
 
 
-def _service(settings: Settings, definitions: Definitions, store: Store, intake: Intake, database: str) -> Service:
+def _service(  # noqa: PLR0917 - what it puts together
+    settings: Settings,
+    definitions: Definitions,
+    store: Store,
+    records: Authorization,
+    intake: Intake,
+    database: str,
+) -> Service:
     started = datetime.now(UTC)
     reading = replace(intake.reading, codes=DefinedCodes(definitions))
     repository = Repository(
@@ -169,18 +201,24 @@ def _service(settings: Settings, definitions: Definitions, store: Store, intake:
         intake=intake,
         definitions=definitions,
         rules=settings.record,
-        scope=Unrestricted("open mode", settings.record.facility),
+        scope=Unrestricted(OWN, settings.record.facility),
         pages=Pages(store, definitions, settings.search, store.secret, reading, Spelling(store)),
         root=ROOT,
     )
 
     editions = Editions(repository)
 
+    def defined() -> Definitions:
+        return editions.current.searchable
+
     def capability(base: str) -> dict[str, Any]:
-        return statement(OFFERED, editions.current.searchable, settings, base, started)
+        places = oauth_uris(realm.policy) if gate else {}
+        return statement(OFFERED, defined(), settings, base, started, places)
 
     pipeline = Dispatch(editions, store.jobs, settings, capability)
-    return Service(settings, store, editions, database, pipeline)
+    realm = authority.realm(settings, store, records, defined, pipeline.answer)
+    gate = authority.gate(settings, realm, defined) if settings.auth.mode == "smart" else None
+    return Service(settings, store, editions, database, realm, pipeline, gate)
 
 
 async def _found(repository: Repository) -> None:

@@ -6,9 +6,9 @@ default. Unknown keys are refused at every level.
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -66,12 +66,59 @@ class Mongo(Section):
     pool: int = Field(default=64, ge=4, description="Greatest number of connections of one process.")
 
 
+class TrustedIssuer(Section):
+    """Another authorization server whose signed access tokens are accepted beside those of this one (RFC 9068)."""
+
+    issuer: str = Field(min_length=1, description="The `iss` of its tokens, as it is written there.")
+    jwks_uri: str = Field(pattern=r"^https?://", description="Where its public keys are.")
+    algorithms: tuple[Literal["RS256", "RS384", "PS384", "ES256", "ES384"], ...] = Field(
+        default=("RS256", "RS384", "ES256", "ES384"), min_length=1, description="What it signs with."
+    )
+
+
 class Auth(Section):
     """How callers prove who they are."""
 
-    mode: Literal["open"] = Field(
-        default="open", description="`open`: everybody may do everything; loopback addresses only."
+    mode: Literal["smart", "open"] = Field(
+        default="smart",
+        description="`smart`: callers show access tokens; `open`: everybody may do everything, on loopback addresses only.",
     )
+    name: str = Field(default="Aquifer", min_length=1, max_length=80, description="Name on the sign-in pages.")
+    registration: Literal["closed", "token", "open"] = Field(
+        default="closed",
+        description="Who may register an app over the network: nobody, holders of `registration_token`, everybody.",
+    )
+    registration_token: SecretStr | None = Field(
+        default=None, description="What an app's developer shows to register it, where `registration` is `token`."
+    )
+    staff_second_factor: bool = Field(
+        default=True, description="Whether staff and administrators need a second factor to sign in."
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Closes signing keys and second factors in the database; `openssl rand -hex 32`. Once set, keep it.",
+    )
+    access_minutes: int = Field(default=60, ge=1, le=60, description="Life of an access token of an app.")
+    refresh_days: int = Field(
+        default=100, ge=1, le=400, description="Life of a refresh token, anew from each use; ONC asks for 3 months."
+    )
+    grant_days: int = Field(
+        default=730, ge=1, le=3650, description="Greatest age of a grant, after which the person is asked again."
+    )
+    session_idle_minutes: int = Field(default=30, ge=1, le=1440, description="Life of a sign-in that is not used.")
+    session_hours: int = Field(default=12, ge=1, le=168, description="Greatest age of a sign-in.")
+    issuers: tuple[TrustedIssuer, ...] = Field(
+        default=(), description="Other authorization servers whose access tokens are accepted."
+    )
+
+    @model_validator(mode="after")
+    def _registration(self) -> Self:
+        if self.registration == "token" and not (
+            self.registration_token and len(self.registration_token.get_secret_value()) >= 16
+        ):
+            raise ValueError("registration is 'token', so registration_token must be set, with 16 characters or more")
+        return self
 
 
 class Record(Section):
@@ -146,6 +193,13 @@ class Settings(BaseSettings):
     record: Record = Record()
     search: Search = Search()
     jobs: Jobs = Jobs()
+
+    @property
+    def service_base(self) -> str:
+        """The service base without slash at the end, where no request says it: the configured one, else where it listens."""
+        name = self.server.host.strip("[]")
+        host = f"[{name}]" if ":" in name else name
+        return self.server.base_url.rstrip("/") or f"http://{host}:{self.server.port}/fhir"
 
     @classmethod
     def settings_customise_sources(

@@ -42,7 +42,8 @@ class Process:
 @contextmanager
 def server(data_dir: Path) -> Iterator[Process]:
     """Run `fhir-server serve` on a free port of the loopback address."""
-    command = [sys.executable, "-c", SERVER, "serve", "--port", "0", "--json", "--data-dir", str(data_dir)]
+    command = [sys.executable, "-c", SERVER, "serve", "--auth", "open", "--port", "0", "--json"]
+    command += ["--data-dir", str(data_dir)]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -73,6 +73,20 @@ def openid_configuration(policy: Policy) -> dict[str, Any]:
     }
 
 
+def oauth_uris(policy: Policy) -> dict[str, str]:
+    """Return the endpoints that a CapabilityStatement names (SMART App Launch 1.0, extension `oauth-uris`)."""
+    names = {
+        "authorize": "authorize",
+        "token": "token",
+        "manage": "apps",
+        "introspect": "introspect",
+        "revoke": "revoke",
+    }
+    if policy.registration != "closed":
+        names["register"] = "register"
+    return {name: policy.url(endpoint) for name, endpoint in names.items()}
+
+
 async def key_set(realm: Realm) -> dict[str, Any]:
     """Return the JWKS document."""
     ring = [key for state in ("signing", "next", "retired") for key in await realm.store.find(Key, state=state)]

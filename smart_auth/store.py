@@ -5,7 +5,7 @@ changes is still as it was read. A code, a refresh token, a launch, a second fac
 processes that try at the same moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -139,7 +139,7 @@ class AuthStore(Protocol):
         """Begin to count anew under a name."""
         ...
 
-    async def epoch(self) -> int:
+    def epoch(self) -> Awaitable[int]:
         """Return a number that grows with everything that can make a checked token invalid."""
         ...
 

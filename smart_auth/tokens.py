@@ -173,6 +173,11 @@ class TokenCheck:
         self._epoch = -1
         self._found: OrderedDict[str, tuple[Bearer, datetime]] = OrderedDict()
 
+    def kept(self, text: str) -> tuple[Bearer, int] | None:
+        """Return who showed a token before, and the epoch in which that was so: it is so still, if the epoch is the same."""
+        kept = self._found.get(opaque.digest(text))
+        return (kept[0], self._epoch) if kept and self._realm.clock() < kept[1] else None
+
     async def check(self, text: str, epoch: int) -> Bearer:
         """Return who shows a token.
 

@@ -23,6 +23,11 @@ RECORD = "record"
 """Folder, below pytest's own, of the one mongod that all workers of a test run share."""
 
 
+def pytest_configure() -> None:
+    """Let tests that are not about access do without it; those that are say `smart`."""
+    os.environ.setdefault("FHIR_AUTH__MODE", "open")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove the database files of this run, once, when all workers are done."""
     factory = getattr(session.config, "_tmp_path_factory", None)

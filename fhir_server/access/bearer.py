@@ -3,19 +3,25 @@
 The token is looked for in the header and nowhere else: what stands in a URL or form is written into logs.
 """
 
+import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from fhir_server.access import principal
 from fhir_server.access.granted import Granted
-from fhir_server.model.errors import Unauthenticated
+from fhir_server.model.errors import BadRequest, Unauthenticated
+from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
 from smart_auth.errors import OAuthError
 from smart_auth.external import External
 from smart_auth.tokens import Bearer, TokenCheck
 
+Answer = Callable[[FhirRequest, Granted], Awaitable[FhirResponse]]
+
 KEPT = 2_000
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750 2.1
 
 
 class Gate:
@@ -48,32 +54,69 @@ class Gate:
         self._external = tuple(external)
         self._compiled: OrderedDict[str, tuple[Bearer, Definitions, Granted]] = OrderedDict()
 
+    async def through(self, request: FhirRequest, answer: Answer) -> FhirResponse:
+        """Return the answer to a request of a caller who is let in.
+
+        What is known of a token is relied upon while the database is asked whether that still holds, which saves a read the
+        wait; only then the answer leaves. Whatever changes something waits for it first.
+
+        Args:
+            request: What is asked.
+            answer: Answers a request within what the caller may reach.
+
+        Raises:
+            BadRequest: The Authorization header is not one access token.
+            Unauthenticated: No token, or none that is valid.
+            Unavailable: The database cannot be reached.
+        """
+        text = self._shown(request.headers)
+        epoch = asyncio.ensure_future(self._epoch())
+        kept = self._check.kept(text) if _only_reads(request) else None
+        if kept:
+            bearer, known = kept
+            response = await answer(request, self._granted(bearer))
+            if await epoch == known:
+                return response
+        return await answer(request, await self._scope(text, epoch))
+
     async def scope(self, headers: Mapping[str, str]) -> Granted:
         """Return what the caller may reach.
 
         Args:
-            headers: Request headers by lower-case name; a header that is there twice is refused before this.
+            headers: Request headers by lower-case name; one that was sent twice has both values, with a comma between.
 
         Raises:
+            BadRequest: The Authorization header is not one access token.
             Unauthenticated: No token, or none that is valid.
+            Unavailable: The database cannot be reached.
         """
-        scheme, _, text = headers.get("authorization", "").partition(" ")
-        text = text.strip()
-        if not scheme:
+        return await self._scope(self._shown(headers), self._epoch())
+
+    def _shown(self, headers: Mapping[str, str]) -> str:
+        """Return the token in the header."""
+        shown = headers.get("authorization", "")
+        if not shown:
             raise self._refused("Show an access token: Authorization: Bearer …", "")
-        if scheme.lower() != "bearer" or not text:
-            raise self._refused("The Authorization header must be 'Bearer' and an access token.", "invalid_request")
+        scheme, _, text = shown.partition(" ")
+        if scheme.lower() != "bearer":
+            raise self._refused("Only access tokens are accepted here: Authorization: Bearer …", "")
+        if not _TOKEN.fullmatch(text):
+            raise BadRequest(
+                "The Authorization header must be sent once, as 'Bearer', one space and the access token.",
+                expression="http.Authorization",
+                headers=self._challenge("invalid_request"),
+            )
+        return text
+
+    async def _scope(self, text: str, epoch: Awaitable[int]) -> Granted:
+        """Return what the holder of a token may reach."""
         try:
-            bearer = await self._bearer(text)
+            for issuer in self._external:
+                if issuer.is_theirs(text):
+                    return self._granted(await issuer.check(text))
+            return self._granted(await self._check.check(text, await epoch))
         except OAuthError as error:
             raise self._refused(error.description, error.code) from error
-        return self._granted(bearer)
-
-    async def _bearer(self, text: str) -> Bearer:
-        for issuer in self._external:
-            if issuer.is_theirs(text):
-                return await issuer.check(text)
-        return await self._check.check(text, await self._epoch())
 
     def _granted(self, bearer: Bearer) -> Granted:
         """Return the compiled grant, the same one as long as the token check finds the same."""
@@ -89,5 +132,13 @@ class Gate:
         return granted
 
     def _refused(self, text: str, code: str) -> Unauthenticated:
-        challenge = f'Bearer realm="{self._realm}"' + (f', error="{code}"' if code else "")
-        return Unauthenticated(text, expression="http.Authorization", headers={"WWW-Authenticate": challenge})
+        return Unauthenticated(text, expression="http.Authorization", headers=self._challenge(code))
+
+    def _challenge(self, code: str) -> dict[str, str]:
+        """Return how to authenticate (RFC 6750 3)."""
+        return {"WWW-Authenticate": f'Bearer realm="{self._realm}"' + (f', error="{code}"' if code else "")}
+
+
+def _only_reads(request: FhirRequest) -> bool:
+    """Return whether an answer to this request can be thrown away without a trace; operations may begin something."""
+    return request.method == "GET" and not any(segment.startswith("$") for segment in request.path)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Any
 
 from fhir_server.capability.table import Interaction
@@ -33,14 +34,33 @@ TYPE_INTERACTIONS = (
 SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
 POLICIES: Mapping[str, tuple[str, ...]] = {"enforce": ("literal", "logical", "enforced"), "off": ("literal", "logical")}
 """Reference handling by the setting `record.references` (R4 ReferenceHandlingPolicy)."""
-SECURITY: Mapping[str, str] = {"open": "Open: every caller may do everything. The server listens on this machine only."}
+SECURITY: Mapping[str, str] = {
+    "open": "Open: every caller may do everything. The server listens on this machine only.",
+    "smart": "SMART App Launch 2.2: callers show access tokens, whose scopes say what they reach.",
+}
 """What protects the service, by the setting `auth.mode`."""
+SMART_SERVICE = {
+    "coding": [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+            "code": "SMART-on-FHIR",
+            "display": "SMART-on-FHIR",
+        }
+    ],
+    "text": "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)",
+}
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 _TYPE_LINE = re.compile(r"^\* \[(\w+)\]\([^)]*\): *(.*?)\s*$", re.MULTILINE)
 
 
-def statement(
-    rows: Iterable[Interaction], definitions: Definitions, settings: Settings, base: str, date: datetime
+def statement(  # noqa: PLR0917 - the six things that it states
+    rows: Iterable[Interaction],
+    definitions: Definitions,
+    settings: Settings,
+    base: str,
+    date: datetime,
+    authorization: Mapping[str, str] = MappingProxyType({}),
 ) -> Json:
     """Return the CapabilityStatement of this running server (kind `instance`).
 
@@ -50,6 +70,7 @@ def statement(
         settings: Effective settings.
         base: Service base URL without trailing slash.
         date: When what is stated took effect: the start of the server.
+        authorization: URLs of the authorization server by their names in the extension `oauth-uris`; empty without one.
 
     Returns:
         A resource to be sent. Its parts are shared between calls, so it is not to be changed.
@@ -73,8 +94,17 @@ def statement(
         "fhirVersion": definitions.version,
         "format": list(FORMATS),
         "patchFormat": list(PATCH_FORMATS),
-        "rest": [_rest(table, definitions, settings)],
+        "rest": [{**_rest(table, definitions, settings), "security": _security(settings, authorization)}],
     }
+
+
+def _security(settings: Settings, authorization: Mapping[str, str]) -> Json:
+    """Return what protects the service; the extension is how apps of SMART 1.0 find the authorization server."""
+    stated: Json = {"cors": bool(settings.server.cors_origins), "description": SECURITY[settings.auth.mode]}
+    if authorization:
+        places = [{"url": name, "valueUri": url} for name, url in authorization.items()]
+        stated = {"extension": [{"url": OAUTH_URIS, "extension": places}], **stated, "service": [SMART_SERVICE]}
+    return stated
 
 
 def searchable(resource_type: str, definitions: Definitions) -> list[Param]:
@@ -101,7 +131,6 @@ def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Se
     operations = _operations(row for row in table if row.level == "system")
     return {
         "mode": "server",
-        "security": {"cors": bool(settings.server.cors_origins), "description": SECURITY[settings.auth.mode]},
         "resource": [
             {
                 "type": resource_type,

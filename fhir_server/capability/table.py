@@ -29,6 +29,7 @@ class Interaction:
         conditional: Whether it is a conditional form of another row.
         compartment: Whether it searches the compartment of an instance.
         operation: The operation, where the code is `operation`.
+        public: Whether anybody may ask, without an access token.
     """
 
     code: str
@@ -40,6 +41,7 @@ class Interaction:
     conditional: bool = False
     compartment: bool = False
     operation: Operation | None = None
+    public: bool = False
 
 
 TYPE, INSTANCE = ("{type}",), ("{type}", "{id}")
@@ -47,7 +49,7 @@ MEMBER = (*INSTANCE, "{member}")
 HISTORY, VERSION = (*INSTANCE, "_history"), (*INSTANCE, "_history", "{vid}")
 
 TABLE: tuple[Interaction, ...] = (
-    Interaction("capabilities", "system", "GET", ("metadata",), "", capabilities.capabilities),
+    Interaction("capabilities", "system", "GET", ("metadata",), "", capabilities.capabilities, public=True),
     Interaction("batch", "system", "POST", (), "", batch.bundle),
     Interaction("transaction", "system", "POST", (), "", batch.bundle),
     Interaction("history-system", "system", "GET", ("_history",), "r", history.system),

@@ -39,7 +39,10 @@ Port = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes.", show_default="1")]
 Auth = Annotated[
-    Literal["open"] | None, typer.Option("--auth", help="How callers prove who they are.", show_default="open")
+    Literal["smart", "open"] | None,
+    typer.Option(
+        "--auth", help="How callers prove who they are: by access tokens, or not at all.", show_default="smart"
+    ),
 ]
 
 
@@ -69,6 +72,10 @@ def _serve(settings: Settings, ready: Callable[[], None], *, as_json: bool) -> N
     logs.configure(settings.server.log_level)
     listener = _listen(settings)
     base = serving.url(listener, settings.server.host)
+    if not settings.server.base_url and settings.auth.mode == "smart":
+        # Port 0 has become a port; tokens, pages and answers of all processes must name the same base.
+        os.environ["FHIR_SERVER__BASE_URL"] = f"{base}/fhir"
+        settings = settings_of()
 
     def announce() -> None:
         ready()

@@ -14,15 +14,19 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from fhir_server.http import pages, target
+from fhir_server.http.auth import site
 from fhir_server.http.bind import Base
 from fhir_server.http.edge import Edge, Service
 from fhir_server.http.health import readiness
 from fhir_server.http.metrics import Metrics
 from fhir_server.model import json
-from fhir_server.model.errors import FhirError
+from fhir_server.model.errors import FhirError, Unavailable
 from fhir_server.model.outcome import outcome
 from fhir_server.settings import Settings
 from profiles.issue import Issue
+from smart_auth.realm import Realm
+
+STARTING = "The server is starting. Try again in a moment."
 
 Running = Callable[[Settings], AbstractAsyncContextManager[Service]]
 
@@ -40,13 +44,24 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        if scope["type"] == "http" and target.is_fhir(scope.get("raw_path") or target.raw(scope["path"])):
+        raw_path = scope.get("raw_path") or target.raw(scope["path"]) if scope["type"] == "http" else b""
+        if target.is_fhir(raw_path) and not target.is_well_known(raw_path):
             if self._edge is None:
-                await _fail(503, "transient", "The server is starting. Try again in a moment.")(scope, receive, send)
+                await _fail(503, "transient", STARTING)(scope, receive, send)
             else:
                 await self._edge(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    def realm(self) -> Realm:
+        """Return the authorization server.
+
+        Raises:
+            Unavailable: The server is starting.
+        """
+        if self.service is None:
+            raise Unavailable(STARTING)
+        return self.service.realm
 
     @asynccontextmanager
     async def _life(self, _: FastAPI) -> AsyncIterator[None]:
@@ -70,6 +85,8 @@ def create_app(settings: Settings, running: Running) -> Application:
     app = Application(settings, running)
     base = Base(settings)
     pages.mount(app)
+    if settings.auth.mode == "smart":
+        app.router.routes.extend(site.routes(app.realm))
 
     @app.get("/health/live")
     async def live() -> Response:
@@ -88,7 +105,7 @@ def create_app(settings: Settings, running: Running) -> Application:
     @app.get("/openapi.json")
     async def openapi(request: Request) -> Response:
         if app.service is None:
-            return _fail(503, "transient", "The server is starting. Try again in a moment.")
+            return _fail(503, "transient", STARTING)
         try:
             return _json(app.service.openapi(base.of(request.url.scheme, request.headers.get("host", ""))))
         except FhirError as error:

@@ -16,16 +16,27 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,
 
 
 def check_bind(settings: Settings) -> None:
-    """Refuse an open server on an address that other machines can reach.
+    """Refuse addresses on which the record, or what people type to sign in, could be read by others.
 
     Raises:
-        ValueError: The mode is `open` and the host is not loopback; the text says what to change.
+        ValueError: The text says what to change.
     """
-    host = settings.server.host
-    if settings.auth.mode == "open" and not is_loopback(host):
+    host, base = settings.server.host, urlsplit(settings.service_base)
+    if settings.auth.mode == "open":
+        if not is_loopback(host):
+            raise ValueError(
+                f"Open mode lets everybody read and change every record, so it does not listen on '{host}', which other "
+                "machines can reach. Use --host 127.0.0.1 (or ::1, or localhost), or --auth smart."
+            )
+    elif not is_loopback(host) and not settings.server.base_url:
         raise ValueError(
-            f"Open mode lets everybody read and change every record, so it does not listen on '{host}', which other "
-            "machines can reach. Use --host 127.0.0.1 (or ::1, or localhost)."
+            f"Apps must know under which name they reach this server, and '{host}' does not tell. Set "
+            "FHIR_SERVER__BASE_URL to the public URL, such as https://example.org/fhir."
+        )
+    elif base.scheme != "https" and not is_loopback(base.hostname or ""):
+        raise ValueError(
+            f"The public URL is {settings.service_base}, and passwords and tokens must not travel in clear. Put a proxy with "
+            "TLS before the server and set FHIR_SERVER__BASE_URL to its https:// URL."
         )
 
 
@@ -48,8 +59,9 @@ class Base:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._configured = settings.server.base_url.rstrip("/")
         self._open = settings.auth.mode == "open"
+        # Tokens are meant for one base, so with sign-in there is one, whatever name a request used.
+        self._configured = settings.server.base_url.rstrip("/") if self._open else settings.service_base
         self._public = (urlsplit(self._configured).hostname or "").lower()
         self._fallback = f"{settings.server.host}:{settings.server.port}"
 

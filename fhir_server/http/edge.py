@@ -27,6 +27,7 @@ from fhir_server.model.outcome import outcome, refusal
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.settings import Settings
 from profiles.issue import Issue
+from smart_auth.realm import Realm
 
 TAKE_BODY = frozenset({"POST", "PUT", "PATCH"})
 KNOWN_METHODS = frozenset(METHODS.split(", "))
@@ -50,8 +51,12 @@ class Service(Protocol):
     def definitions(self) -> Types:
         """FHIR definitions."""
 
-    def dispatch(self, request: FhirRequest, /) -> Awaitable[FhirResponse]:
-        """Return the answer to a request; expected failures are answers too."""
+    @property
+    def realm(self) -> Realm:
+        """The authorization server."""
+
+    def receive(self, request: FhirRequest, /) -> Awaitable[FhirResponse]:
+        """Return the answer to a request from outside; raises `FhirError` where its caller is not let in."""
 
     def ready(self) -> Awaitable[None]:
         """Return when requests can be served; raises `Unavailable` when not."""
@@ -70,7 +75,7 @@ class Edge:
     """
 
     def __init__(self, service: Service, settings: Settings, metrics: Metrics) -> None:
-        self._dispatch = service.dispatch
+        self._receive = service.receive
         self._metrics = metrics
         self._limit = settings.server.max_body
         self._base = Base(settings)
@@ -124,12 +129,12 @@ class Edge:
         query = target.pairs(scope["query_string"])
         request = FhirRequest(method, path, base, query, headers, id=exchange.id)
         if method in TAKE_BODY and (body.announced(headers) or binary.sends_content(request)):
-            return await self._dispatch(await self._with_body(exchange, request, receive))
+            return await self._receive(await self._with_body(exchange, request, receive))
         accept = headers.get("accept", "")
         if binary.wants_content(request):
-            return binary.content(await self._dispatch(request))
+            return binary.content(await self._receive(request))
         exchange.representation = negotiate.representation(accept, query)
-        return await self._dispatch(request)
+        return await self._receive(request)
 
     async def _with_body(self, exchange: Exchange, request: FhirRequest, receive: Receive) -> FhirRequest:
         """Return the request with its body, when both media types suit us."""

@@ -17,6 +17,14 @@ def is_fhir(raw_path: bytes) -> bool:
     return raw_path.startswith(MOUNT) and (len(raw_path) == len(MOUNT) or raw_path[len(MOUNT)] == 0x2F)
 
 
+def is_well_known(raw_path: bytes) -> bool:
+    """Return whether a raw path below the service base is one of the documents that are not FHIR (RFC 8615).
+
+    Clients append it to the service base, which some of them write with a slash at the end.
+    """
+    return raw_path.startswith((MOUNT + b"/.well-known/", MOUNT + b"//.well-known/"))
+
+
 def raw(path: str) -> bytes:
     """Return a raw path for a decoded one, for servers that give no raw path."""
     return quote(path, safe="/:@!$&'()*+,;=-._~").encode("ascii")

@@ -25,6 +25,7 @@ from fhir_server.model.errors import NotFound, Unavailable
 from fhir_server.model.outcome import refusal
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.settings import Server, Settings
+from smart_auth.realm import Realm
 
 ORIGIN = "http://127.0.0.1"
 
@@ -43,7 +44,11 @@ class Echo:
         self.definitions = Types()
         self.is_up = True
 
-    async def dispatch(self, request: FhirRequest) -> FhirResponse:
+    @property
+    def realm(self) -> Realm:
+        raise NotImplementedError
+
+    async def receive(self, request: FhirRequest) -> FhirResponse:
         match request.path:
             case ("Patient", "crash"):
                 raise RuntimeError("Mrs Smith")

@@ -1,10 +1,10 @@
-"""Where an open server listens and which names it answers."""
+"""Where a server listens and which names it answers."""
 
 import pytest
 
 from fhir_server.http.bind import Base, check_bind
 from fhir_server.model.errors import Forbidden
-from fhir_server.settings import Server, Settings
+from fhir_server.settings import Auth, Server, Settings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "LOCALHOST"])
@@ -30,3 +30,31 @@ def test_the_configured_base_counts_more_than_the_host_header() -> None:
 
 def test_a_request_without_host_gets_the_address_that_the_server_listens_on() -> None:
     assert Base(Settings(server=Server(port=9000))).of("http", "") == "http://127.0.0.1:9000/fhir"
+
+
+SMART = Auth(mode="smart")
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [("127.0.0.1", ""), ("::1", ""), ("0.0.0.0", "https://a.example/fhir"), ("0.0.0.0", "http://localhost:8080/fhir")],
+)
+def test_with_sign_in_the_server_may_listen_anywhere_that_has_a_name_and_tls(host: str, base: str) -> None:
+    check_bind(Settings(auth=SMART, server=Server(host=host, base_url=base)))
+
+
+@pytest.mark.parametrize(
+    ("host", "base", "what"),
+    [
+        ("0.0.0.0", "", "FHIR_SERVER__BASE_URL to the public URL"),
+        ("127.0.0.1", "http://a.example/fhir", "must not travel in clear"),
+    ],
+)
+def test_passwords_and_tokens_do_not_travel_in_clear(host: str, base: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        check_bind(Settings(auth=SMART, server=Server(host=host, base_url=base)))
+
+
+def test_with_sign_in_answers_name_one_base_whatever_name_was_used() -> None:
+    base = Base(Settings(auth=SMART, server=Server(port=9000)))
+    assert base.of("http", "localhost:9000") == base.of("http", "evil.example") == "http://127.0.0.1:9000/fhir"

@@ -14,7 +14,7 @@ from tests.smart_auth.house import House
 
 async def main(url: str, database: str, code: str, times: int) -> None:
     async with connect(SecretStr(url), Settings()) as client:
-        house = House(Authorization.of(client[database]))
+        house = House(Authorization(client[database]))
         answers = await asyncio.gather(*(house.redeem(code) for _ in range(times)))
         print(json.dumps([(answer.status, answer.body.get("access_token", "")) for answer in answers]))  # noqa: T201
 

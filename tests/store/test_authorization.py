@@ -63,7 +63,7 @@ SAMPLES: tuple[Record, ...] = (
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mongo(database: AsyncDatabase[dict[str, Any]]) -> Authorization:
-    store = Authorization.of(database)
+    store = Authorization(database)
     await store.open()
     return store
 

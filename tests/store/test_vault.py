@@ -49,7 +49,7 @@ def test_a_short_secret_is_refused_with_a_reason() -> None:
 async def test_the_database_holds_neither_private_keys_nor_second_factors(
     database: AsyncDatabase[dict[str, Any]],
 ) -> None:
-    store = Authorization.of(database, SECRET)
+    store = Authorization(database, SECRET)
     assert await store.add(KEY)
     assert await store.add(USER)
     text = str([await database[name].find({}).to_list() for name in ("auth_key", "auth_user")])
@@ -60,14 +60,14 @@ async def test_the_database_holds_neither_private_keys_nor_second_factors(
     assert await store.find(Key, state="signing") == [KEY]
     assert await store.get(User, "u") == USER
     with pytest.raises(Unavailable, match=r"auth\.secret"):
-        await Authorization.of(database).get(Key, KEY.id)
+        await Authorization(database).get(Key, KEY.id)
 
 
 async def test_a_second_factor_is_swapped_by_one_whether_it_was_closed_or_not(
     database: AsyncDatabase[dict[str, Any]],
 ) -> None:
-    await Authorization.of(database).add(USER)
-    store = Authorization.of(database, SECRET)
+    await Authorization(database).add(USER)
+    store = Authorization(database, SECRET)
     there = await store.get(User, "u")
     assert there == USER
     another = replace(USER, totp="KRUGKIDROVUWG2ZA")

@@ -89,6 +89,7 @@ def _documents(realm: RealmOf) -> list[Route]:
 
     return [
         _route("/fhir/.well-known/smart-configuration", smart, "GET"),
+        _route("/fhir//.well-known/smart-configuration", smart, "GET"),  # of a base that was written with a slash
         _route("/auth/.well-known/openid-configuration", oidc, "GET"),
         _route("/.well-known/oauth-authorization-server/auth", oidc, "GET"),
         _route("/auth/jwks", jwks, "GET"),
