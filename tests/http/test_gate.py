@@ -1,7 +1,7 @@
 """Access tokens over HTTP: two servers on one record, so that what one is told the other one must know at once."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -74,8 +74,6 @@ async def house(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
 
 
 def _given(service: Service) -> Any:
-    from contextlib import asynccontextmanager
-
     @asynccontextmanager
     async def given(_: Settings) -> AsyncIterator[Service]:
         yield service
@@ -140,14 +138,14 @@ async def test_two_authorization_headers_are_refused(house: House) -> None:
     headers = [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}")]
     refused = await house.servers[0].get("/fhir/Patient/ann", headers=headers)
     assert refused.status_code == 400
-    assert "sent once" in refused.json()["issue"][0]["diagnostics"]
+    assert "sent once" in refused.json()["issue"][0]["details"]["text"]
 
 
 async def test_a_revoked_token_is_useless_at_the_next_request_to_every_server(house: House) -> None:
     token = await house.token("system/Patient.rs")
     for server in (0, 1, 0, 1):  # both know it by heart
         assert (await house.get("/fhir/Patient/ann", token, server)).status_code == 200
-    client, grant = house.last
+    _, grant = house.last
     realm = house.service.realm
     assert await realm.store.end_grants(realm.clock(), "test", id=grant.id) == 1
     for server in (1, 0):
