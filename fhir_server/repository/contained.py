@@ -18,7 +18,7 @@ from fhir_server.repository.places import Place
 from fhir_server.repository.reach import Reach
 from fhir_server.search import contained
 from fhir_server.search.compile import plan
-from fhir_server.search.expression import Expression
+from fhir_server.search.contained import ByType
 from fhir_server.search.match import matches
 from fhir_server.search.page import Cursor
 from fhir_server.search.params import params
@@ -42,23 +42,21 @@ class Contained:
         store: The database.
         definitions: Parameters of the types.
         reach: What the caller may search.
-        resource_type: The type of the contained resources.
-        item: What they must fulfil, resolved.
-        own: With `both` what a resource of the type that stands alone must fulfil, resolved; else `None`.
+        asked: What contained resources must fulfil.
+        own: With `both` what resources that stand alone must fulfil; else empty.
     """
 
     store: Store
     definitions: Definitions
     reach: Reach
-    resource_type: str
-    item: Expression
-    own: Expression | None
+    asked: ByType
+    own: ByType
 
     async def page(self, parts: Sequence[SearchRequest], cursor: Cursor | None) -> Found:
         """Return the matches of a page; of a contained resource with the id `<id of the container>#<local id>`.
 
         Args:
-            parts: The search for containers of each type, and with `both` for resources of the type.
+            parts: The search for containers of each type, and with `both` for resources that stand alone.
             cursor: The end of the page before. Its values are `Type/id` of a container that was shown in part, and the place
                 up to which it was; then where the container before it stands.
         """
@@ -112,15 +110,12 @@ class Contained:
             cursor = Cursor(by.values(rows[-1]))
 
     def _fields(self, resource_type: str) -> tuple[str, ...]:
-        itself = self.own is not None and resource_type == self.resource_type
-        return (*contained.FIELDS, *contained.OWN_FIELDS) if itself else contained.FIELDS
+        return (*contained.FIELDS, *contained.OWN_FIELDS) if resource_type in self.own else contained.FIELDS
 
     def _places(self, resource_type: str, document: Mapping[str, Any]) -> list[int]:
         """Return where in a document the matches are, in their order."""
-        found = [*contained.places(self.resource_type, self.item, document)]
-        if self.own is not None and resource_type == self.resource_type:
-            found = [*([ITSELF] if matches(self.own, contained.restored(document)) else []), *found]
-        return found
+        itself = resource_type in self.own and matches(self.own[resource_type], contained.restored(document))
+        return [*([ITSELF] if itself else []), *contained.places(self.asked, document)]
 
 
 def _resources(stored: Stored | None, places: Sequence[int]) -> list[Stored]:

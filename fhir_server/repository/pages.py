@@ -20,6 +20,7 @@ from fhir_server.search import contained, include, page
 from fhir_server.search.chain import is_open
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.compile import plan, rooted
+from fhir_server.search.expression import Expression
 from fhir_server.search.page import Cursor, Inside, Sealing
 from fhir_server.search.parse import SearchRequest, parse
 from fhir_server.search.reading import Reading
@@ -85,7 +86,7 @@ class Pages:
             Gone: The paging link has expired.
         """
         if request.contained != "false":
-            return await self._contained(request, reach)
+            return await self._contained(request, [request], reach)
         request = await self._resolved(request, reach)
         reach.trace.lap("chains")
         if request.summary == "count":
@@ -126,30 +127,38 @@ class Pages:
             InvalidParameter: The paging link is not ours.
             Gone: The paging link has expired.
         """
+        if request.shape.contained != "false":
+            return await self._contained(request, request.parts, reach)
         parts = [await self._resolved(part, reach) for part in request.parts]
         reach.trace.lap("chains")
         return await self._together(request, parts, reach)
 
-    async def _contained(self, request: SearchRequest, reach: Reach) -> SearchPage:
+    async def _contained(self, asked: Asked, searched: Sequence[SearchRequest], reach: Reach) -> SearchPage:
         """Return a page of a search for contained resources, or for what contains them, each type of container asked."""
-        contained.refuse_unasked(request)
-        both = (await self._resolved(request, reach)).expression if request.contained == "both" else None
-        name = request.resource_type
-        # Who may not search a type does not find it inside of others, either.
-        types = await self.store.types() if reach.where_of(name).kind != "nothing" else []
-        asked = await self._chains(reach, types).resolved(name, request.expression)
-        parts = contained.parts(request, asked, both, types)
+        request, types = searched[0], await self.store.types()
+        inside: dict[str, Expression] = {}
+        own: dict[str, Expression] = {}
+        for one in searched:
+            name = one.resource_type
+            contained.refuse_unasked(one)
+            if reach.where_of(name).kind == "nothing":  # who may not search a type does not find it inside of others
+                continue
+            inside[name] = await self._chains(reach, types).resolved(name, one.expression)
+            if one.contained == "both" and name in types:
+                own[name] = (await self._resolved(one, reach)).expression
+        parts = contained.parts(request, inside, own, types)
         reach.trace.lap("chains")
         if request.contained_type == "container":
-            return await self._together(SystemRequest(request.place, parts), parts, reach)
-        finder = Contained(self.store, self.definitions, reach, name, contained.halves(asked)[1], both)
+            return await self._together(SystemRequest(asked.place, parts), parts, reach)
+        items = {name: contained.halves(expression)[1] for name, expression in inside.items()}
+        finder = Contained(self.store, self.definitions, reach, items, own)
         if request.summary == "count":
             return await self._traced(SearchPage((), (), await finder.count(parts, None), ""), request, reach)
-        cursor = await self._kept(page.decode(request, self._sealing(reach)), parts, reach)
+        cursor = await self._kept(page.decode(asked, self._sealing(reach)), parts, reach)
         found = await finder.page(parts, cursor)
         reach.trace.lap("database")
         next_one = Cursor(found.end, None, found.since, found.shown)
-        following = self._sealed(next_one, request, reach) if found.more else ""
+        following = self._sealed(next_one, asked, reach) if found.more else ""
         total: int | None = None
         if not (cursor and cursor.values) and not found.more:
             total = len(found.matches)

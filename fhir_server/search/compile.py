@@ -26,7 +26,7 @@ that fits:
 | anything else | the planner chooses |
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeGuard
 
@@ -227,10 +227,28 @@ def _all(parts: list[Where]) -> Where:
 def _any(parts: list[Where]) -> Where:
     if ANYTHING in parts:
         return ANYTHING
-    clauses = [part.clause for part in parts if part.kind == "clause"]
+    clauses = _together([part.clause for part in parts if part.kind == "clause"])
     if not clauses:
         return NOTHING
     return Where("clause", clauses[0] if len(clauses) == 1 else {"$or": clauses})
+
+
+def _together(clauses: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the alternatives, with one for all types of which something contained must fulfil the same."""
+    kept: list[Mapping[str, Any]] = []
+    inside: list[tuple[dict[str, Any], list[str]]] = []
+    for clause in clauses:
+        if clause.keys() != {"c"}:
+            kept.append(clause)
+            continue
+        rest = dict(clause["c"]["$elemMatch"])
+        name = rest.pop("t")
+        types = next((types for other, types in inside if other == rest), None)
+        if types is None:
+            inside.append((rest, [name]))
+        else:
+            types.append(name)
+    return [*kept, *(_within(_one_of(frozenset(types)), rest) for rest, types in inside)]
 
 
 def _none(part: Where) -> Where:
@@ -239,9 +257,11 @@ def _none(part: Where) -> Where:
 
 def _containing(resource_type: str, part: Where) -> Where:
     """Return the filter for what contains a resource of the type; a contained one has the form of a stored document."""
-    return (
-        part if part.kind == "nothing" else Where("clause", {"c": {"$elemMatch": {"t": resource_type, **part.clause}}})
-    )
+    return part if part.kind == "nothing" else Where("clause", _within(resource_type, part.clause))
+
+
+def _within(types: Any, clause: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"c": {"$elemMatch": {"t": types, **clause}}}
 
 
 def _missing(param: Param) -> Where:
@@ -330,7 +350,8 @@ def _fixed(clause: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield name, len(value["$in"])
         elif name == "c" and value["$elemMatch"].keys() == {"t"}:
             # Where it says more, it depends on how many match: that is for the planner.
-            yield name, 1
+            types = value["$elemMatch"]["t"]
+            yield name, 1 if isinstance(types, str) else len(types["$in"])
 
 
 def _named(clause: Mapping[str, Any]) -> Iterator[str]:

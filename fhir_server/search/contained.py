@@ -35,6 +35,9 @@ from fhir_server.search.types.conditions import Is
 from fhir_server.search.types.date import UPDATED
 from profiles.definitions.registry import Definitions
 
+ByType = Mapping[str, Expression]
+"""What resources must fulfil, resolved, by their type."""
+
 OF_PARAMETERS = (Chain, Concepts, Criterion, Hierarchy, Missing)
 """Nodes with a parameter of the resource itself."""
 
@@ -95,36 +98,36 @@ def halves(expression: Expression) -> tuple[Expression, Expression]:
     return all_of(of_containers), all_of(item for item in items if item not in of_containers)
 
 
-def parts(
-    request: SearchRequest, asked: Expression, own: Expression | None, types: Iterable[str]
-) -> tuple[SearchRequest, ...]:
+def parts(request: SearchRequest, asked: ByType, own: ByType, types: Iterable[str]) -> tuple[SearchRequest, ...]:
     """Return the search of each type for containers, or with `both` also for the resources themselves; at least one.
 
     Args:
         request: The search.
-        asked: Its expression, resolved for contained resources.
-        own: With `both` the same, resolved for resources that stand alone; else `None`.
+        asked: What is asked of contained resources.
+        own: With `both` what is asked of resources that stand alone; else empty.
         types: The types that may contain something.
     """
-    containers, item = halves(asked)
-    containing = all_of([containers, Contains(request.resource_type, item)])
-    found = dict.fromkeys(types, containing)
-    name = request.resource_type
-    if own is not None or not found:
-        found[name] = any_of([own or Nothing(), found.get(name, Nothing())])
-    return tuple(replace(request, resource_type=name, expression=found[name]) for name in sorted(found))
+    both = {name: halves(expression) for name, expression in asked.items()}
+    containers = next((containers for containers, _ in both.values()), Nothing())
+    containing = all_of([containers, any_of(Contains(name, item) for name, (_, item) in both.items())])
+    found = dict.fromkeys(types, containing) if both else {}
+    for name, expression in own.items():
+        found[name] = any_of([expression, found.get(name, Nothing())])
+    return tuple(
+        replace(request, resource_type=name, expression=found.get(name, Nothing()))
+        for name in sorted(found or {request.resource_type})
+    )
 
 
-def places(resource_type: str, item: Expression, document: Mapping[str, Any]) -> Iterator[int]:
-    """Yield the places, from 1, of the resources of a type within a document that fulfil an expression.
+def places(asked: ByType, document: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the places, from 1, of the resources within a document that fulfil what is asked.
 
     Args:
-        resource_type: Type of the contained resources.
-        item: What they must fulfil, resolved.
+        asked: What contained resources must fulfil.
         document: The container, as the database gives it back.
     """
     for number, one in enumerate(document.get("c", ()), 1):
-        if one["t"] == resource_type and matches(item, restored(one)):
+        if one["t"] in asked and matches(asked[one["t"]], restored(one)):
             yield number
 
 

@@ -85,7 +85,9 @@ def parse_system(
     """
     named = [(name, value) for name, value in pairs if name == TYPE and value]
     types = _types(named, within, definitions)
-    searched = tuple(name for name in types if name in there) or types[:1]
+    # Of a type that never stood alone something may be contained.
+    inside = any(name == "_contained" and value != "false" for name, value in pairs)
+    searched = types if inside else tuple(name for name in types if name in there) or types[:1]
     criteria: dict[str, list[Expression]] = {name: [] for name in searched}
     reading = reading or Reading(zone=ZoneInfo(settings.time_zone), definitions=definitions)
     criterion = reader(definitions, reading)
@@ -114,11 +116,6 @@ def parse_system(
         for each in searched:
             criteria[each].append(compartment(within.code, within.id, each, definitions))
     results = read(types, shaping, definitions, settings)
-    if results.contained != "false":
-        raise InvalidParameter(
-            "Contained resources are searched by one type. Search that type, as in [base]/Medication?_contained=true.",
-            expression="http._contained",
-        )
     by_update = SortKey(params(types[0], definitions)["_lastUpdated"], descending=True)
     shape = shaped(types[0], results, applied, ignored, order=(by_update,))
     parts = tuple(replace(shape, resource_type=each, expression=all_of(criteria[each])) for each in searched)

@@ -1,5 +1,6 @@
 """Searches of contained resources, through the whole server."""
 
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -216,6 +217,30 @@ async def test_a_compartment_holds_what_names_its_patient(client: httpx.AsyncCli
         assert (await client.put(f"DiagnosticReport/{row['id']}", json=row)).status_code == 201
     bundle = await ask(client, f"Patient/a-{record}/Observation?_contained=true&_containedType=contained")
     assert shown(bundle, record) == ["DiagnosticReport/ra#o"]
+    inside = f"Patient/a-{record}/*?_contained=true&_sort=_id"
+    for more, found in (
+        ("", ["DiagnosticReport/ra"]),
+        ("&_containedType=contained", ["DiagnosticReport/ra#o"]),
+        ("&_containedType=contained&_type=Condition,Observation", ["DiagnosticReport/ra#o"]),
+        ("&_containedType=contained&_type=Condition", []),
+    ):
+        assert shown(await ask(client, inside + more), record) == found
+    both = await ask(
+        client, f"Patient/a-{record}/*?_contained=both&_containedType=contained&_type=DiagnosticReport,Observation"
+    )
+    assert sorted(shown(both, record)) == ["DiagnosticReport/ra", "DiagnosticReport/ra#o"]
+    assert (await ask(client, f"{inside}&_summary=count"))["total"] == 1
+
+
+async def test_several_types_are_found_inside_of_others(client: httpx.AsyncClient, record: str) -> None:
+    coded = urlencode([("code", f"{SYSTEM}|x{record}")])
+    for count in ("1", "2", "50"):
+        asked = f"?_type=Medication,Substance&{coded}&_contained=true&_count={count}"
+        assert [*chain.from_iterable(await walked(client, asked, record))] == CONTAINERS
+        assert [*chain.from_iterable(await walked(client, f"{asked}&_containedType=contained", record))] == CONTAINED
+    both = f"?_type=Medication,Substance&{coded}&_contained=both&_total=accurate&_count=2"
+    assert sorted(chain.from_iterable(await walked(client, both, record))) == sorted([*CONTAINERS, "Medication/alone"])
+    assert (await ask(client, both))["total"] == 4
 
 
 async def test_a_paging_link_belongs_to_what_it_was_made_for(client: httpx.AsyncClient, record: str) -> None:
@@ -242,8 +267,8 @@ async def test_a_paging_link_belongs_to_what_it_was_made_for(client: httpx.Async
         ("Medication?_contained=both&_list=1", "nothing except its container"),
         ("Medication?_contained=true&_filter=status eq active or _lastUpdated gt 2020", "Write it as a parameter of its own"),
         ("Medication?_contained=true&_lastUpdated:missing=true", "Write it as a parameter of its own"),
-        ("?_type=Medication&_contained=true", "Contained resources are searched by one type"),
-        ("Patient/1/*?_contained=both", "Contained resources are searched by one type"),
+        ("?_type=Medication,Patient&_contained=true&code=x", "Not all of Medication, Patient have a search parameter 'code'"),
+        ("?_type=Medication&_contained=true&_has:List:item:code=x", "nothing except its container"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_asked_is_refused(client: httpx.AsyncClient, path: str, text: str) -> None:

@@ -14,8 +14,9 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.database import AsyncDatabase
 
-from fhir_server.search.index import Indexer
+from fhir_server.search.index import SV, Indexer
 from fhir_server.search.layout import indexes
+from fhir_server.store.extraction import Extraction
 from profiles.definitions.registry import Definitions
 
 Json = dict[str, Any]
@@ -55,6 +56,7 @@ async def settle(database: AsyncDatabase[Any], definitions: Definitions, observa
             {"name": spec.name, "key": dict(spec.keys), **spec.options} for spec in indexes(resource_type, definitions)
         ]
         await database.command({"createIndexes": resource_type, "indexes": models})
+    await Extraction(database).note(SV)
 
 
 def facility(chance: random.Random) -> str:

@@ -84,6 +84,45 @@ async def found(stored: Contained, resource_type: str, pairs: Pairs, *, post: bo
     return sorted(urls)
 
 
+async def test_generated_searches_of_several_types_find_what_is_contained(
+    stored: Contained, definitions: Definitions
+) -> None:
+    told = telling = 0
+    names = sorted(stored.pools)
+    for first, second in zip(names, [*names[1:], names[0]], strict=True):
+        chance = Random(f"{SEED}{first}{second}")
+        rows = {**stored.pools[first], **stored.pools[second]}
+        one, other = (definitions.search_parameters(name) for name in (first, second))
+        common = [
+            code
+            for code in sorted(one.keys() & other.keys())
+            if one[code].type == other[code].type
+            and all(
+                generic.tellable(of[code], [*stored.pools[name].values()])
+                for name, of in ((first, one), (second, other))
+            )
+        ]
+        told += bool(common)
+        now = datetime.now(UTC)
+        for code in common:
+            of = {first: one[code], second: other[code]}
+            name, text = generic.criterion(chance, one[code], [*stored.pools[first].values()])
+            wanted = sorted(
+                place
+                for place, row in rows.items()
+                if generic.selects(of[row["resourceType"]], row, name.partition(":")[2], text, now)
+            )
+            pairs = [("_type", f"{first},{second}"), (name, text), ("_contained", "true"), ("_count", "3")]
+            got = await found(stored, "", [*pairs, ("_containedType", "contained")], post=False)
+            assert got == wanted, pairs
+            assert await found(stored, "", pairs, post=False) == sorted(
+                {place.partition("#")[0] for place in wanted}
+            ), pairs
+            telling += 0 < len(wanted) < len(rows)
+    assert told >= LEAST // 2
+    assert telling >= told // 2
+
+
 async def test_generated_searches_find_what_is_contained(stored: Contained, definitions: Definitions) -> None:
     told = telling = 0
     for resource_type, pool in sorted(stored.pools.items()):
