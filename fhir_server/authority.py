@@ -4,7 +4,7 @@ Everything that sign-in, tokens and pages rest on is put together here; `smart_a
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from fhir_server.access.bearer import Gate
@@ -19,6 +19,8 @@ from smart_auth import opaque, rotation
 from smart_auth.external import External, Issuer
 from smart_auth.fetch import Guarded
 from smart_auth.key_sets import KeySets
+from smart_auth.messages import Messenger
+from smart_auth.outbox import Folder, Sender, Smtp
 from smart_auth.passwords import Passwords
 from smart_auth.realm import Policy, Realm
 from smart_auth.tokens import TokenCheck
@@ -76,7 +78,18 @@ def realm(
         passwords=Passwords(),
         types=definitions().resource_types,
         check=check,
+        messenger=messenger(settings, store.clock.now),
     )
+
+
+def messenger(settings: Settings, clock: Callable[[], datetime]) -> Messenger:
+    """Return what carries letters to people."""
+    way = settings.messages
+    sender = Sender(way.sender, settings.auth.name)
+    if way.way == "folder":
+        return Folder(way.folder or settings.data_dir / "messages", sender, clock)
+    password = way.password.get_secret_value() if way.password else ""
+    return Smtp(way.host, way.port, way.security, sender, clock, way.user, password)
 
 
 def gate(settings: Settings, realm: Realm, definitions: Callable[[], Definitions]) -> Gate:

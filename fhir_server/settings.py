@@ -121,6 +121,30 @@ class Auth(Section):
         return self
 
 
+class Messages(Section):
+    """How letters to people leave: invitations, links to a new password, notices."""
+
+    way: Literal["folder", "smtp"] = Field(
+        default="folder", description="`folder`: a file for each letter; `smtp`: to a mail server."
+    )
+    folder: Path | None = Field(
+        default=None,
+        description="Where the files go, which hold secret links; unset: `messages` in the data directory.",
+    )
+    sender: str = Field(
+        default="no-reply@localhost",
+        pattern=r"^[^\s@<>,\"]+@[^\s@<>,\"]+$",
+        description="E-mail address that the letters are from.",
+    )
+    host: str = Field(default="localhost", description="Mail server.")
+    port: int = Field(default=587, ge=1, le=65535, description="Its port: 587 with starttls, 465 with tls.")
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="Encryption of the way to the mail server; `none` only on one machine."
+    )
+    user: str = Field(default="", description="Login at the mail server; empty: none.")
+    password: SecretStr | None = Field(default=None, description="Its password.")
+
+
 class Record(Section):
     """Rules of the stored record."""
 
@@ -190,6 +214,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     mongo: Mongo = Mongo()
     auth: Auth = Auth()
+    messages: Messages = Messages()
     record: Record = Record()
     search: Search = Search()
     jobs: Jobs = Jobs()

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from smart_auth import keys
+from smart_auth import keys, rotation
 from smart_auth.key_sets import SHAPES
 from smart_auth.protocol import GRANT_TYPES
 from smart_auth.realm import Policy, Realm
-from smart_auth.records import Key
 
 CAPABILITIES = (
     "launch-ehr",
@@ -89,8 +88,7 @@ def oauth_uris(policy: Policy) -> dict[str, str]:
 
 async def key_set(realm: Realm) -> dict[str, Any]:
     """Return the JWKS document."""
-    ring = [key for state in ("signing", "next", "retired") for key in await realm.store.find(Key, state=state)]
-    return keys.published(ring, realm.clock())
+    return keys.published(await rotation.ring(realm), realm.clock())
 
 
 def _common(policy: Policy) -> dict[str, Any]:

@@ -27,3 +27,10 @@ async def rotate(realm: Realm) -> bool:
         await realm.store.add(key)
     await realm.note("keys-rotated")
     return True
+
+
+async def ring(realm: Realm) -> list[Key]:
+    """Return the keys that are published: the one that signs, the next one, and those that have signed what may be valid."""
+    now = realm.clock()
+    found = [key for state in ("signing", "next", "retired") for key in await realm.store.find(Key, state=state)]
+    return [key for key in found if key.until is None or key.until > now]

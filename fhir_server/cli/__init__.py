@@ -2,7 +2,7 @@
 
 import typer
 
-from fhir_server.cli import definitions
+from fhir_server.cli import client, definitions, keys, user
 from fhir_server.cli.config import config
 from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
@@ -24,4 +24,7 @@ app.command()(demo)
 app.command()(reindex)
 app.command()(doctor)
 app.command()(config)
+app.add_typer(user.app, name="user")
+app.add_typer(client.app, name="client")
+app.add_typer(keys.app, name="keys")
 app.add_typer(definitions.app, name="definitions")

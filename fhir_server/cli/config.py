@@ -112,6 +112,8 @@ def origin(setting: Setting, *, given: bool = False) -> str:
 
 def consequences(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each setting whose value is unsafe outside a test machine."""
+    from fhir_server.http.bind import is_loopback
+
     if settings.auth.mode == "open":
         yield "auth.mode is open: everybody who reaches the port may read and change everything. Only loopback addresses are served."
     if settings.mongo.url is None:
@@ -124,6 +126,14 @@ def consequences(settings: Settings) -> Iterator[str]:
         and "mongodb+srv" not in settings.mongo.url.get_secret_value()
     ):
         yield "mongo.url does not ask for TLS: the record travels in clear between server and database."
+    if settings.messages.way == "folder" and settings.auth.mode == "smart":
+        yield "messages.way is folder: letters to people stay in a folder of this machine. Set messages.way to smtp and messages.host."
+    if (
+        settings.messages.way == "smtp"
+        and settings.messages.security == "none"
+        and not is_loopback(settings.messages.host)
+    ):
+        yield "messages.security is none: letters with secret links travel in clear to the mail server."
     if settings.record.references == "off":
         yield "record.references is off: references may lead nowhere, and referenced resources can be deleted."
     if "*" in settings.server.cors_origins:

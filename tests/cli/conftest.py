@@ -29,6 +29,7 @@ class Ended:
 
 
 Command = Callable[..., Ended]
+WITH_DATA = {"load", "demo", "reindex", "doctor", "config", "user", "client", "keys"}
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +43,12 @@ def command(data_dir: Path, mongo_url: SecretStr) -> Command:
         "NO_COLOR": "1",
     }
 
-    def run(*arguments: str | Path, **more: str) -> Ended:
+    def run(*arguments: str | Path, typed: str = "", **more: str) -> Ended:
         words = [sys.executable, "-c", "from fhir_server.cli import app; app()", *map(str, arguments)]
-        if arguments and arguments[0] in {"load", "demo", "reindex", "doctor", "config"} and "--help" not in arguments:
+        if arguments and arguments[0] in WITH_DATA and "--help" not in arguments:
             words += ["--data-dir", str(data_dir)]
         done = subprocess.run(
-            words, env={**environment, **more}, capture_output=True, text=True, timeout=400, check=False
+            words, env={**environment, **more}, input=typed, capture_output=True, text=True, timeout=400, check=False
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -15,7 +15,7 @@ Run = Callable[..., Any]
 def test_help_lists_every_command_and_is_quick_about_it(command: Run) -> None:
     shown = command("--help")
     assert shown.code == 0
-    for name in ("serve", "load", "demo", "reindex", "doctor", "config", "definitions"):
+    for name in ("serve", "load", "demo", "reindex", "doctor", "config", "user", "client", "keys", "definitions"):
         assert name in shown.out
 
 
@@ -37,6 +37,9 @@ def test_every_command_takes_a_data_directory_and_speaks_json() -> None:
         ("doctor",),
         ("config",),
         ("definitions", "build"),
+        *(("user", name) for name in ("add", "list", "disable", "enable", "link", "reset")),
+        *(("client", name) for name in ("add", "list", "rotate", "disable", "enable")),
+        *(("keys", name) for name in ("list", "rotate")),
     } <= found.keys()
     for path, node in found.items():
         options = {option: parameter for parameter in node.params for option in parameter.opts}

@@ -1,0 +1,58 @@
+"""A command that administers: it runs on a service, and what an administrator can mend is one sentence on stderr."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from fhir_server.cli.options import complain, expected_failures, quiet_logs, settings_of
+from fhir_server.settings import Settings
+
+if TYPE_CHECKING:
+    from fhir_server.main import Service
+
+T = TypeVar("T")
+
+
+def administered(data_dir: Path | None, work: Callable[["Service"], Awaitable[T]]) -> T:
+    """Return what the work on a running service returns, whose authorization server stands, whatever the mode is.
+
+    Raises:
+        typer.Exit: It cannot be done; the reason is on stderr. Exit code 1, or 2 for a wrong setting.
+    """
+    settings = settings_of(data_dir, auth={"mode": "smart"})
+    from fhir_server.cli.linking import Unlinkable
+    from smart_auth.administration import Unacceptable
+    from smart_auth.messages import Undelivered
+
+    quiet_logs()
+    with expected_failures():
+        try:
+            return asyncio.run(_within(settings, work))
+        except (Unacceptable, Undelivered, Unlinkable) as error:
+            complain(str(error))
+            raise typer.Exit(1) from None
+
+
+def password_from_outside(*, from_stdin: bool) -> str:
+    """Return a password from stdin or, where somebody sits there, from the keyboard; never from the command line.
+
+    Raises:
+        typer.Exit: There is none. Exit code 2.
+    """
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    complain("Say how the person gets a password: --invite, --print-link or --password-stdin.")
+    raise typer.Exit(2)
+
+
+async def _within(settings: Settings, work: Callable[["Service"], Awaitable[T]]) -> T:
+    from fhir_server.main import running
+
+    async with running(settings) as service:
+        return await work(service)
