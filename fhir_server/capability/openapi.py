@@ -51,6 +51,12 @@ class Form:
     body: str = ""
 
 
+TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An access token of SMART App Launch 2.2; `/fhir/.well-known/smart-configuration` says where to get one.",
+}
+
 VERSIONED = (ETAG, LAST_MODIFIED)
 PRESENTATION = ("_format", "_pretty")
 READING = ("_summary", "_elements", *PRESENTATION, "If-None-Match", "If-Modified-Since")
@@ -139,6 +145,8 @@ def openapi(rows: Iterable[Interaction], definitions: Definitions, settings: Set
             item = paths.setdefault(path, {"parameters": []})
             item["parameters"] = [ref("parameters", part.strip("{}")) for part in row.shape if part.startswith("{")]
             item[row.method.lower()] = _named_operation(row, row.operation) if row.operation else _operation(row)
+            if row.public and settings.auth.mode == "smart":
+                item[row.method.lower()]["security"] = []
     return {
         "openapi": "3.1.0",
         "info": {
@@ -149,7 +157,9 @@ def openapi(rows: Iterable[Interaction], definitions: Definitions, settings: Set
         },
         "servers": [{"url": f"{url.scheme}://{url.netloc}" if url.netloc else "/"}],
         "paths": {path: item if item["parameters"] else _without(item, "parameters") for path, item in paths.items()},
+        **({"security": [{"token": []}]} if settings.auth.mode == "smart" else {}),
         "components": {
+            **({"securitySchemes": {"token": TOKEN}} if settings.auth.mode == "smart" else {}),
             "parameters": schemas.parameters(sorted(definitions.resource_types), settings.search),
             "requestBodies": schemas.bodies(),
             "responses": {str(status): schemas.refusal(text) for status, text in _refusals().items()},

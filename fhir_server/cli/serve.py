@@ -23,10 +23,16 @@ TRY = (
     ("/", "start page"),
     ("/docs", "the API, to read and to try"),
     ("/fhir/metadata", "what this server can do"),
-    ("/fhir/Patient?_count=5&_pretty=true", "five patients"),
-    ("/fhir/Observation?_sort=-date&_count=5&_pretty=true", "the latest observations"),
     ("/health/ready", "whether it is ready"),
     ("/metrics", "metrics for Prometheus"),
+)
+TRY_SMART = (
+    ("/auth/apps", "sign in, and see which apps have access"),
+    ("/fhir/.well-known/smart-configuration", "how apps get access"),
+)
+TRY_OPEN = (
+    ("/fhir/Patient?_count=5&_pretty=true", "five patients"),
+    ("/fhir/Observation?_sort=-date&_count=5&_pretty=true", "the latest observations"),
 )
 WARNING = (
     "[bold]Open mode: nobody has to sign in, and everybody on this machine may read, change and delete every record.[/]\n"
@@ -142,12 +148,19 @@ def _announce(settings: Settings, base: str) -> None:
     console = Console(highlight=False)
     console.print()
     console.print(f"[bold green]Aquifer is ready[/] at [bold]{base}/fhir[/] (FHIR R4). Things to try:\n")
-    width = max(len(path) for path, _ in TRY)
-    for path, text in TRY:
+    offered = (*TRY, *(TRY_OPEN if settings.auth.mode == "open" else TRY_SMART))
+    width = max(len(path) for path, _ in offered)
+    for path, text in offered:
         console.print(f"  [cyan]{base}{path:<{width}}[/]  [dim]{text}[/]", soft_wrap=True)
     if settings.auth.mode == "open":
         console.print()
         console.print(Panel(WARNING, title="no authentication", border_style="bold red", title_align="left"))
+    else:
+        console.print(
+            "\nRequests need an access token. For the shell: "
+            f'[cyan]curl --oauth2-bearer "$(fhir-server token)" {base}/fhir/Patient?_count=5[/]',
+            soft_wrap=True,
+        )
     console.print("\n[dim]Ctrl-C stops the server.[/]")
 
 

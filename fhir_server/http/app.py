@@ -84,7 +84,7 @@ def create_app(settings: Settings, running: Running) -> Application:
     """
     app = Application(settings, running)
     base = Base(settings)
-    pages.mount(app)
+    pages.mount(app, settings.auth.mode)
     if settings.auth.mode == "smart":
         app.router.routes.extend(site.routes(app.realm))
 

@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 from fastapi import FastAPI
+from jinja2 import Environment, StrictUndefined
 from starlette.responses import Response
 
 # Only this server's own files, no inline code: a resource that is shown on the page can run nothing.
@@ -17,16 +18,25 @@ PAGES: dict[str, tuple[str, str]] = {
     "/static/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
     "/favicon.ico": ("drop.svg", "image/svg+xml"),
 }
+TEMPLATES = frozenset({"index.html"})
 
 
-def mount(app: FastAPI) -> None:
-    """Add the pages to the application."""
+def mount(app: FastAPI, mode: str) -> None:
+    """Add the pages to the application.
+
+    Args:
+        app: The application.
+        mode: The setting `auth.mode`, by which some pages differ.
+    """
+    templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     for path, (name, media_type) in PAGES.items():
-        _add(app, path, name, media_type)
+        content = files("fhir_server.http").joinpath("static", name).read_bytes()
+        if name in TEMPLATES:
+            content = templates.from_string(content.decode()).render(mode=mode).encode()
+        _add(app, path, content, media_type)
 
 
-def _add(app: FastAPI, path: str, name: str, media_type: str) -> None:
-    content = files("fhir_server.http").joinpath("static", name).read_bytes()
+def _add(app: FastAPI, path: str, content: bytes, media_type: str) -> None:
     headers = {
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",

@@ -1,5 +1,6 @@
 """Access tokens over HTTP: two servers on one record, so that what one is told the other one must know at once."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -180,3 +181,20 @@ async def test_open_mode_has_no_authorization_server(app: Any) -> None:
     ):
         assert (await client.get("/fhir/.well-known/smart-configuration")).status_code == 404
         assert (await client.get("/auth/authorize")).status_code == 404
+
+
+async def test_the_start_page_leads_to_what_answers_here(house: House) -> None:
+    page = await house.get("/")
+    links = set(re.findall(r"(?:src|href)=\"(/[^\"]*)\"", page.text))
+    assert {"/auth/apps", "/fhir/.well-known/smart-configuration"} <= links
+    for link in links:
+        assert (await house.get(link)).status_code in {200, 303}, link
+
+
+async def test_the_description_of_the_api_says_what_needs_a_token(house: House) -> None:
+    api = (await house.get("/openapi.json")).json()
+    assert api["security"] == [{"token": []}]
+    assert api["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert [path for path, item in api["paths"].items() if item.get("get", {}).get("security") == []] == [
+        "/fhir/metadata"
+    ]

@@ -66,6 +66,8 @@ async function run(api, path, method, fields, kind, body, line, output) {
   let url = path;
   const query = new URLSearchParams();
   const headers = { Accept: "application/fhir+json" };
+  const token = document.getElementById("token").value.trim();
+  if (token) headers.Authorization = `Bearer ${token}`;
   for (const [parameter, input] of fields) {
     const value = input.value;
     if (parameter.in === "path") url = url.replace(`{${parameter.name}}`, encodeURIComponent(value));
@@ -110,6 +112,7 @@ function show(api) {
     }
   }
   for (const [name, operations] of groups) place.append(make("section", {}, make("h2", {}, GROUPS[name] || name), ...operations));
+  document.getElementById("access").hidden = !(api.components && api.components.securitySchemes);
   document.getElementById("about").prepend(`${api.info.title} ${api.info.version}. `);
   document.getElementById("filter").addEventListener("input", (event) => {
     const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
