@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -40,6 +40,10 @@ class Server(Section):
     )
     max_entries: int = Field(
         default=10_000, ge=1, description="Greatest number of entries in a batch or transaction bundle."
+    )
+    proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(),
+        description="Addresses or networks of reverse proxies, whose X-Forwarded-For and X-Forwarded-Proto are believed; of nobody else.",
     )
     cors_origins: tuple[str, ...] = Field(
         default=("*",), description="Origins that browsers may call from; in open mode `*` means those of this machine."

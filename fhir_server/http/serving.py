@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from types import FrameType
 
@@ -94,7 +94,8 @@ def serve_here(settings: Settings, running: Running, listener: socket.socket, an
             garbage.settle()
             for number in ENDING:
                 loop.remove_signal_handler(number)
-            await AnnouncingServer(config(create_app(settings, _given(service))), announce).serve([listener])
+            served = config(create_app(settings, _given(service)), proxies=settings.server.proxies)
+            await AnnouncingServer(served, announce).serve([listener])
 
     with contextlib.suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
@@ -116,7 +117,7 @@ def serve_workers(
         announce: Called once every worker answers.
     """
     with _held(running(settings)):
-        _Workers(config(factory, settings.server.workers), listener, announce).run()
+        _Workers(config(factory, settings.server.workers, settings.server.proxies), listener, announce).run()
 
 
 class AnnouncingServer(uvicorn.Server):
@@ -190,8 +191,14 @@ def _held(context: AbstractAsyncContextManager[Service]) -> Iterator[None]:
             loop.close()
 
 
-def config(app: ASGIApp | str, workers: int = 1) -> uvicorn.Config:
-    """Return how uvicorn serves an application, or what the import path of a factory returns."""
+def config(app: ASGIApp | str, workers: int = 1, proxies: Sequence[object] = ()) -> uvicorn.Config:
+    """Return how uvicorn serves an application, or what the import path of a factory returns.
+
+    Args:
+        app: The application, or the import path of its factory.
+        workers: Processes.
+        proxies: Networks whose word is taken for whom they forward; without any, nobody's is.
+    """
     return uvicorn.Config(
         app,
         factory=isinstance(app, str),
@@ -203,7 +210,8 @@ def config(app: ASGIApp | str, workers: int = 1) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=[str(network) for network in proxies],
         backlog=BACKLOG,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
