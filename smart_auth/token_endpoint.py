@@ -66,8 +66,9 @@ async def _redeem(realm: Realm, request: Request, client: Client) -> dict[str, A
 
 async def _replayed(realm: Realm, request: Request, code: Code) -> None:
     """End everything that came of a code that is shown a second time: one of the two who had it is a thief."""
-    await realm.store.end_grants(realm.clock(), "code-replayed", id=code.grant_id)
     grant = await realm.store.get(Grant, code.grant_id)
+    if grant and not grant.ended:
+        await realm.store.end_grants(realm.clock(), "code-replayed", id=grant.id)
     await realm.note("code-replayed", request, grant=grant, client_id=code.client_id)
     raise OAuthError("invalid_grant", INVALID_GRANT)
 
@@ -111,7 +112,8 @@ async def _repeated(realm: Realm, token: RefreshToken) -> bool:
 
 async def _reused(realm: Realm, request: Request, grant: Grant) -> None:
     """End the family of a refresh token that is shown a second time."""
-    await realm.store.end_grants(realm.clock(), "refresh-reused", id=grant.id)
+    if not grant.ended:
+        await realm.store.end_grants(realm.clock(), "refresh-reused", id=grant.id)
     await realm.note("refresh-reused", request, grant=grant)
     raise OAuthError("invalid_grant", INVALID_GRANT)
 

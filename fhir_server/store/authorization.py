@@ -3,6 +3,9 @@
 Implements `smart_auth.store.AuthStore`. A record is a document of its fields; the database removes those whose time is over,
 not before a day has passed in which a second use of them is still recognized as one. Security events go into the database of
 the audit trail, where this program may insert and find, and nothing else.
+
+Whoever of one process wants to change the same record waits for the one before: thousands who show the same code at once
+would otherwise spend the database's time, and all of its connections, on conflicts with each other.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import bson
 from pymongo import IndexModel, WriteConcern
@@ -84,6 +88,7 @@ class Authorization:
         self.events: AsyncCollection[Any] = database.client.get_database(f"{database.name}_audit", **options)[EVENTS]
         self.vault = Vault.of(secret)
         self._epochs = Grouped(self._ask_epoch, MOST_ASKS)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:
         """Create the indexes.
@@ -142,13 +147,16 @@ class Authorization:
         for name in names:
             if (type(before), name) in CLOSED:  # it may have been stored before the deployment had a secret
                 condition[name] = {"$in": [old[name], _document(before, OPEN)[name]]}
+        rows = self._rows(type(before))
         try:
-            if names:
-                change = {"$set": {name: new[name] for name in names}}
-                answer = await self._rows(type(before)).update_one(condition, change)
-                swapped = answer.matched_count == 1
-            else:
-                swapped = await self._rows(type(before)).find_one(condition, {"_id": 1}) is not None
+            turn = self._turn(f"{type(before).__name__} {before.id}")
+            # Those who waited look first: a write that finds nothing to change waits for the journal all the same.
+            looks = not names or turn.locked()
+            async with turn:
+                swapped = not looks or await rows.find_one(condition, {"_id": 1}) is not None
+                if swapped and names:
+                    answer = await rows.update_one(condition, {"$set": {name: new[name] for name in names}})
+                    swapped = answer.matched_count == 1
             if swapped and felt:
                 await self._raise_epoch()
         except PyMongoError as error:
@@ -189,12 +197,13 @@ class Authorization:
         }
         rows = self.database[COUNTS]
         try:
-            try:
-                row = await rows.find_one_and_update(
-                    {"_id": name}, [{"$set": change}], upsert=True, return_document=True
-                )
-            except DuplicateKeyError:  # two were the first at the same moment; now there is one to count up
-                row = await rows.find_one_and_update({"_id": name}, [{"$set": change}], return_document=True)
+            async with self._turn(name):
+                try:
+                    row = await rows.find_one_and_update(
+                        {"_id": name}, [{"$set": change}], upsert=True, return_document=True
+                    )
+                except DuplicateKeyError:  # two were the first at the same moment; now there is one to count up
+                    row = await rows.find_one_and_update({"_id": name}, [{"$set": change}], return_document=True)
         except PyMongoError as error:
             raise failures.expected(error) from error
         return int(row["n"]) if row else 1
@@ -243,6 +252,9 @@ class Authorization:
     async def _raise_epoch(self) -> None:
         await self.database[META].update_one({"_id": EPOCH}, {"$inc": {"n": 1}}, upsert=True)
 
+    def _turn(self, name: str) -> asyncio.Lock:
+        return self._turns.setdefault(name, asyncio.Lock())
+
     def _rows(self, kind: type[Any]) -> AsyncCollection[Any]:
         return self.database[f"auth_{kind.__name__.lower()}"]
 
@@ -257,8 +269,8 @@ def content_hash(row: Mapping[str, Any]) -> str:
 def _indexes(kind: type[Record]) -> list[IndexModel]:
     by = [IndexModel(name, name=name, unique=name == "login") for name in FINDABLE.get(kind, ()) if name != "access"]
     if kind in ENDS:
-        field, after = ENDS[kind]
-        by.append(IndexModel(field, name="expiry", expireAfterSeconds=after))
+        ends, after = ENDS[kind]
+        by.append(IndexModel(ends, name="expiry", expireAfterSeconds=after))
     return by
 
 
@@ -266,11 +278,11 @@ def _document(record: Any, vault: Vault) -> Document:
     """Return a record, or a record within one, as a document."""
     kind = type(record)
     doc: Document = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        name = "_id" if field.name == "id" and kind in KINDS else field.name
-        kept = json.encode(value).decode() if (kind, field.name) in PLAIN else _value(value, vault)
-        doc[name] = vault.close(kept, _place(kind, record.id, name)) if (kind, field.name) in CLOSED else kept
+    for one in fields(record):
+        value = getattr(record, one.name)
+        name = "_id" if one.name == "id" and kind in KINDS else one.name
+        kept = json.encode(value).decode() if (kind, one.name) in PLAIN else _value(value, vault)
+        doc[name] = vault.close(kept, _place(kind, record.id, name)) if (kind, one.name) in CLOSED else kept
     return doc
 
 
@@ -290,13 +302,13 @@ def _value(value: Any, vault: Vault) -> Any:
 def _record(kind: type[T], row: Mapping[str, Any], vault: Vault) -> T:
     """Return the record of a document; a field that an older version did not know has its default."""
     given: Document = {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        name = "_id" if field.name == "id" and kind in KINDS else field.name
+    for one in fields(kind):  # type: ignore[arg-type]
+        name = "_id" if one.name == "id" and kind in KINDS else one.name
         if name in row:
             kept = row[name]
-            if (kind, field.name) in CLOSED:
+            if (kind, one.name) in CLOSED:
                 kept = vault.open(kept, _place(kind, row["_id"], name))
-            given[field.name] = _read(kind, field.name, kept, vault)
+            given[one.name] = _read(kind, one.name, kept, vault)
     return kind(**given)
 
 

@@ -1,8 +1,6 @@
 """The promises of the authorization server's store, kept by MongoDB and by its twin in memory alike."""
 
 import asyncio
-import json as plain
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,11 +9,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.store.authorization import EVENTS, Authorization, content_hash
-from smart_auth import opaque, tokens
+from smart_auth import opaque
 from smart_auth.audit import SecurityEvent
 from smart_auth.memory import MemoryStore
 from smart_auth.records import (
@@ -201,28 +198,6 @@ async def test_everything_that_ends_is_removed_by_the_database(
     for kind in KINDS:
         indexes = await database[f"auth_{kind.__name__.lower()}"].index_information()
         assert any("expireAfterSeconds" in index for index in indexes.values()) is (kind not in lasting), kind
-
-
-async def test_a_code_redeemed_in_several_processes_gives_tokens_once(
-    mongo: Authorization, mongo_url: SecretStr, database_name: str
-) -> None:
-    """8 processes, each with many requests at the same time; the losers end the grant, as RFC 6749 4.1.2 wants."""
-    house = await House.built(store=mongo)
-    code = await house.code(house.asking(scope="patient/*.rs offline_access"))
-    arguments = (mongo_url.get_secret_value(), database_name, code, "25")
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.store.redeeming", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-        )
-        for _ in range(8)
-    ]
-    outputs = [(await process.communicate())[0] for process in processes]
-    answers = [answer for output in outputs for answer in plain.loads(output)]
-    assert len(answers) == 200
-    won = [token for status, token in answers if status == 200]
-    assert len(won) == 1
-    assert {status for status, _ in answers} == {200, 400}
-    assert await tokens.find(house.realm, won[0]) is None
 
 
 async def test_a_refresh_token_used_at_many_places_at_once_gives_one_successor(mongo: Authorization) -> None:
