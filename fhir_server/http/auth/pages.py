@@ -1,6 +1,8 @@
 """The pages: templates that escape whatever they are given, and headers under which nothing foreign runs or frames them.
 
 No page needs a script. `form-action` names where a form may lead, redirects included, for browsers apply it to those as well.
+No other site gets a referrer. Under `no-referrer`, though, browsers send `Origin: null` with our own forms too, and the check of
+where a form comes from could not tell ours from a stranger's.
 """
 
 from collections.abc import Mapping
@@ -46,7 +48,7 @@ def headers(leads_to: str = "") -> dict[str, str]:
         "Content-Security-Policy": policy,
         "X-Frame-Options": "DENY",
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
         "Pragma": "no-cache",
         "Permissions-Policy": "interest-cohort=()",

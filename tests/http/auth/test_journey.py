@@ -207,7 +207,7 @@ async def test_clickjacking_every_page_forbids_frames_and_foreign_content(
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
         assert shown.headers["X-Frame-Options"] == "DENY"
-        assert shown.headers["Referrer-Policy"] == "no-referrer"
+        assert shown.headers["Referrer-Policy"] == "same-origin"
         assert shown.headers["Cache-Control"] == "no-store"
         assert "<script" not in shown.text
         assert "style=" not in shown.text
