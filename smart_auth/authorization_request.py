@@ -58,6 +58,7 @@ async def begin(realm: Realm, request: Request) -> str:
             max_age=int(request.one("max_age")) if request.one("max_age") else None,
             login_hint=request.one("login_hint")[:200],
             launch_id=launch_id,
+            ui_locales=request.one("ui_locales")[:200],
         )
     )
     return handle

@@ -6,6 +6,7 @@ the person leaves out.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -157,6 +158,7 @@ async def agree(realm: Realm, open_: Open, choice: Choice | None, request: Reque
         raise Refused("login_required", "Nobody is signed in.", asked.redirect_uri)
     if await step(realm, open_) not in {"done", "consent" if choice else "done"}:
         raise Refused("interaction_required", "Something is still to be chosen.", asked.redirect_uri)
+    before = None if choice else await _agreed(realm, open_, realm.scopes(asked.scope))
     wanted = realm.scopes(asked.scope)
     scopes = chosen(wanted, choice, realm.types) if choice else wanted
     if wanted.resources and not scopes.resources:
@@ -175,7 +177,7 @@ async def agree(realm: Realm, open_: Open, choice: Choice | None, request: Reque
         scopes.text,
         access,
         now,
-        now + realm.policy.grant_life,
+        _until(realm, choice, before),
         _told(asked.context, scopes),
         session.id,
         _fhir_user(user, session, asked.context) if "fhirUser" in scopes.words else "",
@@ -233,7 +235,15 @@ async def _needed(realm: Realm, open_: Open) -> Step:
         shown = await realm.directory.encounters(user, session.acting_as, asked.context.patient)
         if shown:
             return "encounter"
-    return "done" if await _agreed(realm, open_, scopes) else "consent"
+    return "consent" if await _agreed(realm, open_, scopes) is None else "done"
+
+
+def _until(realm: Realm, choice: Choice | None, before: Grant | None) -> datetime:
+    """Return when a grant ends: as the person chose, now or when the same was agreed to before."""
+    now, longest = realm.clock(), realm.policy.grant_life
+    chosen_life = timedelta(days=choice.days) if choice and choice.days is not None else longest
+    until = now + min(max(chosen_life, timedelta()), longest)
+    return min(until, before.expires) if before and before.expires else until
 
 
 def _too_old(realm: Realm, asked: AuthorizationRequest, session: Session) -> bool:
@@ -245,21 +255,22 @@ def _too_old(realm: Realm, asked: AuthorizationRequest, session: Session) -> boo
     return asked.max_age is not None and (realm.clock() - session.created).total_seconds() > asked.max_age
 
 
-async def _agreed(realm: Realm, open_: Open, scopes: Scopes) -> bool:
-    """Return whether the person has agreed to all of this before, and nothing speaks against taking that for granted.
+async def _agreed(realm: Realm, open_: Open, scopes: Scopes) -> Grant | None:
+    """Return what the person has agreed to before, if it was all of this and nothing speaks against taking it for granted.
 
     A redirect to anything but an https URL may reach an app that only pretends to be this one (RFC 8252 8.6).
     """
     asked = open_.asked
     if "consent" in asked.prompt or urlsplit(asked.redirect_uri).scheme != "https" or open_.user is None:
-        return False
-    now = realm.clock()
+        return None
+    now, wanted = realm.clock(), _about(scopes, open_.user)
+    found = []
     for grant in await realm.store.find(Grant, user_id=open_.user.id, client_id=asked.client_id):
         lives = grant.ended is None and (grant.expires is None or grant.expires > now) and grant.used is not None
         same = grant.context.patient == asked.context.patient
-        if lives and same and not within(_about(scopes, open_.user), realm.scopes(grant.scope)):
-            return True
-    return False
+        if lives and same and not within(wanted, realm.scopes(grant.scope)):
+            found.append(grant)
+    return max(found, key=lambda one: one.expires or one.created, default=None)
 
 
 def _about(scopes: Scopes, user: User) -> Scopes:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from smart_auth import keys, rotation
+from smart_auth import keys, language, rotation
 from smart_auth.key_sets import SHAPES
 from smart_auth.protocol import GRANT_TYPES
 from smart_auth.realm import Policy, Realm
@@ -66,6 +66,7 @@ def openid_configuration(policy: Policy) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [keys.ALGORITHM],
         "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "auth_time", "at_hash", "fhirUser", "name"],
+        "ui_locales_supported": language.tags(),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

@@ -93,6 +93,7 @@ class AuthorizationRequest:
         session_id: Session of the person who answers it; set when the person is known, then nobody else can.
         context: What was chosen so far.
         answered: When the person decided, or `None`.
+        ui_locales: Languages that the app wishes its person to be spoken to in.
     """
 
     id: str
@@ -111,3 +112,4 @@ class AuthorizationRequest:
     session_id: str = ""
     context: LaunchContext = LaunchContext()
     answered: datetime | None = None
+    ui_locales: str = ""

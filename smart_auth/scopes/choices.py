@@ -1,6 +1,6 @@
 """What a person may leave out on the consent page, and the scopes that remain (SMART App Launch 2.2, 3.0.2.3).
 
-A person can leave out whole resource types and, where an app asks for all of Condition or Observation, categories of them.
+A person can leave out whole resource types, changing them, and, where an app asks for all of Condition or Observation, categories of them.
 What remains is always covered by what was asked for; the rest of a type of which only categories remain is gone.
 """
 
@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from smart_auth.scopes.coverage import intersect
-from smart_auth.scopes.grammar import ANY_TYPE, Asked, ResourceScope, Scopes
+from smart_auth.scopes.grammar import ANY_TYPE, LETTERS, Asked, ResourceScope, Scopes
+
+READING, WRITING = "rs", "cud"
 
 _CONDITION = "http://terminology.hl7.org/CodeSystem/condition-category"
 _OBSERVATION = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -53,19 +55,29 @@ class Choice:
     """What a person decided.
 
     Attributes:
-        types: Resource types that the app may have.
+        types: Resource types that the app may read.
         categories: For a type, the values of the categories that it may have; a type that is not here is whole.
         offline: Whether it may keep access, where it asked to.
+        writes: Resource types that the app may change; `None` for those that it may read.
+        days: After how many days its access ends at the latest; `None` for as long as the deployment allows.
     """
 
     types: Collection[str]
     categories: Mapping[str, Collection[str]]
     offline: bool = True
+    writes: Collection[str] | None = None
+    days: int | None = None
 
 
-def offered(scopes: Scopes, types: Collection[str]) -> tuple[str, ...]:
-    """Return the types that a person can choose among, `*` written out as all of the types that there are."""
-    named = {one.resource_type for one in scopes.resources}
+def offered(scopes: Scopes, types: Collection[str], letters: str = LETTERS) -> tuple[str, ...]:
+    """Return the types that a person can choose among, `*` written out as all of the types that there are.
+
+    Args:
+        scopes: What was asked for.
+        types: The types that there are.
+        letters: Only those that are asked for with one of these.
+    """
+    named = {one.resource_type for one in scopes.resources if set(one.letters) & set(letters)}
     return tuple(sorted(named - {ANY_TYPE} | (set(types) if ANY_TYPE in named else set())))
 
 
@@ -83,19 +95,30 @@ def chosen(scopes: Scopes, choice: Choice, types: Collection[str]) -> Scopes:
         choice: What the person decided; what is not in there is not allowed.
         types: The types that there are; where all of them are allowed whole, `*` stays `*`.
     """
-    wanted = set(offered(scopes, types)) & set(choice.types)
-    parts = {kind: values for kind, values in choice.categories.items() if divisible(scopes, kind) and kind in wanted}
-    words = Scopes(
-        tuple(one for one in scopes.asked if choice.offline or one.meaning != "offline_access"), scopes.refused
-    )
-    if wanted == set(offered(scopes, types)) and not parts:
+    ticked = {READING: set(choice.types), WRITING: set(choice.types if choice.writes is None else choice.writes)}
+    there = {letters: set(offered(scopes, types, letters)) for letters in ticked}
+    wanted = {letters: kinds & ticked[letters] for letters, kinds in there.items()}
+    parts = {
+        kind: values
+        for kind, values in choice.categories.items()
+        if divisible(scopes, kind) and any(kind in kinds for kinds in wanted.values())
+    }
+    words = scopes.only(lambda one: choice.offline or one.meaning != "offline_access")
+    if wanted == there and not parts:
         return words
     kept: list[Asked] = []
     for one in words.asked:
         if not isinstance(one.meaning, ResourceScope):
             kept.append(one)
             continue
-        limits = [limit for kind in sorted(wanted) for limit in _limits(one.meaning, kind, parts.get(kind))]
+        limits: list[ResourceScope] = []
+        for half, kinds in wanted.items():
+            letters = "".join(letter for letter in one.meaning.letters if letter in half)
+            asked = replace(one.meaning, letters=letters)
+            if letters and kinds == there[half] and not parts:
+                limits.append(asked)
+            elif letters:
+                limits += [limit for kind in sorted(kinds) for limit in _limits(asked, kind, parts.get(kind))]
         kept += intersect(Scopes((one,)), limits).asked
     return Scopes(tuple({one.meaning: one for one in kept}.values()), scopes.refused)
 

@@ -5,10 +5,12 @@ never hidden.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from smart_auth.language import Language
+from smart_auth.scopes.choices import READING, WRITING
 from smart_auth.scopes.coverage import concise
 from smart_auth.scopes.grammar import ANY_TYPE, ResourceScope, Scopes
 
@@ -51,9 +53,9 @@ NOUNS: Mapping[str, str] = MappingProxyType(
 
 WHOSE: Mapping[str, str] = MappingProxyType(
     {
-        "patient": "of the patient in this launch",
-        "user": "of everybody whose record you can see",
-        "system": "of everybody",
+        "patient": "in this one record",
+        "user": "in every record that you can open",
+        "system": "in every record",
     }
 )
 
@@ -64,16 +66,17 @@ PLAIN: Mapping[str, tuple[str, str]] = MappingProxyType(
         "profile": ("Know your name", "The app learns your name."),
         "offline_access": (
             "Keep access until you take it back",
-            "The app can go on reading when you do not use it, until you end that under “Connected apps”.",
+            "The app can come back without you, until you end that under “Connected apps”.",
         ),
         "online_access": ("Keep access while you are signed in", "Access ends when you sign out here."),
     }
 )
 """Title and explanation of scopes that are one word. Others of them need no agreement: they only shape the launch."""
 
-_READ, _WRITE = frozenset("rs"), frozenset("cud")
-_VERBS = (("c", "add"), ("u", "change"), ("d", "delete"))
+VERBS: Mapping[str, str] = MappingProxyType({"r": "open", "s": "search", "c": "add", "u": "change", "d": "delete"})
+
 _PIECES = re.compile(r"[A-Z][a-z]*")
+_IN_ENGLISH = Language()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,58 +100,65 @@ class Line:
     everything: bool = False
 
 
-def lines(scopes: Scopes) -> tuple[Line, ...]:
+def lines(scopes: Scopes, language: Language = _IN_ENGLISH) -> tuple[Line, ...]:
     """Return what scopes let an app do, reading first, then changing, then what concerns the person and the time."""
     read, write = [], []
     for one in concise(scopes.resources):
-        if reading := "".join(letter for letter in one.letters if letter in _READ):
-            read.append(_reads(one, reading))
-        if writing := "".join(letter for letter in one.letters if letter in _WRITE):
-            write.append(_writes(one, writing))
-    plain = [Line(*PLAIN[word], scope=word) for word in PLAIN if word in scopes.words]
-    return (*read, *write, *plain)
+        if reading := "".join(letter for letter in one.letters if letter in READING):
+            read.append(_line(replace(one, letters=reading), language))
+        if writing := "".join(letter for letter in one.letters if letter in WRITING):
+            write.append(_line(replace(one, letters=writing), language))
+    return (*read, *write, *plain(scopes, language))
 
 
-def noun(resource_type: str) -> str:
+def plain(scopes: Scopes, language: Language = _IN_ENGLISH) -> tuple[Line, ...]:
+    """Return what the scopes that are one word let an app do."""
+    return tuple(
+        Line(language.say(title), language.say(detail), word)
+        for word, (title, detail) in PLAIN.items()
+        if word in scopes.words
+    )
+
+
+def noun(resource_type: str, language: Language = _IN_ENGLISH) -> str:
     """Return what people call a resource type."""
     if resource_type == ANY_TYPE:
-        return "everything in the record"
-    return NOUNS.get(resource_type) or " ".join(_PIECES.findall(resource_type)).lower()
+        return language.say("everything in the record")
+    return language.say(NOUNS.get(resource_type) or " ".join(_PIECES.findall(resource_type)).lower())
 
 
-def _reads(scope: ResourceScope, letters: str) -> Line:
-    everything = scope.resource_type == ANY_TYPE
-    detail = f"The app can {_list(_abilities(letters))} {_things(scope)}."
-    if everything:
-        detail += " That includes what is recorded in the future, and kinds of data that do not exist yet."
-    part = ResourceScope(scope.context, scope.resource_type, letters, scope.criteria)
-    return Line(f"See {_things(scope, short=True)}", detail, part.text, scope.resource_type, everything=everything)
+def verbs(letters: str, language: Language = _IN_ENGLISH) -> str:
+    """Return what letters of a scope allow, in one enumeration."""
+    return language.all_of(language.say(word) for letter, word in VERBS.items() if letter in letters)
 
 
-def _writes(scope: ResourceScope, letters: str) -> Line:
-    verbs = _list([word for letter, word in _VERBS if letter in letters])
-    detail = f"The app can {verbs} {_things(scope)}."
-    part = ResourceScope(scope.context, scope.resource_type, letters, scope.criteria)
-    title = f"{verbs.capitalize()} {_things(scope, short=True)}"
-    return Line(title, detail, part.text, scope.resource_type, writes=True, everything=scope.resource_type == ANY_TYPE)
+def part(scope: ResourceScope, language: Language = _IN_ENGLISH) -> str:
+    """Return which part of a type a scope reaches, in words; empty for all of it."""
+    return ", ".join(f"{language.say(name)} {_value(value)}" for name, value in scope.criteria)
 
 
-def _abilities(letters: str) -> Sequence[str]:
-    return [word for letter, word in (("r", "open"), ("s", "search")) if letter in letters]
-
-
-def _things(scope: ResourceScope, *, short: bool = False) -> str:
-    things = noun(scope.resource_type)
+def _line(scope: ResourceScope, language: Language) -> Line:
+    writes, everything = scope.letters[0] in WRITING, scope.resource_type == ANY_TYPE
+    things = noun(scope.resource_type, language)
     if scope.criteria:
-        things += f" ({', '.join(f'{name} {_value(value)}' for name, value in scope.criteria)})"
-    return things if short else f"{things} {WHOSE[scope.context]}"
+        things += f" ({part(scope, language)})"
+    doing, whose = verbs(scope.letters, language), language.say(WHOSE[scope.context])
+    detail = language.say("The app can {verbs} {things} {whose}.", verbs=doing, things=things, whose=whose)
+    if everything and not writes:
+        future = "That includes what is recorded in the future, and kinds of data that do not exist yet."
+        detail = f"{detail} {language.say(future)}"
+    title = language.say("{verbs} {things}", verbs=doing if writes else language.say("see"), things=things)
+    return Line(
+        title[:1].upper() + title[1:],
+        detail,
+        scope.text,
+        scope.resource_type,
+        writes=writes,
+        everything=everything,
+    )
 
 
 def _value(value: str) -> str:
     """Return the code of a token without its system, in words."""
     code = value.rpartition("|")[2]
     return code.replace("-", " ")
-
-
-def _list(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

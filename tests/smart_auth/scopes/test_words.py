@@ -28,7 +28,7 @@ def test_a_wildcard_is_announced_as_now_and_in_the_future() -> None:
 def test_a_part_is_named_by_its_criteria() -> None:
     (line,) = lines(parse("patient/Observation.rs?category=http://x.org/c|vital-signs"))
     assert line.detail == (
-        "The app can open and search test results and measurements (category vital signs) of the patient in this launch."
+        "The app can open and search test results and measurements (category vital signs) in this one record."
     )
 
 
@@ -37,7 +37,7 @@ def test_scopes_that_say_the_same_are_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "whose"), [("user/Patient.r", "whose record you can see"), ("system/Patient.r", "of everybody")]
+    ("text", "whose"), [("user/Patient.r", "in every record that you can open"), ("system/Patient.r", "in every record.")]
 )
 def test_whose_data_is_said(text: str, whose: str) -> None:
     assert whose in lines(parse(text))[0].detail
