@@ -50,7 +50,7 @@ async def find(realm: Realm, handle: str, session: Session | None, user: User | 
     asked = await realm.store.get(AuthorizationRequest, opaque.digest(handle))
     if asked is None or asked.answered or asked.expires <= realm.clock():
         raise Refused(
-            "invalid_request", "This request has been answered or is too old. Go back to the app and begin again."
+            "request_over", "This request has been answered or is too old. Go back to the app and begin again."
         )
     if asked.session_id and (session is None or session.id != asked.session_id):
         raise Refused(
@@ -168,7 +168,7 @@ async def agree(realm: Realm, open_: Open, choice: Choice | None, request: Reque
     answered = replace(asked, answered=now)
     spent = open_.launch is None or await launch.use(realm, open_.launch)
     if not spent or not await realm.store.swap(asked, answered):
-        raise Refused("invalid_request", "This request has been answered. Go back to the app and begin again.")
+        raise Refused("request_over", "This request has been answered. Go back to the app and begin again.")
     access = _access(scopes)
     grant = Grant(
         opaque.new(),

@@ -11,6 +11,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import Type
 
+from smart_auth.language import Sentence
+
 SHORTEST, LONGEST = 12, 256
 INVITATION_LIFE = timedelta(days=1)
 
@@ -97,15 +99,19 @@ def weakness(password: str, *, login: str, name: str = "") -> str:
         name: The person's name.
     """
     if len(password) < SHORTEST:
-        return f"The password has {len(password)} characters. Choose one of {SHORTEST} or more; four words in a row will do."
+        return Sentence(
+            "The password has {number} characters. Choose one of {least} or more; four words in a row will do.",
+            number=len(password),
+            least=SHORTEST,
+        )
     if len(password) > LONGEST:
-        return f"The password is longer than {LONGEST} characters. Choose a shorter one."
+        return Sentence("The password is longer than {most} characters. Choose a shorter one.", most=LONGEST)
     folded = _normal(password).casefold()
     letters = "".join(char for char in folded if char.isalpha())
     if len(set(folded)) < 5 or letters in COMMON:
-        return "This password is among the first that anybody would try. Choose other words."
+        return Sentence("This password is among the first that anybody would try. Choose other words.")
     if any(len(word) > 3 and word in folded for word in f"{login} {name}".casefold().replace("@", " ").split()):
-        return "The password contains your name or login. Choose one that does not."
+        return Sentence("The password contains your name or login. Choose one that does not.")
     return ""
 
 

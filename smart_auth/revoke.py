@@ -29,9 +29,9 @@ async def connected(realm: Realm, user: User) -> Sequence[Grant]:
     return sorted(live, key=lambda one: one.used or one.created, reverse=True)
 
 
-async def by_person(realm: Realm, user: User, grant_id: str, request: Request | None = None) -> bool:
-    """Take a grant of a person back; return whether there was one."""
-    return await _ended(realm, request, "person", id=grant_id, user_id=user.id)
+async def by_person(realm: Realm, user: User, client_id: str, request: Request | None = None) -> bool:
+    """Take everything back that a person has granted a client; return whether there was anything."""
+    return await _ended(realm, request, "person", client_id=client_id, user_id=user.id)
 
 
 async def of_client(realm: Realm, client: Client, request: Request | None = None) -> bool:

@@ -163,11 +163,23 @@ class Chart:
     detail: str = ""
 
 
+MOST_CHARTS = 20
+"""A picker shows no more rows; who needs another one searches for something longer."""
+
+
 class PatientDirectory(Protocol):
     """What the pages ask the record, as the person who sits before them: it shows nothing that this person may not see."""
 
     async def patients(self, user: User, acting_as: str, words: str) -> Sequence[Chart]:
         """Return patients that the person may open: all of a patient or proxy, those that match the words for others."""
+        ...
+
+    async def patient(self, user: User, acting_as: str, patient: str) -> Chart | None:
+        """Return how a patient is recognized whose record the person may open, or `None`."""
+        ...
+
+    async def roles(self, user: User) -> Sequence[Chart]:
+        """Return the links of a person to the record, each by its reference and by what people call it."""
         ...
 
     async def may_open(self, user: User, acting_as: str, patient: str) -> bool:

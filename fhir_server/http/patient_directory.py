@@ -16,13 +16,17 @@ from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
 from smart_auth.records import User
 from smart_auth.scopes.grammar import ResourceScope
-from smart_auth.store import Chart
+from smart_auth.store import MOST_CHARTS, Chart
 
 Answer = Callable[[FhirRequest, ScopeFilter], Awaitable[FhirResponse]]
 
-MOST = "20"
+MOST = str(MOST_CHARTS)
 CLIENT = "authorization-server"
-SCOPES = (ResourceScope("user", "Patient", "rs"), ResourceScope("user", "Encounter", "rs"))
+SCOPES = tuple(ResourceScope("user", kind, "rs") for kind in ("Patient", "Encounter"))
+OWN = tuple(
+    ResourceScope("user", kind, "r")
+    for kind in ("Practitioner", "PractitionerRole", "Organization", "Person", "RelatedPerson", "Patient")
+)
 
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?", re.ASCII)
 _NUMBER = re.compile(r"\S*\d\S*", re.ASCII)
@@ -56,6 +60,37 @@ class Directory:
         found = await self._found(user, "Patient", (*query, ("_sort", "family"), ("_count", MOST)))
         return [Chart(one["id"], _name(one), one.get("birthDate", "")) for one in found]
 
+    async def patient(self, user: User, acting_as: str, patient: str) -> Chart | None:
+        """Return how a patient is recognized whose record the person may open, or `None`."""
+        if not ids.valid(patient) or (user.kind == "patient" and patient not in _own(user)):
+            return None
+        found = await self._ask(user, ("Patient", patient), ())
+        if found.status != 200:
+            return None
+        return Chart(patient, _name(found.resource), found.resource.get("birthDate", ""))
+
+    async def roles(self, user: User) -> Sequence[Chart]:
+        """Return the links of a person to the record, each by its reference and by what people call it."""
+        return [await self._role(user, link.reference) for link in user.links]
+
+    async def _role(self, user: User, reference: str) -> Chart:
+        found = await self._read(user, reference)
+        kind = reference.partition("/")[0]
+        if kind != "PractitionerRole":
+            return Chart(reference, _name(found) if found else reference)
+        titles = [text for one in found.get("code", []) + found.get("specialty", []) if (text := _text(one))]
+        house = found.get("organization", {})
+        where = house.get("display") or (await self._read(user, house.get("reference", ""))).get("name", "")
+        return Chart(reference, ", ".join(titles) or where or reference, where if titles else "")
+
+    async def _read(self, user: User, reference: str) -> dict[str, Any]:
+        """Return a resource of those that say who somebody is; empty where there is none."""
+        kind, _, resource_id = reference.partition("/")
+        if not ids.valid(resource_id) or kind not in {one.resource_type for one in OWN}:
+            return {}
+        found = await self._ask(user, (kind, resource_id), (), OWN)
+        return dict(found.resource) if found.status == 200 else {}
+
     async def may_open(self, user: User, acting_as: str, patient: str) -> bool:
         """Return whether the person may open the record of this patient."""
         if not ids.valid(patient) or (user.kind == "patient" and patient not in _own(user)):
@@ -83,9 +118,11 @@ class Directory:
             return []
         return [one["resource"] for one in response.resource.get("entry", []) if one["search"]["mode"] == "match"]
 
-    async def _ask(self, user: User, path: tuple[str, ...], query: Pairs) -> FhirResponse:
+    async def _ask(
+        self, user: User, path: tuple[str, ...], query: Pairs, scopes: tuple[ResourceScope, ...] = SCOPES
+    ) -> FhirResponse:
         audience: Audience = "patient" if user.kind == "patient" else "staff"
-        who = Principal(audience, CLIENT, user.id, SCOPES, own=_own(user))
+        who = Principal(audience, CLIENT, user.id, scopes, own=_own(user))
         scope = Granted(who, self._definitions(), self._search)
         return await self._answer(FhirRequest("GET", path, self._base, query), scope)
 
@@ -111,14 +148,19 @@ def _name(patient: dict[str, Any]) -> str:
     names = patient.get("name", [])
     used = next((name for name in names if name.get("use") == "official"), names[0] if names else {})
     text = used.get("text") or " ".join((*used.get("given", []), used.get("family", "")))
-    return text.strip() or f"Patient {patient['id']}"
+    return text.strip() or f"{patient['resourceType']} {patient['id']}"
+
+
+def _text(concept: dict[str, Any]) -> str:
+    """Return what a concept is called."""
+    return concept.get("text") or next((coding.get("display", "") for coding in concept.get("coding", [])), "")
 
 
 def _kind(encounter: dict[str, Any]) -> str:
     """Return what an encounter is called."""
     concepts = [*encounter.get("type", []), *encounter.get("reasonCode", [])]
-    texts = (
-        concept.get("text") or next((c.get("display", "") for c in concept.get("coding", [])), "")
-        for concept in concepts
+    return (
+        next((text for one in concepts if (text := _text(one))), "")
+        or encounter.get("class", {}).get("display", "")
+        or "Visit"
     )
-    return next((text for text in texts if text), "") or encounter.get("class", {}).get("display", "") or "Visit"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from smart_auth.language import Language
-from smart_auth.scopes.choices import READING, WRITING
+from smart_auth.scopes.choices import CATEGORIES, READING, WRITING
 from smart_auth.scopes.coverage import concise
 from smart_auth.scopes.grammar import ANY_TYPE, ResourceScope, Scopes
 
@@ -75,6 +75,9 @@ PLAIN: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 VERBS: Mapping[str, str] = MappingProxyType({"r": "open", "s": "search", "c": "add", "u": "change", "d": "delete"})
 
+FUTURE = "That includes what is recorded in the future, and kinds of data that do not exist yet."
+
+_TITLES = {one.value: one.title for kind in CATEGORIES.values() for one in kind}
 _PIECES = re.compile(r"[A-Z][a-z]*")
 _IN_ENGLISH = Language()
 
@@ -134,7 +137,10 @@ def verbs(letters: str, language: Language = _IN_ENGLISH) -> str:
 
 def part(scope: ResourceScope, language: Language = _IN_ENGLISH) -> str:
     """Return which part of a type a scope reaches, in words; empty for all of it."""
-    return ", ".join(f"{language.say(name)} {_value(value)}" for name, value in scope.criteria)
+    return ", ".join(
+        language.say(_TITLES[value]) if value in _TITLES else f"{name} {_value(value)}"
+        for name, value in scope.criteria
+    )
 
 
 def _line(scope: ResourceScope, language: Language) -> Line:
@@ -145,8 +151,7 @@ def _line(scope: ResourceScope, language: Language) -> Line:
     doing, whose = verbs(scope.letters, language), language.say(WHOSE[scope.context])
     detail = language.say("The app can {verbs} {things} {whose}.", verbs=doing, things=things, whose=whose)
     if everything and not writes:
-        future = "That includes what is recorded in the future, and kinds of data that do not exist yet."
-        detail = f"{detail} {language.say(future)}"
+        detail = f"{detail} {language.say(FUTURE)}"
     title = language.say("{verbs} {things}", verbs=doing if writes else language.say("see"), things=things)
     return Line(
         title[:1].upper() + title[1:],

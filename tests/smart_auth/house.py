@@ -100,6 +100,12 @@ class Hospital:
         shown = mine if user.kind == "patient" else set(self.patients_here)
         return [Chart(one, one.title(), "1980-01-01") for one in sorted(shown) if words in one]
 
+    async def patient(self, user: User, acting_as: str, patient: str) -> Chart | None:
+        return next((one for one in await self.patients(user, acting_as, "") if one.id == patient), None)
+
+    async def roles(self, user: User) -> Sequence[Chart]:
+        return [Chart(one.reference, one.reference.replace("PractitionerRole/", "Ward ")) for one in user.links]
+
     async def may_open(self, user: User, acting_as: str, patient: str) -> bool:
         return patient in {chart.id for chart in await self.patients(user, acting_as, "")}
 

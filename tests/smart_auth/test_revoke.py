@@ -65,9 +65,9 @@ async def test_a_person_sees_connected_apps_and_takes_one_back(house: House) -> 
     assert other
     (grant,) = await revoke.connected(house.realm, user)
     assert (grant.client_id, grant.access, grant.used) == ("public", "offline", house.clock())
-    assert not await revoke.by_person(house.realm, other, grant.id)
+    assert not await revoke.by_person(house.realm, other, grant.client_id)
     assert await lives(house, first["access_token"])
-    assert await revoke.by_person(house.realm, user, grant.id)
+    assert await revoke.by_person(house.realm, user, grant.client_id)
     assert not await lives(house, first["access_token"])
     assert await revoke.connected(house.realm, user) == []
 

@@ -1,13 +1,15 @@
-"""What people do with their account: see connected apps and take access back, sign out, choose a password."""
+"""What people do with their account: see connected apps and take access back, change the role, sign out, choose a password."""
 
 from functools import partial
+from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from fhir_server.http.auth import browser as browsers
-from fhir_server.http.auth import wire
+from fhir_server.http.auth import connections, wire
 from fhir_server.http.auth.afterwards import afterwards
 from fhir_server.http.auth.browser import Browser
 from fhir_server.http.auth.journey import Journey
@@ -16,8 +18,7 @@ from fhir_server.http.auth.views import Visit
 from fhir_server.http.auth.wire import RealmOf
 from smart_auth import letters, openid, people, recovery, revoke, sessions
 from smart_auth.people import SignInFailed
-from smart_auth.records import Client
-from smart_auth.scopes.words import lines
+from smart_auth.protocol import Refused
 
 
 class Account:
@@ -40,6 +41,7 @@ class Account:
         return [
             route("/auth/apps", self._apps, "GET"),
             route("/auth/apps/revoke", self._revoke, "POST"),
+            route("/auth/role", self._role, "GET", "POST"),
             route("/auth/end-session", self._end_session, "GET", "POST"),
             route("/auth/sign-out", self._sign_out, "POST"),
             route("/auth/password", self._password, "GET", "POST"),
@@ -49,27 +51,40 @@ class Account:
     async def _apps(self, request: Request, browser: Browser) -> Response:
         realm, found = self._realm_of(), browser.complete
         if found is None:
-            return self._journey.entry(Visit(realm, browser))
-        user = found[1]
-        shown = []
-        for grant in await revoke.connected(realm, user):
-            client = await realm.store.get(Client, grant.client_id)
-            said = [line.title for line in lines(realm.scopes(grant.scope)) if line.scope != "offline_access"]
-            shown.append({"grant": grant, "client": client.name if client else grant.client_id, "said": said})
-        values = {
-            "name": realm.policy.name,
+            return self._journey.entry(self._visit(browser))
+        session, user = found
+        shown = {
             "person": user.name,
-            "apps": shown,
-            "form": browser.token(realm, "revoke"),
+            "apps": await connections.shown(realm, user, session.acting_as, self._visit(browser).language),
             "out": browser.token(realm, "sign-out"),
+            "launches": user.kind != "patient",
+            "roles": user.kind != "patient" and len(user.links) > 1,
         }
-        return self._pages.show("apps", values)
+        return self._show(browser, "apps", "revoke", shown, back="/auth/apps")
 
     async def _revoke(self, request: Request, browser: Browser) -> Response:
         realm = self._realm_of()
         asked = await browsers.submitted(realm, request, browser, "revoke")
         if found := browser.complete:
-            await revoke.by_person(realm, found[1], asked.one("grant"), asked)
+            await revoke.by_person(realm, found[1], asked.one("client"), asked)
+        return browsers.go("/auth/apps")
+
+    async def _role(self, request: Request, browser: Browser) -> Response:
+        """Let a person work in another role; what was granted in the one of before keeps it."""
+        realm, found = self._realm_of(), browser.complete
+        if found is None:
+            return self._journey.entry(self._visit(browser))
+        session, user = found
+        if request.method == "GET":
+            charts = [*await realm.directory.roles(user)]
+            shown = {"what": "role", "charts": charts, "searches": False, "words": "", "action": "/auth/role"}
+            shown |= {"request": "", "client": "", "person": user.name}
+            return self._show(browser, "choose", "choose", shown, back="/auth/role")
+        asked = await browsers.submitted(realm, request, browser, "choose")
+        try:
+            await sessions.act_as(realm, session, user, asked.one("role"), asked)
+        except ValueError:
+            raise Refused("access_denied", "This is not one of your roles.") from None
         return browsers.go("/auth/apps")
 
     async def _end_session(self, request: Request, browser: Browser) -> Response:
@@ -79,47 +94,63 @@ class Account:
         asked = wire.taken(request, data)
         out = await openid.end_session(realm, asked, browser.session)
         if out.must_ask and browser.session:
-            values = {"name": realm.policy.name, "form": browser.token(realm, "sign-out"), "done": False}
-            return self._pages.show("signed_out", values)
+            return self._show(browser, "signed_out", "sign-out", {"done": False}, back="/auth/end-session")
         if browser.session:
             await sessions.end(realm, browser.session, asked)
-        if out.redirect:
-            return browsers.signed_out(browsers.go(out.redirect))
-        return browsers.signed_out(
-            self._pages.show("signed_out", {"name": realm.policy.name, "done": True, "form": ""})
-        )
+        return browsers.signed_out(browsers.go(out.redirect) if out.redirect else self._is_out(browser))
 
     async def _sign_out(self, request: Request, browser: Browser) -> Response:
         realm = self._realm_of()
         asked = await browsers.submitted(realm, request, browser, "sign-out")
         if browser.session:
             await sessions.end(realm, browser.session, asked)
-        return browsers.signed_out(
-            self._pages.show("signed_out", {"name": realm.policy.name, "done": True, "form": ""})
-        )
+        return browsers.signed_out(self._is_out(browser))
+
+    def _is_out(self, browser: Browser) -> Response:
+        return self._show(browser, "signed_out", "sign-out", {"done": True})
 
     async def _password(self, request: Request, browser: Browser) -> Response:
         """Let a person choose a password with the link of an invitation."""
         realm = self._realm_of()
-        values = {"name": realm.policy.name, "form": browser.token(realm, "password"), "error": "", "done": False}
         if request.method == "GET":
-            return self._pages.show("password", {**values, "link": request.query_params.get("link", "")})
+            link = request.query_params.get("link", "")
+            shown = {"link": link, "error": "", "done": False}
+            back = f"/auth/password?link={quote(link, safe='')}"
+            return self._show(browser, "password", "password", shown, back=back)
         asked = await browsers.submitted(realm, request, browser, "password")
         link = asked.one("link")
         try:
             user = await people.choose_password(realm, asked, link, asked.one("password"))
         except SignInFailed as error:
-            return self._pages.show("password", {**values, "link": link, "error": str(error)}, status=400)
-        response = self._pages.show("password", {**values, "link": "", "done": True})
+            said = self._visit(browser).language.say(error.args[0])
+            return self._show(browser, "password", "password", {"link": link, "error": said, "done": False}, status=400)
+        response = self._show(browser, "password", "password", {"link": "", "error": "", "done": True})
         return afterwards(response, partial(recovery.tell, realm, user, letters.password_set(realm, user)))
 
     async def _forgot(self, request: Request, browser: Browser) -> Response:
         """Promise a letter to whoever has a login. Only after the answer somebody looks whether there is such a person."""
         realm = self._realm_of()
-        values = {"name": realm.policy.name, "form": browser.token(realm, "forgot"), "done": False}
         if request.method == "GET":
-            return self._pages.show("forgot", values)
+            return self._show(browser, "forgot", "forgot", {"done": False}, back="/auth/forgot")
         asked = await browsers.submitted(realm, request, browser, "forgot")
         await recovery.admit(realm, asked)
-        response = self._pages.show("forgot", {**values, "done": True})
+        response = self._show(browser, "forgot", "forgot", {"done": True})
         return afterwards(response, partial(recovery.send_link, realm, asked, asked.one("login")))
+
+    def _visit(self, browser: Browser) -> Visit:
+        return Visit(self._realm_of(), browser, self._pages.languages)
+
+    def _show(
+        self,
+        browser: Browser,
+        template: str,
+        purpose: str,
+        shown: dict[str, Any],
+        *,
+        status: int = 200,
+        back: str = "",
+    ) -> Response:
+        """Return a page whose form is for a purpose."""
+        realm = self._realm_of()
+        values = {"name": realm.policy.name, "form": browser.token(realm, purpose), **shown}
+        return self._pages.show(template, values, self._visit(browser).language, status=status, back=back)

@@ -15,7 +15,8 @@ from smart_auth.records import Session, User
 SESSION = sessions.COOKIE
 VISIT = "__Host-aquifer-visit"
 DEVICE = "__Host-aquifer-device"
-DEVICE_SECONDS = 180 * 24 * 3600
+LANGUAGE = "__Host-aquifer-language"
+DEVICE_SECONDS = LANGUAGE_SECONDS = 180 * 24 * 3600
 
 
 class Forged(Exception):
@@ -31,12 +32,16 @@ class Browser:
         session: The session, or `None`.
         user: Its person, or `None`.
         missing: What the session lacks before it counts.
+        language: The language that the person has chosen here.
+        accepts: The languages that the browser wishes, as in `Accept-Language`.
     """
 
     visit: str
     session: Session | None = None
     user: User | None = None
     missing: sessions.Missing = ""
+    language: str = ""
+    accepts: str = ""
 
     @property
     def complete(self) -> tuple[Session, User] | None:
@@ -53,10 +58,11 @@ class Browser:
 async def of(realm: Realm, request: Request) -> Browser:
     """Return the browser that sent a request."""
     visit = request.cookies.get(VISIT, "")[: opaque.MOST] or opaque.new()
+    language, accepts = request.cookies.get(LANGUAGE, ""), request.headers.get("accept-language", "")
     found = await sessions.unfinished(realm, request.cookies.get(SESSION, ""))
     if found is None:
-        return Browser(visit)
-    return Browser(visit, *found, sessions.missing(realm, *found))
+        return Browser(visit, language=language, accepts=accepts)
+    return Browser(visit, *found, sessions.missing(realm, *found), language, accepts)
 
 
 def from_here(realm: Realm, request: Request) -> bool:
@@ -106,6 +112,12 @@ def signed_in(realm: Realm, response: Response, secret: str, user: User) -> Resp
 def signed_out(response: Response) -> Response:
     """Return a response that takes the session from the browser."""
     response.delete_cookie(SESSION, path="/", secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def spoken_to(response: Response, tag: str) -> Response:
+    """Return a response after which the pages are in the language that the person chose."""
+    response.set_cookie(LANGUAGE, tag, LANGUAGE_SECONDS, path="/", secure=True, httponly=True, samesite="lax")
     return response
 
 

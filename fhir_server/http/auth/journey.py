@@ -5,7 +5,6 @@ Each page is one step that `authorize.advance` names; each form leads back to `/
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from urllib.parse import quote
 
 import structlog
 from starlette.requests import Request
@@ -13,20 +12,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fhir_server.http.auth import browser as browsers
-from fhir_server.http.auth import views, wire
+from fhir_server.http.auth import consent, refusals, views, wire
 from fhir_server.http.auth.afterwards import afterwards
 from fhir_server.http.auth.browser import Browser, Forged
-from fhir_server.http.auth.pages import Pages, stylesheet
+from fhir_server.http.auth.pages import STYLE_PATH, Pages
 from fhir_server.http.auth.views import Visit
 from fhir_server.http.auth.wire import RealmOf
 from fhir_server.model.errors import FhirError
-from smart_auth import authorization_request, authorize, exchange, letters, people, recovery, sessions
+from smart_auth import authorization_request, authorize, letters, people, recovery, sessions
 from smart_auth.authorize import Open
 from smart_auth.errors import OAuthError
+from smart_auth.language import Language
 from smart_auth.people import SignInFailed
 from smart_auth.protocol import Refused
 from smart_auth.records import Client
-from smart_auth.scopes.choices import Choice
 
 Step = Callable[[Request, Browser], Awaitable[Response]]
 
@@ -48,10 +47,11 @@ class Journey:
         """Return the routes."""
 
         async def style(_: Request) -> Response:
-            return stylesheet()
+            return self._pages.style()
 
         return [
-            Route("/auth/style.css", style, methods=["GET"]),
+            Route(STYLE_PATH, style, methods=["GET"]),
+            self.route("/auth/language", self._language, "GET"),
             self.route("/auth/authorize", self._begin, "GET", "POST"),
             self.route("/auth/continue", self._continue, "GET"),
             self.route("/auth/sign-in", self._sign_in, "POST"),
@@ -70,28 +70,34 @@ class Journey:
                 browser = await browsers.of(realm, request)
                 response = await step(request, browser)
             except Refused as error:
-                response = self.fail(400, error.description, error.code)
+                response = self.fail(browser, request, 400, error.description, error.code)
             except Forged:
-                text = "This form is too old, or did not come from this site. Go back and try again."
-                response = self.fail(403, text, "forged_form")
+                response = self.fail(browser, request, 403, "", "forged_form")
             except OAuthError as error:
-                response = self.fail(error.status, error.description, error.code)
+                response = self.fail(browser, request, error.status, error.description, error.code)
                 response.headers.update(error.headers)
             except FhirError as error:
-                response = self.fail(error.status, str(error), "temporarily_unavailable")
+                response = self.fail(browser, request, error.status, str(error), "temporarily_unavailable")
             except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
                 self._log.exception("page_failed", error=type(error).__name__, path=path)
-                response = self.fail(500, "Something went wrong on our side. It was logged.", "server_error")
+                response = self.fail(browser, request, 500, "", "server_error")
             return browsers.keep(response, browser) if browser.visit else response
 
         return Route(path, page, methods=list(methods))
 
-    def fail(self, status: int, text: str, code: str) -> Response:
+    def fail(self, browser: Browser, request: Request, status: int, text: str, code: str) -> Response:
         """Return a page that says what went wrong, to the person and to the developer of the app."""
-        values = {"name": self._realm_of().policy.name, "text": text, "code": code}
-        return self._pages.show("error", values, status=status)
+        language = self._language_of(browser, request.query_params.get("ui_locales", ""))
+        values = {"name": self._realm_of().policy.name, **refusals.values(language, request, code, text)}
+        return self._pages.show("error", values, language, status=status)
 
-    async def _begin(self, request: Request, _: Browser) -> Response:
+    async def _language(self, request: Request, _: Browser) -> Response:
+        """Take the language that a person chooses at the foot of a page, and show the page again."""
+        tag, back = request.query_params.get("to", ""), request.query_params.get("back", "")
+        response = browsers.go(back if views.OURS.fullmatch(back) else "/auth/apps")
+        return browsers.spoken_to(response, tag) if tag in self._pages.languages.all else response
+
+    async def _begin(self, request: Request, browser: Browser) -> Response:
         """Take the request of an app in; a posted one comes from a foreign site, without our cookies, hence the redirect."""
         realm = self._realm_of()
         data = request.url.query.encode() if request.method == "GET" else await wire.body(request)
@@ -102,17 +108,28 @@ class Journey:
             if not error.redirect_uri:
                 raise
             client = await realm.store.get(Client, asked.one("client_id"))
-            return self._back(error, client, asked.one("state")[: authorization_request.MOST_STATE])
-        return browsers.go(_next(handle))
+            state = asked.one("state")[: authorization_request.MOST_STATE]
+            return self._back(error, client, state, self._language_of(browser, asked.one("ui_locales")))
+        return browsers.go(views.onward(handle))
 
-    def _back(self, error: Refused, client: Client | None, state: str) -> Response:
+    def _language_of(self, browser: Browser, wished: str) -> Language:
+        return self._pages.languages.best(browser.language, wished, browser.accepts)
+
+    def _back(self, error: Refused, client: Client | None, state: str, language: Language) -> Response:
         """Tell the app what was refused: by a redirect, or by a link where nobody has vouched for the app."""
         realm = self._realm_of()
         url = authorize.denied(realm, error, state)
         if client is not None and authorize.may_be_sent(client):
             return browsers.go(url)
-        values = {"name": realm.policy.name, "text": error.description, "code": error.code, "url": url}
-        return self._pages.show("back", {**values, "client": client.name if client else ""}, status=400)
+        shown = {
+            "name": realm.policy.name,
+            "lead": refusals.lead(language, error.code, error.description),
+            "text": error.description,
+            "code": error.code,
+            "url": url,
+            "client": client.name if client else "",
+        }
+        return self._pages.show("back", shown, language, status=400)
 
     async def _continue(self, request: Request, browser: Browser) -> Response:
         """Show the next step, or go back to the app."""
@@ -130,11 +147,15 @@ class Journey:
             if not error.redirect_uri:
                 raise
             if open_.session is None:
-                return self._back(error, open_.client, open_.asked.state)
+                language = self._visit_of(browser, handle, open_).language
+                return self._back(error, open_.client, open_.asked.state, language)
             return browsers.go(authorize.denied(realm, error, open_.asked.state))
+        visit = self._visit_of(browser, handle, open_)
         if step == "sign-in":
-            return self.entry(Visit(realm, browser, handle, open_))
-        return await views.step(self._pages, Visit(realm, browser, handle, open_), open_, step)
+            return self.entry(visit)
+        if step == "consent":
+            return await consent.page(self._pages, visit, open_)
+        return await views.choice(self._pages, visit, open_, step)
 
     def entry(self, visit: Visit, error: str = "", login: str = "") -> Response:
         """Show what is missing before somebody is signed in: the password, the digits, or a second factor."""
@@ -148,7 +169,10 @@ class Journey:
 
     async def _visit(self, handle: str, browser: Browser) -> Visit:
         open_ = await self._open(handle, browser) if handle else None
-        return Visit(self._realm_of(), browser, handle, open_)
+        return self._visit_of(browser, handle, open_)
+
+    def _visit_of(self, browser: Browser, handle: str = "", open_: Open | None = None) -> Visit:
+        return Visit(self._realm_of(), browser, self._pages.languages, handle, open_)
 
     async def _sign_in(self, request: Request, browser: Browser) -> Response:
         realm = self._realm_of()
@@ -158,11 +182,11 @@ class Journey:
         try:
             proof = await people.sign_in(realm, asked, login, asked.one("password"), known=known)
         except SignInFailed as error:
-            return views.sign_in(self._pages, visit, str(error), login[:200])
+            return views.sign_in(self._pages, visit, error.args[0], login[:200])
         if browser.session:
             await sessions.end(realm, browser.session, asked)
         secret, session = await sessions.begin(realm, proof.user, ("pwd",))
-        response = browsers.go(_next(visit.handle))
+        response = browsers.go(views.onward(visit.handle))
         if sessions.missing(realm, session, proof.user):
             return browsers.half_signed_in(response, secret)
         await realm.note("sign-in", asked, user_id=proof.user.id, factors="pwd")
@@ -174,7 +198,7 @@ class Journey:
         visit = await self._visit(asked.one("request"), browser)
         session, user = browser.session, browser.user
         if session is None or user is None or not browser.missing:
-            return browsers.go(_next(visit.handle))
+            return browsers.go(views.onward(visit.handle))
         digits = asked.one("digits")
         try:
             if browser.missing == "digits":
@@ -182,10 +206,10 @@ class Journey:
             else:
                 user = await people.enrol(realm, asked, user, views.enrolment_secret(realm, session), digits)
         except SignInFailed as error:
-            return views.second_factor(self._pages, visit, str(error))
+            return views.second_factor(self._pages, visit, error.args[0])
         secret, _ = await sessions.renew(realm, session, user, "otp")
         await realm.note("sign-in", asked, user_id=user.id, factors="pwd otp")
-        response = browsers.signed_in(realm, browsers.go(_next(visit.handle)), secret, user)
+        response = browsers.signed_in(realm, browsers.go(views.onward(visit.handle)), secret, user)
         if browser.missing == "enrolment":
             afterwards(response, partial(recovery.tell, realm, user, letters.second_factor_set(realm, user)))
         return response
@@ -197,7 +221,7 @@ class Journey:
         handle = asked.one("request")
         open_ = await self._open(handle, browser)
         if open_.session is None or open_.user is None:
-            return browsers.go(_next(handle))
+            return browsers.go(views.onward(handle))
         if role := asked.one("role"):
             try:
                 await sessions.act_as(realm, open_.session, open_.user, role, asked)
@@ -206,37 +230,22 @@ class Journey:
         elif asked.one("patient") or asked.one("encounter"):
             await authorize.choose(realm, open_, patient=asked.one("patient"), encounter=asked.one("encounter"))
         elif words := asked.one("words"):
-            return await views.step(self._pages, Visit(realm, browser, handle, open_), open_, "patient", words[:100])
-        return browsers.go(_next(handle))
+            visit = self._visit_of(browser, handle, open_)
+            return await views.choice(self._pages, visit, open_, "patient", words[:100])
+        return browsers.go(views.onward(handle))
 
     async def _consent(self, request: Request, browser: Browser) -> Response:
         realm = self._realm_of()
         asked = await browsers.submitted(realm, request, browser, "consent")
         open_ = await self._open(asked.one("request"), browser)
         if open_.session is None:
-            return browsers.go(_next(asked.one("request")))
+            return browsers.go(views.onward(asked.one("request")))
         if asked.one("decision") != "allow":
             return browsers.go(await authorize.refuse(realm, open_, asked))
         try:
-            return browsers.go(await authorize.agree(realm, open_, decided(asked), asked))
+            choice = consent.decided(asked, realm.scopes(open_.asked.scope), realm.types)
+            return browsers.go(await authorize.agree(realm, open_, choice, asked))
         except Refused as error:
             if not error.redirect_uri:
                 raise
             return browsers.go(authorize.denied(realm, error, open_.asked.state))
-
-
-def decided(asked: exchange.Request) -> Choice:
-    """Return what a person has ticked on the consent page."""
-    types = [value for name, value in asked.parameters if name == "type"]
-    whole = {value for name, value in asked.parameters if name == "whole"}
-    categories: dict[str, list[str]] = {}
-    for name, value in asked.parameters:
-        kind, _, category = value.partition(" ")
-        if name == "category" and kind not in whole:
-            categories.setdefault(kind, []).append(category)
-    parts = {value for name, value in asked.parameters if name == "divided"} - whole
-    return Choice(types, {kind: categories.get(kind, []) for kind in parts}, offline=asked.one("offline") == "yes")
-
-
-def _next(handle: str) -> str:
-    return f"/auth/continue?request={quote(handle, safe='')}" if handle else "/auth/apps"

@@ -6,43 +6,89 @@ where a form comes from could not tell ours from a stranger's.
 """
 
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 from starlette.responses import Response
 
+from smart_auth.language import Language, Languages
+
 CSS = "auth.css"
+STYLE_PATH = "/auth/style.css"
 
 
 class Pages:
-    """The templates, read once."""
+    """The templates and languages, read once.
+
+    Attributes:
+        languages: In which the pages are.
+    """
 
     def __init__(self) -> None:
         loader = PackageLoader("fhir_server.http.auth", "templates")
         self._templates = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
+        self.languages = Languages()
+        self._style = files("fhir_server.http.auth").joinpath("templates", CSS).read_bytes()
+        self._style_url = f"{STYLE_PATH}?{sha256(self._style).hexdigest()[:12]}"
 
-    def show(self, template: str, values: Mapping[str, Any], *, status: int = 200, leads_to: str = "") -> Response:
+    def show(
+        self,
+        template: str,
+        values: Mapping[str, Any],
+        language: Language,
+        *,
+        status: int = 200,
+        leads_to: str = "",
+        picture: str = "",
+        back: str = "",
+    ) -> Response:
         """Return a page.
 
         Args:
             template: Its name without ending.
             values: What it shows.
+            language: In which language.
             status: HTTP status.
             leads_to: The URI to which a form of the page may redirect in the end.
+            picture: URL of a picture of somebody else that the page shows.
+            back: Where the page can be seen again in another language; empty where it cannot.
         """
         found: Template = self._templates.get_template(f"{template}.html")
-        return Response(found.render(values), status, headers(leads_to), "text/html; charset=utf-8")
+
+        def rich(text: str, **named: object) -> Markup:
+            """Return a text of ours, in which the values stand out."""
+            strong = {name: Markup("<strong>{}</strong>").format(value) for name, value in named.items()}
+            return escape(language.say(text)).format(**strong)
+
+        common = {
+            "say": language.say,
+            "day": language.day,
+            "rich": rich,
+            "language": language,
+            "languages": [*self.languages.all.values()],
+            "stylesheet": self._style_url,
+            "back": back,
+        }
+        text = found.render({**common, **values})
+        return Response(text, status, headers(leads_to, picture), "text/html; charset=utf-8")
+
+    def style(self) -> Response:
+        """Return the style of the pages. Its URL changes with it."""
+        cached = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+        return Response(self._style, headers=cached, media_type="text/css; charset=utf-8")
 
 
-def headers(leads_to: str = "") -> dict[str, str]:
+def headers(leads_to: str = "", picture: str = "") -> dict[str, str]:
     """Return the headers of a page."""
     policy = (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"form-action 'self'{_source(leads_to)}"
+        f"default-src 'none'; style-src 'self'; img-src 'self'{_source(picture)}; base-uri 'none'; "
+        f"frame-ancestors 'none'; form-action 'self'{_source(leads_to)}"
     )
     return {
         "Content-Security-Policy": policy,
@@ -55,12 +101,6 @@ def headers(leads_to: str = "") -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Strict-Transport-Security": "max-age=31536000",
     }
-
-
-def stylesheet() -> Response:
-    """Return the style of the pages."""
-    content = files("fhir_server.http.auth").joinpath("templates", CSS).read_bytes()
-    return Response(content, headers={"Cache-Control": "public, max-age=3600"}, media_type="text/css; charset=utf-8")
 
 
 def _source(uri: str) -> str:

@@ -1,8 +1,10 @@
 """What each page shows: the values of its template."""
 
+import re
 from base64 import b32encode
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -10,26 +12,13 @@ from fhir_server.http.auth.browser import Browser
 from fhir_server.http.auth.pages import Pages
 from smart_auth import opaque, totp
 from smart_auth.authorize import Open, Step
+from smart_auth.language import Language, Languages
 from smart_auth.realm import Realm
 from smart_auth.records import Session
-from smart_auth.scopes.choices import Category, divisible, offered
-from smart_auth.scopes.words import lines, noun
-from smart_auth.store import Chart
+from smart_auth.store import MOST_CHARTS
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A resource type on the consent page.
-
-    Attributes:
-        type: The type.
-        title: What people call it.
-        categories: Parts that can be allowed by themselves.
-    """
-
-    type: str
-    title: str
-    categories: tuple[Category, ...]
+OURS = re.compile(r"/auth/(continue|apps|password|forgot|launch|role|end-session)(\?[A-Za-z0-9_.~%=&+-]*)?", re.ASCII)
+"""The pages that can be seen again in another language; nothing else is gone to at the word of a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +28,14 @@ class Visit:
     Attributes:
         realm: The server.
         browser: The browser.
+        languages: In which the pages are.
         handle: Of the request; empty for a sign-in to the pages here.
         open: The request, or `None`.
     """
 
     realm: Realm
     browser: Browser
+    languages: Languages
     handle: str = ""
     open: Open | None = None
 
@@ -59,17 +50,34 @@ class Visit:
         }
 
     @property
+    def language(self) -> Language:
+        """The language that the person chose here, that the app wishes, or that the browser does."""
+        asked = self.open.asked.ui_locales if self.open else ""
+        return self.languages.best(self.browser.language, asked, self.browser.accepts)
+
+    @property
     def leads_to(self) -> str:
         """Where the browser goes in the end."""
         return self.open.asked.redirect_uri if self.open else ""
+
+    @property
+    def back(self) -> str:
+        """The URL of this step."""
+        return onward(self.handle)
+
+
+def onward(handle: str) -> str:
+    """Return the URL of the next step of a request, and without a request of the account."""
+    return f"/auth/continue?request={quote(handle, safe='')}" if handle else "/auth/apps"
 
 
 def sign_in(pages: Pages, visit: Visit, error: str = "", login: str = "") -> Response:
     """Return the page with login and password."""
     hint = visit.open.asked.login_hint if visit.open else ""
-    shown = {"login": login or hint, "error": error}
+    shown = {"login": login or hint, "error": visit.language.say(error)}
     status = 401 if error else 200
-    return pages.show("sign_in", {**visit.values("sign-in"), **shown}, status=status, leads_to=visit.leads_to)
+    values = {**visit.values("sign-in"), **shown}
+    return pages.show("sign_in", values, visit.language, status=status, leads_to=visit.leads_to, back=visit.back)
 
 
 def second_factor(pages: Pages, visit: Visit, error: str = "") -> Response:
@@ -80,10 +88,11 @@ def second_factor(pages: Pages, visit: Visit, error: str = "") -> Response:
     shown = {
         "secret": " ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
         "uri": totp.enrolment(secret, login=login, issuer=realm.policy.name) if secret else "",
-        "error": error,
+        "picture": "",
+        "error": visit.language.say(error),
     }
-    values = {**visit.values("second-factor"), **shown}
-    return pages.show("second_factor", values, status=401 if error else 200, leads_to=visit.leads_to)
+    values, status = {**visit.values("second-factor"), **shown}, 401 if error else 200
+    return pages.show("second_factor", values, visit.language, status=status, leads_to=visit.leads_to, back=visit.back)
 
 
 def enrolment_secret(realm: Realm, session: Session) -> str:
@@ -92,8 +101,8 @@ def enrolment_secret(realm: Realm, session: Session) -> str:
     return b32encode(made.encode()[:20]).decode("ascii")
 
 
-async def step(pages: Pages, visit: Visit, open_: Open, step: Step, words: str = "") -> Response:
-    """Return the page of a step after the sign-in.
+async def choice(pages: Pages, visit: Visit, open_: Open, step: Step, words: str = "") -> Response:
+    """Return the page on which a role, a patient or an encounter is chosen.
 
     Args:
         pages: The templates.
@@ -106,36 +115,19 @@ async def step(pages: Pages, visit: Visit, open_: Open, step: Step, words: str =
     if user is None or session is None:
         raise ValueError(f"The step {step} needs somebody who is signed in.")
     directory = visit.realm.directory
-    if step == "consent":
-        return await _consent(pages, visit, open_)
     if step == "role":
-        charts = [Chart(link.reference, link.reference) for link in user.links]
+        charts = [*await directory.roles(user)]
     elif step == "patient":
         charts = [*await directory.patients(user, session.acting_as, words)]
     else:
         charts = [*await directory.encounters(user, session.acting_as, asked.context.patient)]
-    searches = step == "patient" and user.kind != "patient"
-    shown = {"what": step, "charts": charts, "searches": searches, "words": words}
-    return pages.show("choose", {**visit.values("choose"), **shown}, leads_to=visit.leads_to)
-
-
-async def _consent(pages: Pages, visit: Visit, open_: Open) -> Response:
-    realm = visit.realm
-    scopes = realm.scopes(open_.asked.scope)
-    said = lines(scopes)
-    patient = open_.asked.context.patient
-    if patient and open_.user and open_.session:
-        charts = await realm.directory.patients(open_.user, open_.session.acting_as, "")
-        patient = next((one.title for one in charts if one.id == patient), patient)
     shown = {
-        "reads": [line for line in said if line.resource_type and not line.writes],
-        "writes": [line for line in said if line.writes],
-        "others": [line for line in said if not line.resource_type and line.scope != "offline_access"],
-        "everything": any(line.everything for line in said),
-        "offline": "offline_access" in scopes.words,
-        "rows": [Row(kind, noun(kind), tuple(divisible(scopes, kind))) for kind in offered(scopes, realm.types)],
-        "patient": patient,
-        "verified": open_.client.verified,
-        "policy_uri": open_.client.policy_uri,
+        "what": step,
+        "charts": charts,
+        "more": len(charts) >= MOST_CHARTS,
+        "searches": step == "patient" and user.kind != "patient",
+        "words": words,
+        "action": "/auth/choose",
     }
-    return pages.show("consent", {**visit.values("consent"), **shown}, leads_to=visit.leads_to)
+    values = {**visit.values("choose"), **shown}
+    return pages.show("choose", values, visit.language, leads_to=visit.leads_to, back=visit.back)

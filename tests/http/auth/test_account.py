@@ -29,7 +29,7 @@ async def test_somebody_else_cannot_take_it_back(client: httpx.AsyncClient, hous
     assert found
     await house.redeem(await house.code(user_id="u-bo", patient="bo"))
     page = await sign_in(client, await client.get("/auth/apps"), "bo")
-    await send(client, forms(page)[0], ("grant", found.grant.id))
+    await send(client, forms(page)[0], ("client", found.grant.client_id))
     assert await tokens.find(house.realm, first["access_token"])
 
 

@@ -58,8 +58,8 @@ async def test_what_is_unticked_is_not_granted(client: httpx.AsyncClient, house:
     )
     page = await sign_in(client, page)
     value = "Observation http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
-    without = ("type=Condition", "whole=Observation", "offline=yes")
-    answer = arrived(await send(client, forms(page)[0], ALLOW, ("category", value), ("offline", "no"), without=without))
+    ticks = (("extent-Observation", "some"), ("category", value), ("keep", "hour"))
+    answer = arrived(await send(client, forms(page)[0], ALLOW, *ticks, without=("type=Condition",)))
     body = (await house.redeem(answer["code"])).body
     assert body["scope"] == (
         "patient/Patient.rs patient/Observation.rs?category="

@@ -37,7 +37,8 @@ def test_scopes_that_say_the_same_are_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "whose"), [("user/Patient.r", "in every record that you can open"), ("system/Patient.r", "in every record.")]
+    ("text", "whose"),
+    [("user/Patient.r", "in every record that you can open"), ("system/Patient.r", "in every record.")],
 )
 def test_whose_data_is_said(text: str, whose: str) -> None:
     assert whose in lines(parse(text))[0].detail
