@@ -16,7 +16,7 @@ help:  ## Show this list
 
 run: $(VENV)/.run  ## Start the server with demo data on 127.0.0.1:8080
 	$(BIN)/fhir-server demo --data-dir $(DATA)
-	$(BIN)/fhir-server serve --auth open --host 127.0.0.1 --port 8080 --data-dir $(DATA)
+	$(BIN)/fhir-server serve --host 127.0.0.1 --port 8080 --data-dir $(DATA)
 
 test: lint types floors unit  ## Run everything that CI runs
 

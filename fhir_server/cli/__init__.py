@@ -9,6 +9,7 @@ from fhir_server.cli.doctor import doctor
 from fhir_server.cli.load import load
 from fhir_server.cli.reindex import reindex
 from fhir_server.cli.serve import serve
+from fhir_server.cli.token import token
 
 app = typer.Typer(
     name="fhir-server",
@@ -22,6 +23,7 @@ app.command()(serve)
 app.command()(load)
 app.command()(demo)
 app.command()(reindex)
+app.command()(token)
 app.command()(doctor)
 app.command()(config)
 app.add_typer(user.app, name="user")

@@ -15,7 +15,19 @@ Run = Callable[..., Any]
 def test_help_lists_every_command_and_is_quick_about_it(command: Run) -> None:
     shown = command("--help")
     assert shown.code == 0
-    for name in ("serve", "load", "demo", "reindex", "doctor", "config", "user", "client", "keys", "definitions"):
+    for name in (
+        "serve",
+        "load",
+        "demo",
+        "reindex",
+        "doctor",
+        "config",
+        "token",
+        "user",
+        "client",
+        "keys",
+        "definitions",
+    ):
         assert name in shown.out
 
 
@@ -36,6 +48,7 @@ def test_every_command_takes_a_data_directory_and_speaks_json() -> None:
         ("reindex",),
         ("doctor",),
         ("config",),
+        ("token",),
         ("definitions", "build"),
         *(("user", name) for name in ("add", "list", "disable", "enable", "link", "reset")),
         *(("client", name) for name in ("add", "list", "rotate", "disable", "enable")),

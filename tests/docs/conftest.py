@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from fhir_server.cli.posting import Poster
 from fhir_server.demo import country
 from fhir_server.main import running
-from fhir_server.settings import Mongo, Settings
+from fhir_server.settings import Auth, Mongo, Settings
+from smart_auth import shell
 
 PATIENTS = 14
 """Shipments of patients, enough for those that the pages name."""
@@ -26,7 +27,8 @@ PATIENTS = 14
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def documented(data_dir: Path, mongo_url: SecretStr) -> Settings:
     """Settings of a database with the ground of the demo country and its first patients."""
-    settings = Settings(data_dir=data_dir, mongo=Mongo(database=f"docs_{uuid4().hex[:8]}", cache_gb=0.25))
+    mongo = Mongo(database=f"docs_{uuid4().hex[:8]}", cache_gb=0.25)
+    settings = Settings(data_dir=data_dir, mongo=mongo, auth=Auth(mode="smart"))
     async with running(settings) as service:
         poster = Poster(service)
         for shipment in (*country.ground(), *islice(country.patients(), PATIENTS)):
@@ -43,6 +45,7 @@ def server(documented: Settings) -> Iterator[str]:
         "FHIR_DATA_DIR": str(documented.data_dir),
         "FHIR_MONGO__DATABASE": documented.mongo.database,
         "FHIR_MONGO__CACHE_GB": "0.25",
+        "FHIR_AUTH__MODE": "smart",
     }
     command = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -55,9 +58,17 @@ def server(documented: Settings) -> Iterator[str]:
             process.wait(30)
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def token(documented: Settings) -> str:
+    """What `fhir-server token` prints; the pages have their readers give it to curl once (docs/run.md)."""
+    async with running(documented) as service:
+        return str((await shell.token(service.realm, "system/*.cruds"))["access_token"])
+
+
 @pytest.fixture(scope="session")
-def client(server: str) -> Iterator[httpx.Client]:
-    """A client that adds nothing of its own to a request."""
+def client(server: str, token: str) -> Iterator[httpx.Client]:
+    """A client that adds nothing of its own to a request but the token."""
     with httpx.Client(timeout=30) as client:
         client.headers.clear()
+        client.headers["Authorization"] = f"Bearer {token}"
         yield client

@@ -100,4 +100,6 @@ def check(example: Example, response: httpx.Response) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=lambda page: page.stem)
 def test_examples_of_the_page_do_what_it_says(page: Path, server: str, client: httpx.Client) -> None:
     for example in examples(page):
-        check(example, client.send(request_of(example.command, server)))
+        asked = request_of(example.command, server)
+        asked.headers.setdefault("Authorization", client.headers["Authorization"])
+        check(example, client.send(asked))

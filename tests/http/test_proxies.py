@@ -61,6 +61,9 @@ async def test_brute_force_behind_made_up_addresses_fails_for_only_proxies_are_b
 
 
 def test_proxies_are_addresses_or_networks() -> None:
-    assert Server.model_validate({"proxies": ["10.0.0.5", "fd00::/8"]}).proxies == (ip_network("10.0.0.5/32"), ip_network("fd00::/8"))
+    assert Server.model_validate({"proxies": ["10.0.0.5", "fd00::/8"]}).proxies == (
+        ip_network("10.0.0.5/32"),
+        ip_network("fd00::/8"),
+    )
     with pytest.raises(ValidationError):
         Server.model_validate({"proxies": ["*"]})
