@@ -320,6 +320,24 @@ async def test_a_refresh_rotates_and_keeps_scope_and_context(house: House) -> No
     assert await bearer(house, answer.body["access_token"])
 
 
+async def test_a_public_client_may_leave_its_id_out_of_a_refresh(house: House) -> None:
+    first = (await house.offline())["refresh_token"]
+    answer = await house.refresh(first, client_id="")
+    assert answer.status == 200
+    house.clock.pass_(seconds=31)
+    refused(await house.refresh(first, client_id=""))
+    refused(await house.refresh(answer.body["refresh_token"], client_id=""))
+    refused(await house.refresh("unknown", client_id=""), "invalid_client", 401)
+
+
+async def test_a_client_that_must_prove_itself_cannot_leave_its_id_out_of_a_refresh(house: House) -> None:
+    code = await house.code(house.asking("keyed", scope="patient/*.rs offline_access"))
+    first = (await house.token({**code_form(code), **signed(house, "keyed")})).body["refresh_token"]
+    refused(await house.refresh(first, client_id=""), "invalid_client", 401)
+    form = {"grant_type": "refresh_token", "refresh_token": first}
+    assert (await house.token({**form, **signed(house, "keyed")})).status == 200
+
+
 async def test_a_refresh_whose_answer_was_lost_is_answered_the_same_again(house: House) -> None:
     first = await house.offline()
     answers = await asyncio.gather(*(house.refresh(first["refresh_token"]) for _ in range(20)))
