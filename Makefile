@@ -14,6 +14,8 @@ URL := http://127.0.0.1:8080
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# To try things out nobody should have to set up an authenticator app. FHIR_AUTH__STAFF_SECOND_FACTOR=true make run asks for one.
+run: export FHIR_AUTH__STAFF_SECOND_FACTOR ?= false
 run: $(VENV)/.run  ## Start the server with demo data on 127.0.0.1:8080
 	$(BIN)/fhir-server demo --data-dir $(DATA)
 	$(BIN)/fhir-server serve --host 127.0.0.1 --port 8080 --data-dir $(DATA)

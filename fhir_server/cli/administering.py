@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,17 +25,23 @@ def administered(data_dir: Path | None, work: Callable[["Service"], Awaitable[T]
         typer.Exit: It cannot be done; the reason is on stderr. Exit code 1, or 2 for a wrong setting.
     """
     settings = settings_of(data_dir, auth={"mode": "smart"})
+    quiet_logs()
+    with expected_failures(), mendable():
+        return asyncio.run(_within(settings, work))
+
+
+@contextmanager
+def mendable() -> Iterator[None]:
+    """Turn what an administrator asked for and cannot have into one sentence on stderr and exit code 1."""
     from fhir_server.cli.linking import Unlinkable
     from smart_auth.administration import Unacceptable
     from smart_auth.messages import Undelivered
 
-    quiet_logs()
-    with expected_failures():
-        try:
-            return asyncio.run(_within(settings, work))
-        except (Unacceptable, Undelivered, Unlinkable) as error:
-            complain(str(error))
-            raise typer.Exit(1) from None
+    try:
+        yield
+    except (Unacceptable, Undelivered, Unlinkable) as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
 
 
 def password_from_outside(*, from_stdin: bool) -> str:

@@ -8,12 +8,14 @@ import typer
 from rich.console import Console
 
 from fhir_server.cli import service
+from fhir_server.cli.administering import mendable
 from fhir_server.cli.load import bar, show
 from fhir_server.cli.options import AsJson, DataDir, complain, expected_failures, print_json, quiet_logs, settings_of
 from fhir_server.cli.posting import Poster, Refusal, Tally, count
 from fhir_server.settings import Settings
 
 if TYPE_CHECKING:
+    from fhir_server.cli.demo_accounts import Told
     from fhir_server.demo.country import Shipment
 
 AT_ONCE = 4
@@ -32,7 +34,8 @@ Scale = Annotated[int, typer.Option("--scale", help="1, 10 or 100 times five hun
 def demo(*, data_dir: DataDir = None, scale: Scale = 1, as_json: AsJson = False) -> None:
     """Load a synthetic country: 8 facilities, 60 practitioners and 500 patients with two years of encounters.
 
-    It is the same at every run, nobody in it is real, and loading it twice changes nothing.
+    It is the same at every run, nobody in it is real, and loading it twice changes nothing. With it come a few people who can
+    sign in, an app and a backend service; each run prints their logins. In open mode there is nothing to sign in to.
     """
     from fhir_server.demo import country
 
@@ -41,17 +44,18 @@ def demo(*, data_dir: DataDir = None, scale: Scale = 1, as_json: AsJson = False)
         raise typer.Exit(2)
     settings = settings_of(data_dir)
     quiet_logs()
-    with expected_failures():
-        tally = service.run(_demo(settings, scale))
+    with expected_failures(), mendable():
+        tally, told = service.run(_demo(settings, scale))
     if as_json:
-        print_json(tally.as_json())
+        print_json({**tally.as_json(), **({"signIn": told.as_json()} if told else {})})
     else:
-        _say(tally, f"http://{settings.server.host}:{settings.server.port}")
+        _say(tally, told, settings.service_base)
     if tally.refused:
         raise typer.Exit(1)
 
 
-async def _demo(settings: Settings, scale: int) -> Tally:
+async def _demo(settings: Settings, scale: int) -> tuple[Tally, "Told | None"]:
+    from fhir_server.cli import demo_accounts
     from fhir_server.demo import country
 
     tally = Tally()
@@ -68,7 +72,8 @@ async def _demo(settings: Settings, scale: int) -> Tally:
                 await send(shipment)
             if not tally.refused:
                 await _side_by_side(country.patients(scale), send)
-    return tally
+        smart = settings.auth.mode == "smart" and not tally.refused
+        return tally, await demo_accounts.made(working) if smart else None
 
 
 async def _side_by_side(
@@ -92,13 +97,24 @@ async def _ship(poster: Poster, shipment: "Shipment", tally: Tally) -> None:
         tally.refused.append(Refusal("demo", shipment.title, status, reason, len(shipment.bundle["entry"])))
 
 
-def _say(tally: Tally, address: str) -> None:
+def _say(tally: Tally, told: "Told | None", base: str) -> None:
     console = Console()
     if tally.stored or tally.refused:
         show(tally)
     else:
         console.print("The demo data is there already.")
-    console.print("\nStart the server with `fhir-server serve`, then try")
+    if told:
+        from fhir_server.cli.demo_accounts import say
+
+        say(told, console)
+    start = "Start the server with `fhir-server serve`"
+    if told:
+        pages = base.removesuffix("/fhir")
+        start += f", sign in at {pages}/auth/apps, or ask as this shell, with a token that is valid for an hour:\n"
+        start += f"  curl --oauth2-bearer \"$(fhir-server token)\" '{base}/Patient?name=smith'\nThen try"
+    else:
+        start += ", then try"
+    console.print(f"\n{start}", soft_wrap=True, markup=False, highlight=False)
     for path in TRY:
-        console.print(f"  {address}/fhir/{path}", soft_wrap=True, markup=False)
-    console.print(f"  {address}/docs")
+        console.print(f"  {base}/{path}", soft_wrap=True, markup=False)
+    console.print(f"  {base.removesuffix('/fhir')}/docs", markup=False)

@@ -13,7 +13,7 @@ from fhir_server.demo.chance import Chance
 from fhir_server.demo.datatypes import Resource
 from fhir_server.demo.geography import FACILITIES, SOVEREIGN, locations, organizations
 from fhir_server.demo.people import HOUSEHOLDS, Person, person
-from fhir_server.demo.staff import doctors, practitioners, role_resource, roles
+from fhir_server.demo.staff import doctors, front_desk, practitioners, role_resource, roles
 
 PATIENTS = 500
 SCALES = (1, 10, 100)
@@ -55,6 +55,8 @@ def ground() -> Iterator[Shipment]:
     for facility in FACILITIES:
         here = [role_resource(role) for role in roles() if role.facility is facility]
         yield _shipment(f"roles at {facility.name}", facility.id, here)
+    desk = FACILITIES[1]
+    yield _shipment(f"front desk of {desk.name}", desk.id, front_desk(desk))
 
 
 def patients(scale: int = 1) -> Iterator[Shipment]:
@@ -72,7 +74,7 @@ def patients(scale: int = 1) -> Iterator[Shipment]:
 def size(scale: int = 1) -> int:
     """Return how many shipments there are."""
     together = sum(len(household) - 1 for household in HOUSEHOLDS)
-    return 2 + 2 * len(FACILITIES) + PATIENTS * scale - together
+    return 3 + 2 * len(FACILITIES) + PATIENTS * scale - together
 
 
 def _household(people: list[Person], present: tuple[str, ...]) -> Iterator[Resource]:

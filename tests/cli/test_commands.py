@@ -94,9 +94,12 @@ def test_the_demo_loads_once_and_the_doctor_finds_it_healthy(command: Run) -> No
     assert first.code == 0, first.err
     assert first.json["created"]["Patient"] == country.PATIENTS
     assert first.json["refused"] == 0
+    logins = {one["login"]: one["password"] for one in first.json["signIn"]["people"]}
+    assert logins.keys() == {"james", "clara", "nora", "rose", "admin"}
     again = command("demo")
     assert again.code == 0
     assert "there already" in again.out
+    assert all(password in again.out for password in logins.values())
     examined = command("doctor", "--all", "--json")
     assert examined.code == 0, examined.out
     assert examined.json["healthy"] is True

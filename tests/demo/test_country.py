@@ -54,9 +54,9 @@ def test_it_has_the_organizations_places_and_staff_of_the_plan(resources: dict[s
     assert "Organization/solo" not in members
     kinds = Counter(row["physicalType"]["coding"][0]["code"] for row in of_type(resources, "Location"))
     assert (kinds["si"], kinds["bd"]) == (8, 40)
-    assert len(of_type(resources, "Practitioner")) == 60
+    assert len(of_type(resources, "Practitioner")) == 60 + 1
     roles = of_type(resources, "PractitionerRole")
-    assert len(roles) == 85
+    assert len(roles) == 85 + 1
     assert sum(not role["active"] for role in roles) == 9
     assert len(of_type(resources, "Patient")) == 500
 

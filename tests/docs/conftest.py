@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
@@ -23,6 +23,9 @@ from smart_auth import shell
 PATIENTS = 14
 """Shipments of patients, enough for those that the pages name."""
 
+FHIR_SERVER = (sys.executable, "-c", "from fhir_server.cli import app; app()")
+Command = Callable[[list[str]], subprocess.CompletedProcess[str]]
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def documented(data_dir: Path, mongo_url: SecretStr) -> Settings:
@@ -38,17 +41,37 @@ async def documented(data_dir: Path, mongo_url: SecretStr) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def server(documented: Settings) -> Iterator[str]:
-    """Address of the running server, such as `127.0.0.1:34567`."""
-    environment = {
+def environment(documented: Settings) -> dict[str, str]:
+    """Variables of a shell in which the server and the commands work on that database."""
+    return {
         **os.environ,
         "FHIR_DATA_DIR": str(documented.data_dir),
         "FHIR_MONGO__DATABASE": documented.mongo.database,
         "FHIR_MONGO__CACHE_GB": "0.25",
         "FHIR_AUTH__MODE": "smart",
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
     }
-    command = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+
+
+@pytest.fixture(scope="session")
+def command(environment: dict[str, str]) -> Command:
+    """Return a function that runs `fhir-server` with arguments."""
+
+    def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*FHIR_SERVER, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def server(environment: dict[str, str]) -> Iterator[str]:
+    """Address of the running server, such as `127.0.0.1:34567`."""
+    with subprocess.Popen(
+        [*FHIR_SERVER, "serve", "--port", "0", "--json"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         try:

@@ -1,12 +1,14 @@
-"""Every curl example of the documentation does what its page says.
+"""Every example of the documentation does what its page says.
 
-A block `sh` holds one curl command. The block `http` after it holds what must come back: status line, some headers, and
-JSON that must be a part of the body; `…` stands for anything.
+A block `sh` holds one command. For curl, the block `http` after it holds what must come back: status line, some headers, and
+JSON that must be a part of the body. For fhir-server, a block `text` or `json` that follows at once holds what it prints: all
+of the text, or a part of the JSON. `…` stands for anything.
 """
 
 import json
 import re
 import shlex
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,28 +16,35 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.docs.conftest import Command
+
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(sh|http)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"\n```(text|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ADDRESS = "127.0.0.1:8080"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One command and what comes back."""
+    """One command and what comes back; `kind` is the language of the answer."""
 
     command: str
-    answer: str
+    answer: str = ""
+    kind: str = ""
 
 
 def examples(page: Path) -> list[Example]:
     found: list[Example] = []
-    for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+    content = page.read_text(encoding="utf-8")
+    for block in BLOCK.finditer(content):
+        kind, text = block.groups()
+        printed = PRINTED.match(content, block.end())
         if kind == "sh":
-            found.append(Example(text, ""))
+            found.append(Example(text, printed[2], printed[1]) if printed else Example(text))
         else:
             assert found, f"{page.name}: an answer without a command"
-            found[-1] = Example(found[-1].command, text)
+            found[-1] = Example(found[-1].command, text, kind)
     return found
 
 
@@ -97,9 +106,20 @@ def check(example: Example, response: httpx.Response) -> None:
         assert is_part(json.loads(body), response.json()), f"{example.command}\n{response.text}"
 
 
+def check_printed(example: Example, ended: subprocess.CompletedProcess[str]) -> None:
+    assert ended.returncode == 0, f"{example.command}\n{ended.stderr}"
+    if example.kind == "json":
+        assert is_part(json.loads(example.answer), json.loads(ended.stdout)), f"{example.command}\n{ended.stdout}"
+    elif example.kind:
+        assert like(example.answer.strip(), ended.stdout.strip()), f"{example.command}\n{ended.stdout}"
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=lambda page: page.stem)
-def test_examples_of_the_page_do_what_it_says(page: Path, server: str, client: httpx.Client) -> None:
+def test_examples_of_the_page_do_what_it_says(page: Path, server: str, client: httpx.Client, command: Command) -> None:
     for example in examples(page):
+        if example.command.startswith("fhir-server "):
+            check_printed(example, command(shlex.split(example.command)[1:]))
+            continue
         asked = request_of(example.command, server)
         asked.headers.setdefault("Authorization", client.headers["Authorization"])
         check(example, client.send(asked))

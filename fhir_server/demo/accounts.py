@@ -1,0 +1,89 @@
+"""Who signs in to the demo country, and the app and the service that are registered there.
+
+Passwords are made from the secret of the deployment: the same at every run on one record, and nothing that a stranger knows,
+should somebody put a demo on a network.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import shake_128
+from hmac import digest
+from itertools import count
+from typing import Literal
+
+from fhir_server.demo.geography import FACILITIES
+from fhir_server.demo.people import patient_id
+from fhir_server.demo.staff import CLERK
+
+_CONSONANTS, _VOWELS = "bdfghklmnprstvz", "aeiou"
+_SYLLABLES = [consonant + vowel for consonant in _CONSONANTS for vowel in _VOWELS]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who signs in.
+
+    Attributes:
+        login: What is typed.
+        kind: patient, staff or administrator.
+        references: Who this is in the record; empty for nobody.
+        name: Where the record does not say it.
+        about: What can be seen with this account.
+    """
+
+    login: str
+    kind: Literal["patient", "staff", "administrator"]
+    references: tuple[str, ...]
+    about: str
+    name: str = ""
+
+    def passwords(self, secret: bytes) -> Iterator[str]:
+        """Yield passwords of eight syllables, 50 bits each; the first one that may be chosen is the account's."""
+        for attempt in count():
+            key = digest(secret, f"demo {self.login} {attempt}".encode(), "sha256")
+            drawn = [int.from_bytes(shake_128(key + bytes([place])).digest(8)) for place in range(8)]
+            words = [_SYLLABLES[number % len(_SYLLABLES)] for number in drawn]
+            yield "-".join("".join(words[start : start + 2]) for start in range(0, 8, 2))
+
+
+ACCOUNTS = (
+    Account("james", "patient", (f"Patient/{patient_id(4)}",), "a patient"),
+    Account("clara", "patient", (f"Person/person-{patient_id(3)}",), "a mother who acts for her twins too"),
+    Account("nora", "staff", ("Practitioner/dr24",), "a doctor with roles at two facilities"),
+    Account("rose", "staff", (f"Practitioner/{CLERK}",), f"the front desk of {FACILITIES[1].name}"),
+    Account("admin", "administrator", (), "who keeps accounts and apps", "Demo Administrator"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleApp:
+    """A public app.
+
+    Attributes:
+        id: Its client_id.
+        name: Its name.
+        redirect_uris: Where answers go; on a loopback address every port will do.
+        launch_uris: Where an EHR opens it.
+    """
+
+    id: str = "sample-app"
+    name: str = "Sample app"
+    redirect_uris: tuple[str, ...] = ("http://127.0.0.1/", "http://127.0.0.1/callback", "http://127.0.0.1/index.html")
+    launch_uris: tuple[str, ...] = ("http://127.0.0.1:9000/launch.html",)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBackend:
+    """A backend service.
+
+    Attributes:
+        id: Its client_id.
+        name: Its name.
+        scope: What it has.
+        key: File, below the data directory, of its private key.
+    """
+
+    id: str = "sample-backend"
+    name: str = "Sample backend"
+    scope: str = "system/*.cruds"
+    key: str = "demo/sample-backend.jwk.json"
