@@ -62,7 +62,8 @@ async def sign_in(realm: Realm, request: Request, login: str, password: str, *, 
     await throttle.check(realm.store, attempt, realm.clock())
     user = next(iter(await realm.store.find(User, login=name)), None)
     kept = user.password if user and not user.disabled else ""
-    if user is None or not await asyncio.to_thread(realm.passwords.check, kept, password):
+    right = await asyncio.to_thread(realm.passwords.check, kept, password)  # first: it takes its time for nobody, too
+    if user is None or not right:
         await _failed(realm, request, attempt, "sign-in-failed", user)
         raise SignInFailed(WRONG)
     await throttle.succeeded(realm.store, attempt)
