@@ -21,7 +21,7 @@ from pathlib import Path
 import uvloop
 
 from loadtests import bulk, records, searches
-from loadtests.processes import Process, cpu_of, mongod, server, trivial
+from loadtests.processes import Process, cpu_of, mongod, server, token, trivial
 from loadtests.raw import Raw
 from loadtests.report import Cell, Report
 from loadtests.wire import Sample, connect, over_http, request
@@ -74,9 +74,10 @@ async def _measure(folder: Path, seconds: float) -> Report:
             f"{app.memory() / 2**20:.0f} / {database.memory() / 2**20:.0f} MiB"
         )
         await _seed(app)
+        guarded = stack.enter_context(server(data_dir, "smart"))
         raw = await stack.enter_async_context(Raw.open(data_dir))
         await raw.prepare()
-        await _cells(report, _workloads(app, least, raw), database, seconds)
+        await _cells(report, _workloads(app, guarded, token(data_dir), least, raw), database, seconds)
         report.searches = await searches.measure(app, raw.database, database, seconds)
         report.floor = await raw.floor(seconds * 2)
         processes = {"app": app, "mongod": database}
@@ -97,7 +98,7 @@ class Workload:
     baseline: Measure | None = None
 
 
-def _workloads(app: Process, least: Process, raw: Raw) -> list[Workload]:
+def _workloads(app: Process, guarded: Process, access: str, least: Process, raw: Raw) -> list[Workload]:
     host = f"127.0.0.1:{app.address[1]}"
     created = itertools.count()
 
@@ -106,11 +107,13 @@ def _workloads(app: Process, least: Process, raw: Raw) -> list[Workload]:
 
     creating = http(app, lambda _: request("POST", "/fhir/Observation", host, records.new(next(created))))
     reading = http(app, lambda number: request("GET", records.read_path(number), host))
+    shown = http(guarded, lambda number: request("GET", records.read_path(number), host, token=access))
     paging = http(app, lambda number: request("GET", records.page_path(number), host))
     answering = http(least, lambda _: request("GET", "/", host))
     return [
         Workload("create", app, creating, raw.create),
         Workload("read", app, reading, raw.read),
+        Workload("read with a token", guarded, shown, raw.read),
         Workload(f"page of {records.PAGE}", app, paging, raw.page),
         Workload(TRIVIAL, least, answering),
     ]

@@ -40,9 +40,9 @@ class Process:
 
 
 @contextmanager
-def server(data_dir: Path) -> Iterator[Process]:
+def server(data_dir: Path, auth: str = "open") -> Iterator[Process]:
     """Run `fhir-server serve` on a free port of the loopback address."""
-    command = [sys.executable, "-c", SERVER, "serve", "--auth", "open", "--port", "0", "--json"]
+    command = [sys.executable, "-c", SERVER, "serve", "--auth", auth, "--port", "0", "--json"]
     command += ["--data-dir", str(data_dir)]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -54,6 +54,12 @@ def server(data_dir: Path) -> Iterator[Process]:
         finally:
             process.terminate()
             process.wait(60)
+
+
+def token(data_dir: Path) -> str:
+    """Return an access token that reaches everything."""
+    command = [sys.executable, "-c", SERVER, "token", "--data-dir", str(data_dir)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @contextmanager

@@ -88,9 +88,13 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def request(method: str, path: str, host: str, body: bytes = b"", media: str = "application/fhir+json") -> bytes:
-    """Return the bytes of a request."""
+def request(  # noqa: PLR0917 - the parts of a request
+    method: str, path: str, host: str, body: bytes = b"", media: str = "application/fhir+json", token: str = ""
+) -> bytes:
+    """Return the bytes of a request, with an access token where one is given."""
     head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/fhir+json\r\n"
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
     if body:
         head += f"Content-Type: {media}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
