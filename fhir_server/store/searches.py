@@ -21,6 +21,9 @@ from fhir_server.store.examining import examine
 from fhir_server.store.moving import Stretch
 from fhir_server.store.reads import MAJORITY
 
+NO_TEXTS = (None, False, "")
+"""What a field of references holds where it holds none."""
+
 MOST_UNIONS = 300  # of one pipeline, which may have 1,000 stages
 
 
@@ -84,16 +87,17 @@ class Searches:
                     *unwind,
                     {"$group": {"_id": f"${query.field}"}},
                     *start,
-                    # Texts, none of them empty. ($type would be asked of the documents, where an index could answer.)
-                    {"$match": {"_id": {"$gt": ""}}},
-                    {"$limit": query.limit},
+                    # Told apart from texts below: here it would be asked before the grouping, and have the database try
+                    # every index of the field against the one that selects, to its end, before the first answer.
+                    {"$limit": query.limit + len(NO_TEXTS)},
                 ],
                 session=session,
                 maxTimeMS=self._time_limit_ms,
-                batchSize=query.limit,
+                batchSize=query.limit + len(NO_TEXTS),
                 **options,
             )
-            return [row["_id"] for row in await cursor.to_list()]
+            found = [row["_id"] for row in await cursor.to_list()]
+            return [each for each in found if each not in NO_TEXTS][: query.limit]
         except PyMongoError as error:
             raise failures.outward(error, session) from error
 

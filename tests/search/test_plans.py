@@ -187,6 +187,16 @@ async def test_patients_who_have_a_hot_code_are_known_without_reading_documents(
     assert_within(cost, 22_450 * SHARE + census.PATIENTS, census.PATIENTS)
 
 
+async def test_the_first_question_for_what_an_index_selects_is_not_tried_with_others(nation: Nation) -> None:
+    """Each trial of an index of all patients walked 10,000 keys, of all that asked at once: seconds, for the first of them."""
+    await nation.database.command({"planCacheClear": "Observation"})
+    asked = [("_has:Observation:patient:component-code", code(census.PART)), ("_total", "none")]
+    await nation.cost(lambda: search(nation, "Patient", asked))
+    (row,) = await nation.database["system.profile"].find({"command.aggregate": "Observation"}).to_list()
+    assert not row.get("fromMultiPlanner")
+    assert row["planSummary"].startswith("IXSCAN { s.component-code: 1")
+
+
 async def has_hot_code(nation: Nation) -> Cost:
     """Return the cost of the patients who have an observation of the hot code."""
     pairs = [("_has:Observation:patient:code", code(HOT)), ("_total", "none")]
