@@ -1,4 +1,4 @@
-"""Spells out primary codes that a search names without their system, by the systems that are stored with them.
+"""Spells out codes that a search names without their system, by the systems that are stored with them.
 
 What was found is remembered, and asked about again with each search: whether there is anything else. That question reads no
 more of the index than the places around what is known, so that the answer is exact whoever wrote meanwhile.
@@ -25,14 +25,14 @@ class Spelling:
 
     Attributes:
         store: The database.
-        known: By type and code, the entries that were found.
+        known: By type, parameter and code, the entries that were found.
     """
 
     store: Store
-    known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    known: dict[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)
 
     async def spelt(self, request: SearchRequest, reach: Reach, definitions: Definitions) -> SearchRequest:
-        """Return the search with its primary codes spelt out, where that makes it cheaper; else as it is.
+        """Return the search with its codes spelt out, where that makes it cheaper; else as it is.
 
         Args:
             request: The search, without chains.
@@ -42,27 +42,32 @@ class Spelling:
         Raises:
             TooCostly: It takes too long.
         """
-        criterion = bare(request)
-        if criterion is None:
-            return request
-        index = code_index(request, reach.where_of(request.resource_type), definitions)
-        if not index:
-            return request
+        found: list[tuple[Criterion, list[Condition]]] = []
+        for criterion in bare(request):
+            index = code_index(criterion.param, request, reach.where_of(request.resource_type), definitions)
+            entries = await self._entries(criterion, index, reach) if index else None
+            if entries is None:
+                return request
+            found.append((criterion, entries))
+        return spelt(request, found) if found else request
+
+    async def _entries(self, criterion: Criterion, index: str, reach: Reach) -> list[Condition] | None:
+        """Return what its codes are stored as, `None` where one has too many systems."""
         entries: list[Condition] = []
         for value in criterion.values:
             if not isinstance(value, Starts):
                 entries.append(value)
                 continue
-            found = await self._stored(criterion, value, index, reach)
-            if len(found) > MOST_SYSTEMS:
-                return request
-            entries += [Is(text) for text in found]
-        return spelt(request, criterion, entries)
+            stored = await self._stored(criterion, value, index, reach)
+            if len(stored) > MOST_SYSTEMS:
+                return None
+            entries += [Is(text) for text in stored]
+        return entries
 
     async def _stored(self, criterion: Criterion, code: Starts, index: str, reach: Reach) -> list[str]:
         """Return the entries of a code, with what the caller may see at least; more than are spelt out mean "many"."""
         param = criterion.param
-        key = (param.resource_type, code.text)
+        key = (param.resource_type, param.code, code.text)
         found = dict.fromkeys(self.known.get(key, ()))
         while len(found) <= MOST_SYSTEMS:
             where = others(criterion, code, found) & reach.where_of(param.resource_type)
@@ -75,7 +80,7 @@ class Spelling:
             self._remember(key, tuple(found))
         return list(found)
 
-    def _remember(self, key: tuple[str, str], found: tuple[str, ...]) -> None:
+    def _remember(self, key: tuple[str, str, str], found: tuple[str, ...]) -> None:
         if len(self.known) >= MOST_KNOWN:
             del self.known[next(iter(self.known))]
         self.known[key] = found

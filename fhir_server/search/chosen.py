@@ -72,6 +72,9 @@ PRIMARY_CODES: Mapping[str, str] = {
 }  # fmt: skip
 """What a thing of the type is, in one code, for the types of which there are many."""
 
+PART_CODES: Mapping[str, tuple[str, ...]] = {"Observation": ("component-code",)}
+"""What the parts of a thing are, each in one code, for types of which some have several parts; at most one."""
+
 PATIENTS: Mapping[str, str] = {"Coverage": "beneficiary"}
 """The patient parameter of a type where it is not the first of `patient`, `subject` and the compartment's own order."""
 

@@ -19,8 +19,9 @@ that fits:
 | `rf` alone | `reference_…` |
 | the type of something contained, and nothing else of it | `contained` |
 | alternatives of `p`, `ps`, `rf`; a date that intervals may reach over (`dl`) | the planner chooses, one for each |
-| the primary code and few facilities, sorted by time | the planner chooses: it depends on how frequent the code is |
+| the primary code, or that of a part, and few facilities, sorted by time | the planner chooses: it depends on how frequent the code is |
 | the primary code, sorted by time | `code_…` |
+| the code of a part, sorted by time | `part_…` |
 | the custodian only, sorted by time | `facility_…`; above 200 facilities the index of the order |
 | nothing, or only the first field of the order | the index of the order |
 | anything else | the planner chooses |
@@ -32,6 +33,7 @@ from typing import Any, TypeGuard
 
 from fhir_server.model.errors import Forbidden
 from fhir_server.model.query import ANYTHING, NOTHING, Query, Where
+from fhir_server.search.chosen import PART_CODES
 from fhir_server.search.expression import (
     And,
     Anything,
@@ -131,7 +133,7 @@ def plan(
     known = params(resource_type, definitions)
     by = order(request.sort, known)
     steps = by.steps(cursor.values if cursor else None, inclusive=inclusive)
-    hint = _hint(where, by, _primary_code(resource_type, definitions), _index_names(resource_type, definitions))
+    hint = _hint(where, by, _codes(resource_type, definitions), _index_names(resource_type, definitions))
     query: Query | None = None
     for step in reversed(steps):
         start = Where("clause", step.start) if step.start and not by.computed else ANYTHING
@@ -155,15 +157,15 @@ def selection(
 ) -> tuple[Where, str | None]:
     """Return the filter of an expression joined with what the caller may see, and the index for it in no order."""
     where = compile(expression, resource_type, definitions) & access
-    return where, _hint(
-        where, UNORDERED, _primary_code(resource_type, definitions), _index_names(resource_type, definitions)
-    )
+    names = _index_names(resource_type, definitions)
+    return where, _hint(where, UNORDERED, _codes(resource_type, definitions), names)
 
 
-def code_index(request: SearchRequest, access: Where, definitions: Definitions) -> str:
-    """Return the index that leads from the primary code to the order of a search; empty where something else selects.
+def code_index(param: Param, request: SearchRequest, access: Where, definitions: Definitions) -> str:
+    """Return the index that leads from a code to the order of a search; empty where something else selects.
 
     Args:
+        param: The primary code, or that of the parts.
         request: The search.
         access: What the caller may see, compiled.
         definitions: Parameters and layout of the type.
@@ -172,7 +174,7 @@ def code_index(request: SearchRequest, access: Where, definitions: Definitions) 
     names = _index_names(resource_type, definitions)
     when = "date" if "date" in names else "updated"
     by = order(request.sort, params(resource_type, definitions))
-    index = f"code_{when}"
+    index = f"{'code' if param.primary_code else 'part'}_{when}"
     if index not in names or by.index != when or by.computed:
         return ""
     where = compile(request.expression, resource_type, definitions) & access
@@ -203,9 +205,11 @@ def _conjuncts(clause: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @lru_cache(maxsize=1024)
-def _primary_code(resource_type: str, definitions: Definitions) -> str:
-    """Return the field of the primary code, empty for a type without one."""
-    return next((param.field for param in params(resource_type, definitions).values() if param.primary_code), "")
+def _codes(resource_type: str, definitions: Definitions) -> tuple[str, str]:
+    """Return the fields of the primary code and of the code of parts, empty for a type without one."""
+    known = params(resource_type, definitions)
+    part = next(iter(PART_CODES.get(resource_type, ())), "")
+    return next((param.field for param in known.values() if param.primary_code), ""), known[part].field if part else ""
 
 
 def _of_primary_date(item: Expression) -> TypeGuard[Criterion]:
@@ -298,9 +302,10 @@ def _index_names(resource_type: str, definitions: Definitions) -> frozenset[str]
 
 
 def _hint(  # noqa: C901 - one case for each rule
-    where: Where, by: Order, code: str, names: frozenset[str]
+    where: Where, by: Order, codes: tuple[str, str], names: frozenset[str]
 ) -> str | None:
     """Return the index that the rules of this module's table name, `None` where none does."""
+    code, part = codes
     fixed = dict(_fixed(where.clause))
     others = set(_named(where.clause)) - {"f"}
     when = "date" if "date" in names else "updated"
@@ -321,8 +326,9 @@ def _hint(  # noqa: C901 - one case for each rule
         choice = "contained"
     elif others & SELECTING:
         return None
-    elif code in fixed and by_time:
-        choice = "" if 0 < fixed.get("f", 0) <= FEW_FACILITIES else f"code_{when}"
+    elif by_time and (code in fixed or part in fixed):
+        of = "code" if code in fixed else "part"
+        choice = "" if 0 < fixed.get("f", 0) <= FEW_FACILITIES else f"{of}_{when}"
     elif not others:
         few = 0 < fixed.get("f", 0) <= MOST_SCANS
         choice = f"facility_{when}" if few and by_time else by.index

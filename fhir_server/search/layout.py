@@ -8,6 +8,7 @@ One recipe for all types; the index is left out where the type has nothing for i
 | `patient_date` | p, d, o | a patient's things |
 | `patients_date` | ps, d, o where there are several patients | the same for things that several patients share |
 | `code_date` | primary code, d, o, f | a kind of thing, everywhere or in some facilities |
+| `part_date` | code of a part, d, o, f where there are parts | what has a part of a kind, latest first |
 | `facility_date` | f, d, o | what a facility holds |
 | `date` | d, o, f | the latest of the type; ranges of the primary date |
 | `long` | d, o, dh where dh - d is longer than a day | ranges of the primary date, the other half |
@@ -29,7 +30,7 @@ For types without a primary date `lu` takes the place of `d` and the word `updat
 from collections.abc import Mapping
 
 from fhir_server.model.query import IndexSpec
-from fhir_server.search.chosen import SORT_KEYS
+from fhir_server.search.chosen import PART_CODES, SORT_KEYS
 from fhir_server.search.params import Param, facet, params
 from fhir_server.search.types import token
 from fhir_server.search.words import WORDS
@@ -38,7 +39,7 @@ from profiles.definitions.registry import Definitions
 SELECTIVE: Mapping[str, tuple[str, ...]] = {
     # Besides COMMON. Chosen because a value of them selects few documents; status and category are filtered in what
     # patient, date or code give, which is cheaper than a key in every document.
-    "Observation": ("component-code",),
+    "Observation": (),
     "Condition": (),
     "Procedure": (),
     "MedicationRequest": (),
@@ -98,6 +99,10 @@ def indexes(resource_type: str, definitions: Definitions, *, texts: bool = False
         # With `p`, whose patients these are is told by the index alone.
         patient = (("p", 1),) if members else ()
         found += [IndexSpec(f"code_{when}", ((code, 1), *order, ("f", 1), *patient)), *_apart(known)]
+    found += [
+        IndexSpec(f"part_{when}", ((field, 1), *order, ("f", 1)), _only_where({field: {"$exists": True}}))
+        for field in (known[part].field for part in PART_CODES.get(resource_type, ()))
+    ]
     found.append(IndexSpec(f"facility_{when}", (("f", 1), *order)))
     found.append(IndexSpec(f"reference_{when}", (("rf", 1), *order)))
     if dated:

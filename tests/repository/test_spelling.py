@@ -1,6 +1,6 @@
 """Codes without their system: found in the order of an index, whatever systems there are and whoever stores a new one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -44,7 +44,7 @@ async def database(service: Service, mongo_url: Any) -> AsyncIterator[Database]:
         yield client[service.settings.mongo.database]
 
 
-async def put(service: Service, number: int, *codings: Json) -> None:
+async def put(service: Service, number: int, *codings: Json, parts: Sequence[Json] = ()) -> None:
     moment = f"2026-01-{1 + number % 28:02d}T{number % 24:02d}:{number % 60:02d}:00Z"
     resource: Json = {
         "resourceType": "Observation",
@@ -52,6 +52,7 @@ async def put(service: Service, number: int, *codings: Json) -> None:
         "status": "final",
         "code": {"coding": [*codings]},
         "effectiveDateTime": moment,
+        **({"component": [{"code": {"coding": [part]}} for part in parts]} if parts else {}),
     }
     await service.repository.update("Observation", f"o{number:03d}", resource)
 
@@ -118,6 +119,27 @@ async def test_a_system_that_another_process_has_stored_is_found_at_once(service
     assert (await found(service, "code=8867-4")).count("elsewhere") == 1
     await database["Observation"].delete_one({"_id": "elsewhere"})
     assert set(await found(service, "code=8867-4")) == before
+
+
+async def test_codes_of_parts_are_spelt_out_beside_those_of_the_whole(service: Service, database: Database) -> None:
+    for number in range(2 * PAGE):
+        of = ({"system": LOINC, "code": "8480-6"}, {"system": LOCAL, "code": "8480-6"}, {"code": "8480-60"})[number % 3]
+        await put(service, 700 + number, {"code": "panel"}, parts=[of, {"system": LOINC, "code": "8462-4"}])
+        await put(service, 800 + number, {"system": LOCAL, "code": "8480-6" if number % 2 else "8480-7"})
+    inside = {f"o{700 + number}" for number in range(2 * PAGE) if number % 3 != 2}
+    whole = {f"o{800 + number}" for number in range(2 * PAGE) if number % 2}
+    assert set(await found(service, "component-code=8480-6")) == inside
+    assert set(await found(service, "code=8480-6")) == whole
+    assert set(await found(service, "combo-code=8480-6")) == inside | whole
+    assert set(await found(service, "combo-code=8480-7")) == {f"o{800 + number}" for number in range(0, 2 * PAGE, 2)}
+    assert await found(service, "combo-code=nothing") == []
+    assert set(await found(service, f"combo-code=8480-6,{LOINC}|8462-4")) == {
+        *inside, *whole, *(f"o{700 + number}" for number in range(2 * PAGE))
+    }  # fmt: skip
+    *_, page = await commands(database, service, "component-code=8480-6")
+    assert page["planSummary"] == ", ".join(["IXSCAN { s.component-code: 1, d: -1, o: -1, f: 1 }"] * 2)
+    assert not page.get("hasSortStage")
+    assert page["keysExamined"] <= PAGE + 4
 
 
 class Facilitywise:

@@ -29,6 +29,10 @@ OFTEN = 100
 
 LOINC = "http://loinc.org"
 HOT, RARE = "8867-4", "20447-9"
+PART = "8480-6"
+"""What is measured together with the hot code, each time."""
+VALUES = (120, 150, 190)
+SHARES = (80, 19, 1)
 CODES = (*(f"{number}-{number % 10}" for number in range(1000, 1060)),)
 START = datetime(2020, 1, 1, tzinfo=UTC)
 MINUTES = 3 * 365 * 24 * 60
@@ -119,8 +123,9 @@ def _encounters(indexer: Indexer, chance: random.Random) -> Iterator[Json]:
 
 def _observations(indexer: Indexer, chance: random.Random, count: int) -> Iterator[Json]:
     kinds = {
-        (code, category, status): indexer.entries(_observation(code, category, status))
+        (code, category, status, value): indexer.entries(_observation(code, category, status, value))
         for code in (HOT, RARE, *CODES)
+        for value in (VALUES if code == HOT else (0,))
         for category in ("vital-signs", "laboratory")
         for status in ("final", "preliminary")
     }
@@ -128,7 +133,8 @@ def _observations(indexer: Indexer, chance: random.Random, count: int) -> Iterat
         dice = chance.random()
         code = HOT if dice < 0.113 else RARE if dice < 0.11483 else chance.choice(CODES)
         category = "vital-signs" if chance.random() < 0.6 else "laboratory"
-        entries = kinds[code, category, "preliminary" if number % 50 == 0 else "final"]
+        value = chance.choices(VALUES, SHARES)[0] if code == HOT else 0
+        entries = kinds[code, category, "preliminary" if number % 50 == 0 else "final", value]
         patient = f"p{chance.randrange(OFTEN) if chance.random() < 0.16 else chance.randrange(OFTEN, PATIENTS)}"
         encounter, performer = f"Encounter/e{chance.randrange(ENCOUNTERS)}", f"Practitioner/{chance.randrange(1_000)}"
         yield _document(
@@ -145,7 +151,9 @@ def _observations(indexer: Indexer, chance: random.Random, count: int) -> Iterat
         )
 
 
-def _observation(code: str, category: str, status: str) -> Json:
+def _observation(code: str, category: str, status: str, value: int) -> Json:
+    units = {"unit": "mmHg", "code": "mm[Hg]", "system": "http://unitsofmeasure.org"}
+    part = {"code": {"coding": [{"system": LOINC, "code": PART}]}, "valueQuantity": {"value": value, **units}}
     return {
         "resourceType": "Observation",
         "id": "x",
@@ -157,4 +165,5 @@ def _observation(code: str, category: str, status: str) -> Json:
         "performer": [{"reference": "Practitioner/x"}],
         "effectiveDateTime": "2020-01-01T00:00:00Z",
         "valueQuantity": {"value": 80, "unit": "/min", "code": "/min", "system": "http://unitsofmeasure.org"},
+        **({"component": [part]} if value else {}),
     }

@@ -106,6 +106,10 @@ def code(*codes: str) -> str:
     return ",".join(f"{LOINC}|{one}" for one in codes)
 
 
+def above(value: int) -> tuple[str, str]:
+    return "component-code-value-quantity", f"{code(census.PART)}$gt{value}"
+
+
 SEARCHES: dict[str, tuple[str, list[tuple[str, str]], float, float]] = {
     # name: (type, search, keys, documents). Without a total; pages of 50.
     "patient, code and dates": (
@@ -130,6 +134,18 @@ SEARCHES: dict[str, tuple[str, list[tuple[str, str]], float, float]] = {
     "latest": ("Observation", [("_sort", "-_lastUpdated")], 51, 51),
     "changed since": ("Observation", [("_lastUpdated", "ge2020-01-01T00:10:00Z")], 51, 51),
     "encounter": ("Observation", [("encounter", "Encounter/e7")], 51, 51),
+    "hot component": ("Observation", [("component-code", code(census.PART))], 51, 51),
+    "hot component with a value that many have": ("Observation", [above(140)], 255, 255),
+    "hot component with a value that few have": ("Observation", [above(180)], 5_100, 5_100),
+    "hot component with a value, in a year": (
+        "Observation",
+        [above(180), ("date", "ge2020"), ("date", "lt2021")],
+        5_100,
+        5_100,
+    ),
+    "hot component or code": ("Observation", [("combo-code", code(census.PART))], 53, 51),
+    "hot code or component": ("Observation", [("combo-code", code(HOT))], 53, 51),
+    "hot code or component without system": ("Observation", [("combo-code", HOT)], 53, 51),
     "several of one encounter": ("Observation", [("encounter", "e7,e8,e9")], 60, 51),
 }
 """What the design measured, or for what it did not, keys that hardly pass those of a page."""
