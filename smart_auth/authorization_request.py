@@ -11,10 +11,13 @@ from smart_auth.exchange import Request
 from smart_auth.protocol import Refused
 from smart_auth.realm import Realm
 from smart_auth.records import AuthorizationRequest, Client
-from smart_auth.scopes.grammar import Scopes
+from smart_auth.scopes.grammar import LaunchScope, Scopes
 
 REQUIRED = ("response_type", "state", "aud", "scope")
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+CONTEXTS = frozenset({"patient", "encounter"})
+"""What a person can choose when an app is not opened by an EHR."""
+
 MOST_STATE = 4_096
 MOST_WAITING = 1_000
 
@@ -103,6 +106,8 @@ async def _scopes(realm: Realm, request: Request, client: Client, uri: str) -> S
         scopes = scopes.only(lambda one: one.meaning != "online_access")
     if "openid" not in scopes.words:
         scopes = scopes.only(lambda one: one.meaning not in {"fhirUser", "profile"})
+    if "launch" not in scopes.words:  # only an EHR knows more than these
+        scopes = scopes.only(lambda one: not isinstance(one.meaning, LaunchScope) or one.meaning.kind in CONTEXTS)
     if not scopes.resources and "openid" not in scopes.words:
         raise Refused("invalid_scope", "Nothing of the scope can be granted to this client.", uri)
     if ("launch" in scopes.words) != request.has("launch"):

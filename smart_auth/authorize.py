@@ -170,6 +170,7 @@ async def agree(realm: Realm, open_: Open, choice: Choice | None, request: Reque
     if not spent or not await realm.store.swap(asked, answered):
         raise Refused("request_over", "This request has been answered. Go back to the app and begin again.")
     access = _access(scopes)
+    acting_as = _acting_as(user, session, asked.context)
     grant = Grant(
         opaque.new(),
         asked.client_id,
@@ -180,9 +181,10 @@ async def agree(realm: Realm, open_: Open, choice: Choice | None, request: Reque
         _until(realm, choice, before),
         _told(asked.context, scopes),
         session.id,
-        _fhir_user(user, session, asked.context) if "fhirUser" in scopes.words else "",
+        _fhir_user(user, acting_as) if "fhirUser" in scopes.words else "",
         session.created,
         asked.nonce,
+        acting_as=acting_as,
     )
     code = opaque.new()
     life = now + realm.policy.code_life
@@ -295,7 +297,14 @@ def _told(context: LaunchContext, scopes: Scopes) -> LaunchContext:
     return LaunchContext(patient, context.encounter if scopes.wants("encounter") else "")
 
 
-def _fhir_user(user: User, session: Session, context: LaunchContext) -> str:
-    """Return who the person is in the record: for a patient's proxy whoever acts for the patient in context."""
+def _acting_as(user: User, session: Session, context: LaunchContext) -> str:
+    """Return whom the person acts as: for a patient's proxy whoever acts for the patient in context."""
     proxy = next((link.reference for link in user.links if context.patient and link.patient == context.patient), "")
     return session.acting_as or proxy or (user.links[0].reference if user.links else "")
+
+
+def _fhir_user(user: User, acting_as: str) -> str:
+    """Return who the person is, whatever the role: apps know practitioners, and few know what to do with a role of one."""
+    if not acting_as.startswith("PractitionerRole/"):
+        return acting_as
+    return next((link.reference for link in user.links if link.reference.startswith("Practitioner/")), acting_as)

@@ -217,6 +217,4 @@ async def find(realm: Realm, text: str) -> Bearer | None:
     if grant is None or await alive(realm, replace(grant, access="once"), client):
         return None
     user = await realm.store.get(User, token.user_id) if token.user_id != NOBODY else None
-    session = await realm.store.get(Session, grant.session_id) if grant.session_id else None
-    acting_as = grant.fhir_user or (session.acting_as if session else "")
-    return Bearer(token, grant, realm.scopes(token.scope), user, acting_as)
+    return Bearer(token, grant, realm.scopes(token.scope), user, grant.acting_as or grant.fhir_user)

@@ -31,6 +31,7 @@ class Grant:
         used: When a token was last issued from it.
         ended: When it was revoked, or `None`.
         why: Why it was revoked.
+        acting_as: Reference to whom the person acted as; it stays, whatever role is chosen later.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Grant:
     used: datetime | None = None
     ended: datetime | None = None
     why: str = ""
+    acting_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

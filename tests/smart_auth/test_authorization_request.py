@@ -158,6 +158,11 @@ async def test_a_client_gets_no_more_than_it_was_registered_for(house: House) ->
     assert open_.asked.scope == "openid patient/Observation.rs?category=a"
 
 
+async def test_a_context_that_only_an_ehr_knows_is_not_granted_without_one(house: House) -> None:
+    open_, _ = await house.opened(house.asking(scope="launch/patient launch/imagingstudy?role=x patient/*.rs"))
+    assert open_.asked.scope == "launch/patient patient/*.rs"
+
+
 async def test_of_online_and_offline_access_offline_stays(house: House) -> None:
     open_, _ = await house.opened(house.asking(scope="openid online_access offline_access"))
     assert open_.asked.scope == "openid offline_access"

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from smart_auth import authorization_request, authorize, launch, sessions
+from smart_auth import authorization_request, authorize, launch, sessions, tokens
 from smart_auth.protocol import Refused
-from smart_auth.records import Client, LaunchContext, User
+from smart_auth.records import Client, LaunchContext, Link, User
 from smart_auth.scopes.choices import Choice
 from tests.smart_auth.house import BASE, ISSUER, House, answer_of
 from tests.smart_auth.test_authorization_request import LAUNCH, refusal
@@ -172,6 +172,23 @@ async def test_staff_with_two_roles_choose_one_and_no_other(house: House) -> Non
         await sessions.act_as(house.realm, session, user, "Practitioner/grey")
     session = await sessions.act_as(house.realm, session, user, "PractitionerRole/b")
     assert await authorize.step(house.realm, replace(open_, session=session)) == "consent"
+
+
+@pytest.mark.parametrize("links", ["Practitioner/grey PractitionerRole/a PractitionerRole/b", "PractitionerRole/b"])
+async def test_the_role_is_kept_in_the_grant_and_the_app_is_told_who_the_person_is(house: House, links: str) -> None:
+    doc = await house.store.get(User, "u-doc")
+    assert doc
+    assert await house.store.swap(doc, replace(doc, links=tuple(Link(one) for one in links.split())))
+    handle = await authorization_request.begin(house.realm, house.asking(scope="openid fhirUser user/*.rs"))
+    session, user = await house.signed_in("u-doc")
+    session = await sessions.act_as(house.realm, session, user, "PractitionerRole/b")
+    open_, _ = await authorize.advance(house.realm, await authorize.find(house.realm, handle, session, user))
+    code = answer_of(await authorize.agree(house.realm, open_, Choice(["Patient"], {})))["code"]
+    bearer = await tokens.find(house.realm, (await house.redeem(code)).body["access_token"])
+    assert bearer
+    await sessions.act_as(house.realm, session, user, links.split(maxsplit=1)[0])
+    assert bearer.grant.fhir_user == links.split(maxsplit=1)[0]
+    assert bearer.acting_as == "PractitionerRole/b"
 
 
 async def test_an_ehr_launch_carries_its_context(house: House) -> None:
