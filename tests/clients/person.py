@@ -31,7 +31,7 @@ class Person:
     async def before(cls, browser: Browser, login: str, pictures: Path, *, is_staff: bool) -> "Person":
         """Return a person before a browser that has no cookies yet."""
         context = await browser.new_context(viewport={"width": 480, "height": 800})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         return cls(await context.new_page(), login, is_staff, pictures)
 
     async def look(self, name: str) -> None:

@@ -79,8 +79,8 @@ async def test_standalone_launch_of_a_patient_whose_record_is_the_only_one(clini
 
     await patient.page.goto(f"{clinic.url}/auth/apps")
     await patient.look("connected-apps")
-    await patient.page.click("button[name=grant]")
-    await patient.page.wait_for_load_state()
+    async with patient.page.expect_navigation():
+        await patient.page.click("form[action='/auth/apps/revoke'] button")
     assert await status_of(clinic, "Patient/bo", token) == 401
 
 
