@@ -129,11 +129,12 @@ def _observations(indexer: Indexer, chance: random.Random, count: int) -> Iterat
         for category in ("vital-signs", "laboratory")
         for status in ("final", "preliminary")
     }
+    measured = random.Random(count)
     for number in range(count):
         dice = chance.random()
         code = HOT if dice < 0.113 else RARE if dice < 0.11483 else chance.choice(CODES)
         category = "vital-signs" if chance.random() < 0.6 else "laboratory"
-        value = chance.choices(VALUES, SHARES)[0] if code == HOT else 0
+        value = measured.choices(VALUES, SHARES)[0] if code == HOT else 0
         entries = kinds[code, category, "preliminary" if number % 50 == 0 else "final", value]
         patient = f"p{chance.randrange(OFTEN) if chance.random() < 0.16 else chance.randrange(OFTEN, PATIENTS)}"
         encounter, performer = f"Encounter/e{chance.randrange(ENCOUNTERS)}", f"Practitioner/{chance.randrange(1_000)}"
