@@ -5,7 +5,10 @@ from typing import Any
 
 from fhir_server.model import ids, instant, json
 from fhir_server.model.request import FhirResponse
-from fhir_server.model.stored import Stored
+from fhir_server.model.stored import Hit, Stored
+
+Pieces = list[bytes]
+"""JSON of entries in pieces, the comma before each among them: a bundle of large resources is copied only once."""
 
 MATCH, INCLUDE = b'{"mode":"match"}', b'{"mode":"include"}'
 SCORED = b'{"mode":"match","score":1}'
@@ -22,7 +25,7 @@ def response_bundle(kind: str, responses: Sequence[FhirResponse], base: str) -> 
 def resource_bundle(
     kind: str,
     links: Sequence[tuple[str, str]],
-    entries: Iterable[bytes],
+    entries: Pieces,
     *,
     total: int | None = None,
     last_updated: str = "",
@@ -32,7 +35,7 @@ def resource_bundle(
     Args:
         kind: `searchset` or `history`.
         links: (relation, URL) pairs.
-        entries: Each entry as JSON.
+        entries: The entries.
         total: Number of matches, where it is known.
         last_updated: `meta.lastUpdated` of the bundle.
     """
@@ -43,35 +46,34 @@ def resource_bundle(
     if total is not None:
         head["total"] = total
     head["link"] = [{"relation": relation, "url": url} for relation, url in links]
-    joined = b",".join(entries)
     text = json.encode(head)
-    return text[:-1] + (b',"entry":[' + joined + b"]}" if joined else b"}")
+    if not entries:
+        return text
+    first, *rest = entries
+    return b"".join((text[:-1], b',"entry":[', first.removeprefix(b","), *rest, b"]}"))
 
 
-def search_entry(base: str, stored: Stored, body: bytes, search: bytes) -> bytes:
-    """Return one entry of a searchset.
+def search_entries(base: str, found: Iterable[Hit], search: bytes) -> Pieces:
+    """Return entries of a searchset.
 
     Args:
-        base: The service base as it stands inside of a JSON string (`quoted`).
-        stored: The version; neither its type nor its id holds a character that JSON would escape.
-        body: Its JSON, whole or a part of it.
-        search: Why it is there: `MATCH`, `SCORED` or `INCLUDE`.
+        base: The service base.
+        found: The resources; neither their types nor their ids hold a character that JSON would escape.
+        search: Why they are there: `MATCH`, `SCORED` or `INCLUDE`.
     """
-    url = f"{base}/{stored.resource_type}/{stored.id}".encode()
-    return b'{"fullUrl":"%b","resource":%b,"search":%b}' % (url, body, search)
+    start, end = f',{{"fullUrl":{_text(base)[:-1]}', b',"search":%b}' % search
+    pieces: Pieces = []
+    for hit in found:
+        pieces += (f'{start}/{hit.resource_type}/{hit.id}","resource":'.encode(), hit.body, end)
+    return pieces
 
 
-def outcome_entry(body: bytes) -> bytes:
+def outcome_entry(body: bytes) -> Pieces:
     """Return the entry of a searchset that tells about the search itself; it has no fullUrl."""
-    return b'{"resource":%b,"search":{"mode":"outcome"}}' % body
+    return [b',{"resource":', body, b',"search":{"mode":"outcome"}}']
 
 
-def quoted(text: str) -> str:
-    """Return a text as it stands inside of a JSON string."""
-    return _text(text)[1:-1]
-
-
-def history_entry(base: str, stored: Stored) -> bytes:
+def history_entry(base: str, stored: Stored) -> Pieces:
     """Return one entry of a history bundle; a deletion has no resource."""
     url = f"{stored.resource_type}/{stored.id}"
     request = {"method": stored.method, "url": stored.resource_type if stored.method == "POST" else url}
@@ -80,8 +82,8 @@ def history_entry(base: str, stored: Stored) -> bytes:
         status = "201 Created"
     response = {"status": status, "etag": f'W/"{stored.vid}"', "lastModified": instant.text(stored.last_updated)}
     tail = json.encode({"request": request, "response": response})
-    resource = b"" if stored.deleted else b'"resource":' + stored.body + b","
-    return b'{"fullUrl":' + _text(f"{base}/{url}").encode() + b"," + resource + tail[1:]
+    start = b',{"fullUrl":%b,' % _text(f"{base}/{url}").encode()
+    return [start, tail[1:]] if stored.deleted else [start, b'"resource":', stored.body, b",", tail[1:]]
 
 
 def _response_entry(response: FhirResponse, base: str) -> bytes:

@@ -6,6 +6,7 @@ that was pointed at 127.0.0.1), and takes the CORS setting `*` to mean the origi
 """
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ def check_bind(settings: Settings) -> None:
         )
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address can only mean this machine."""
     name = host.strip("[]").lower()

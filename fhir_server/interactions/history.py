@@ -55,7 +55,7 @@ async def _history(ctx: Context, resource_type: str, resource_id: str) -> FhirRe
     links = [("self", f"{url}?{urlencode(asked)}")]
     if page.next:
         links.append(("next", f"{url}?{urlencode([*asked, (CURSOR, page.next)])}"))
-    entries = (answer.history_entry(ctx.base, stored) for stored in page.versions)
+    entries = [piece for stored in page.versions for piece in answer.history_entry(ctx.base, stored)]
     body = answer.resource_bundle("history", links, entries, total=page.total, last_updated=instant.text(page.horizon))
     return FhirResponse(200, {}, body)
 

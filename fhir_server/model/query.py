@@ -42,7 +42,7 @@ class Query:
         sort: (field, 1 or -1) pairs; always total, the last one being `o` or `_id`; empty where the order does not matter.
         limit: Most documents to return.
         hint: Name of the index to use, or `None` to let the planner choose.
-        fields: Envelope fields that the caller needs in `Stored.envelope`; computed ones among them.
+        fields: Envelope fields that the caller needs in `Hit.envelope`; computed ones among them.
         computed: Where not empty, this is an aggregation: match `where`, set these fields to these expressions, match
             `after`, then sort (by computed fields, too) and limit.
         after: Filter over computed fields: where the page starts. Only with `computed`.

@@ -5,6 +5,7 @@ Random nonces of 96 bits may serve for some billions of notes under one key: mor
 """
 
 import secrets
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -16,7 +17,7 @@ OVERHEAD = NONCE + TAG
 def seal(note: bytes, key: bytes) -> bytes:
     """Return the note as only `unseal` with the same key of 32 bytes can read it; it is `OVERHEAD` bytes longer."""
     nonce = secrets.token_bytes(NONCE)
-    return nonce + ChaCha20Poly1305(key).encrypt(nonce, note, None)
+    return nonce + _cipher(key).encrypt(nonce, note, None)
 
 
 def unseal(data: bytes, key: bytes) -> bytes | None:
@@ -24,6 +25,12 @@ def unseal(data: bytes, key: bytes) -> bytes | None:
     if len(data) < OVERHEAD:
         return None
     try:
-        return ChaCha20Poly1305(key).decrypt(data[:NONCE], data[NONCE:], None)
+        return _cipher(key).decrypt(data[:NONCE], data[NONCE:], None)
     except InvalidTag:
         return None
+
+
+@lru_cache(maxsize=16)
+def _cipher(key: bytes) -> ChaCha20Poly1305:
+    """Return the cipher of a key, of which a record has one; to prepare it takes as long as to use it."""
+    return ChaCha20Poly1305(key)

@@ -1,4 +1,4 @@
-"""A version of a resource as the store gives it back."""
+"""Resources as the store gives them back."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,10 +7,27 @@ from typing import Any
 import msgspec
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """One version of one instance.
+class Hit(msgspec.Struct, frozen=True):
+    """A resource that a search found: as much of its current version as the entry of a page says.
 
     A page makes fifty of them; as a frozen dataclass each would take five times as long.
+
+    Attributes:
+        resource_type: Its type.
+        id: Logical id.
+        body: The exact JSON that a read returns.
+        envelope: The envelope fields that the query asked for (`s`, `p`, `d`, `o`, …) and maybe others. An instant among
+            them is in UTC and does not say so.
+    """
+
+    resource_type: str
+    id: str
+    body: bytes
+    envelope: Mapping[str, Any]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """One version of one instance.
 
     Attributes:
         resource_type: Its type.

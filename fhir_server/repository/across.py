@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_server.model.query import Query, Where
-from fhir_server.model.stored import Stored
+from fhir_server.model.stored import Hit
 from fhir_server.repository.includes import Known
 from fhir_server.repository.places import Place, Places, goes_up, moves, sorted_by
 from fhir_server.repository.reach import Reach
@@ -45,7 +45,7 @@ class Found:
         shown: Type and id of what was shown at a place that is newer.
     """
 
-    matches: Sequence[Stored]
+    matches: Sequence[Hit]
     end: tuple[Any, ...]
     more: bool
     since: datetime | None = None
@@ -134,12 +134,12 @@ class Across:
         """Return the places of the next entries of one type, one more than a page holds."""
         return await Places(self.store, self.definitions, self.reach, part).after(cursor)
 
-    async def read(self, places: Sequence[Place], fields: tuple[str, ...]) -> list[Stored]:
+    async def read(self, places: Sequence[Place], fields: tuple[str, ...]) -> list[Hit]:
         """Return the resources of places, in their order; one that was deleted meanwhile is left out."""
         by_type: dict[str, list[str]] = {}
         for place in places:
             by_type.setdefault(place.resource_type, []).append(place.id)
-        found: Mapping[tuple[str, str], Stored] = {
+        found: Mapping[tuple[str, str], Hit] = {
             (stored.resource_type, stored.id): stored
             for name, ids in by_type.items()
             for stored in await self.store.find(self._by_id(name, ids, fields), self.reach.session)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.model import json
-from fhir_server.model.stored import Stored
+from fhir_server.model.stored import Hit
 from fhir_server.repository.across import Across, Found, met
 from fhir_server.repository.places import Place
 from fhir_server.repository.reach import Reach
@@ -67,7 +67,7 @@ class Contained:
         fields = tuple({field for part in parts for field in self._fields(part.resource_type)})
         read = {f"{each.resource_type}/{each.id}": each for each in await across.read(containers, fields)}
         count = parts[0].count
-        found: list[Stored] = []
+        found: list[Hit] = []
         shown: list[Place] = []
         for number, container in enumerate(containers):
             stored = read.get(container.key)
@@ -118,7 +118,7 @@ class Contained:
         return [*([ITSELF] if itself else []), *contained.places(self.asked, document)]
 
 
-def _resources(stored: Stored | None, places: Sequence[int]) -> list[Stored]:
+def _resources(stored: Hit | None, places: Sequence[int]) -> list[Hit]:
     """Return the resources at some places of a document."""
     if stored is None or not places:
         return []

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.model.errors import TooCostly
 from fhir_server.model.query import ANYTHING, Query, Where
-from fhir_server.model.stored import Stored
+from fhir_server.model.stored import Hit
 from fhir_server.repository.reach import Reach
 from fhir_server.search import include
 from fhir_server.search.compile import selection
@@ -56,7 +56,7 @@ class Part:
         last: Where the next part goes on, `None` where this is the last one.
     """
 
-    resources: Sequence[Stored]
+    resources: Sequence[Hit]
     last: Key | None = None
 
 
@@ -109,7 +109,7 @@ class Includes:
         ids = _by_type((known.resource_type, known.id) for known in matches)
         wanted = self._targets(forward, matches)
         streams = self._streams(wanted, backward, ids)
-        found: list[Stored] = []
+        found: list[Hit] = []
         for name in sorted({stream.resource_type for stream in streams}):
             if after and name < after[0]:
                 continue
@@ -123,9 +123,9 @@ class Includes:
                 return Part(found[: self.most], (last.resource_type, last.id))
         return Part(found)
 
-    async def _first(self, streams: Sequence[_Stream], clause: Where, room: int) -> list[Stored]:
+    async def _first(self, streams: Sequence[_Stream], clause: Where, room: int) -> list[Hit]:
         """Return the first resources of streams of one type, by id, each once."""
-        found: dict[str, Stored] = {}
+        found: dict[str, Hit] = {}
         for stream in streams:
             query = Query(stream.resource_type, stream.where & clause, (("_id", 1),), room, stream.hint)
             found |= {stored.id: stored for stored in await self.store.find(query, self.reach.session)}
@@ -179,8 +179,8 @@ class Includes:
                 return
             beyond = rows[-1]["_id"]
 
-    async def _read(self, keys: Sequence[Key]) -> list[Stored]:
-        found: list[Stored] = []
+    async def _read(self, keys: Sequence[Key]) -> list[Hit]:
+        found: list[Hit] = []
         for stream in self._streams({name: dict.fromkeys(ids) for name, ids in _by_type(keys).items()}, (), {}):
             query = Query(stream.resource_type, stream.where, (("_id", 1),), AT_ONCE, stream.hint)
             found += await self.store.find(query, self.reach.session)

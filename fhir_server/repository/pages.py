@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from fhir_server.model.query import Query
 from fhir_server.model.request import Pairs
-from fhir_server.model.stored import Stored
+from fhir_server.model.stored import Hit, Stored
 from fhir_server.repository.across import Across, Found, met
 from fhir_server.repository.chains import Chains
 from fhir_server.repository.contained import Contained
@@ -49,8 +49,8 @@ class SearchPage:
         missing: Types of which it may miss something, for now.
     """
 
-    matches: Sequence[Stored]
-    included: Sequence[Stored]
+    matches: Sequence[Hit]
+    included: Sequence[Hit]
     total: int | None
     next: str
     trace: Trace | None = None
@@ -210,7 +210,7 @@ class Pages:
             raise refusal(missing)
         request = await self._resolved(replace(request, count=most - 1, sort=()), reach)
         query = plan(request, reach.where_of(resource_type), None, self.definitions)
-        return await self.store.find(query, reach.session)
+        return await self.store.versions(query, reach.session)
 
     async def lagging(self, parts: Sequence[SearchRequest], reach: Reach) -> list[str]:
         """Return the types of which a search may miss something, for now."""

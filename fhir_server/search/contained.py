@@ -44,7 +44,7 @@ OF_PARAMETERS = (Chain, Concepts, Criterion, Hierarchy, Missing)
 FIELDS = ("c",)
 """Envelope fields of containers that `places` reads."""
 
-OWN_FIELDS = ("s", "p", "ps", "d", "dh", "rf")
+OWN_FIELDS = ("s", "p", "ps", "d", "dh", "rf", "lu")
 """Those that it reads besides of a resource that may be found itself."""
 
 

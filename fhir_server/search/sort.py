@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_server.search.params import Param
-from fhir_server.search.types.date import UPDATED
 from fhir_server.search.types.reference import LOGICAL
 
 TIE = "o"
@@ -69,13 +68,13 @@ class Order:
     @property
     def fields(self) -> tuple[str, ...]:
         """Envelope fields that `values` needs."""
-        return tuple(dict.fromkeys(key.name.partition(".")[0] for key in self.keys if key.name not in {"_id", UPDATED}))
+        return tuple(dict.fromkeys(key.name.partition(".")[0] for key in self.keys if key.name != "_id"))
 
     def values(self, document: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the values of the keys in a document: where the page after it starts.
 
         Args:
-            document: The fields of `fields`, and `_id` and `lu`.
+            document: The fields of `fields`, and `_id`.
         """
         return values(self.sort, document)
 

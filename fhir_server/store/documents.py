@@ -11,8 +11,10 @@ from typing import Any
 
 from fhir_server.model.stored import Stored
 
-# What a read needs; `jb` names the file that holds `j` where it is large.
-BODY = {"v": 1, "lu": 1, "m": 1, "j": 1, "jb": 1}
+# What a page without resources needs of each, one with them, and a read; `jb` names the file that holds `j` where it is large.
+ID = {"_id": 1}
+ENTRY = {"j": 1, "jb": 1}
+BODY = {"v": 1, "lu": 1, "m": 1, **ENTRY}
 ROW_BODY = {"lu": 1, "m": 1, "del": 1, "j": 1, "jb": 1}
 
 # What a superseded version keeps: who may see it, where it lives, and the resource itself. Search values are dropped.

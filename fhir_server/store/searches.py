@@ -11,12 +11,12 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.model.query import Distinct, Examined, Query, Where
-from fhir_server.model.stored import Stored
+from fhir_server.model.stored import Hit, Stored
 from fhir_server.store import commands, failures, moving
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.codecs import BARE
 from fhir_server.store.collections import Collections
-from fhir_server.store.documents import BODY, stored
+from fhir_server.store.documents import BODY, ENTRY, ID, stored
 from fhir_server.store.examining import examine
 from fhir_server.store.moving import Stretch
 from fhir_server.store.reads import MAJORITY
@@ -38,28 +38,22 @@ class Searches:
         self._blobs = blobs
         self._time_limit_ms = time_limit_ms
 
-    async def find(self, query: Query, session: AsyncClientSession | None) -> list[Stored]:
+    async def find(self, query: Query, session: AsyncClientSession | None) -> list[Hit]:
         """Return one page."""
-        name = query.resource_type
-        if query.where.kind == "nothing" or not query.limit or not await self._collections.ensure_if_present(name):
-            return []
+        name, docs = query.resource_type, await self._asked(query, ENTRY, session)
         try:
-            docs = await self._documents(query, {**BODY, **dict.fromkeys(query.fields, 1)}, session)
-        except PyMongoError as error:
-            raise failures.outward(error, session) from error
-        if any("jb" in doc for doc in docs):
-            docs = await self._blobs.attach(docs)
-        return [stored(name, doc) for doc in docs]
+            return [Hit(name, doc["_id"], doc["j"], doc) for doc in docs]
+        except KeyError:  # a large one, whose content is a file
+            return [Hit(name, doc["_id"], doc["j"], doc) for doc in await self._blobs.attach(docs)]
+
+    async def versions(self, query: Query, session: AsyncClientSession | None) -> list[Stored]:
+        """Return one page with what there is to know of the versions."""
+        docs = await self._asked(query, BODY, session)
+        return [stored(query.resource_type, doc) for doc in await self._blobs.attach(docs)]
 
     async def rows(self, query: Query, session: AsyncClientSession | None) -> list[Mapping[str, Any]]:
         """Return `_id` and the fields that the query names of each document, without the resources."""
-        name = query.resource_type
-        if query.where.kind == "nothing" or not query.limit or not await self._collections.ensure_if_present(name):
-            return []
-        try:
-            return [*await self._documents(query, dict.fromkeys(("_id", *query.fields), 1), session)]
-        except PyMongoError as error:
-            raise failures.outward(error, session) from error
+        return [*await self._asked(query, ID, session)]
 
     async def examined(self, query: Query) -> list[Examined]:
         """Return what the database does for a query."""
@@ -150,6 +144,18 @@ class Searches:
         except PyMongoError as error:
             raise failures.outward(error, session) from error
         return None
+
+    async def _asked(
+        self, query: Query, projection: Mapping[str, int], session: AsyncClientSession | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return these fields, and those that the query names, of each document."""
+        name = query.resource_type
+        if query.where.kind == "nothing" or not query.limit or not await self._collections.ensure_if_present(name):
+            return []
+        try:
+            return await self._documents(query, {**projection, **dict.fromkeys(query.fields, 1)}, session)
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
 
     async def _documents(
         self, query: Query, projection: Mapping[str, int], session: AsyncClientSession | None

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.model.query import Distinct, Examined, IndexSpec, Query, Where
-from fhir_server.model.stored import Stored
+from fhir_server.model.stored import Hit, Stored
 from fhir_server.store import failures, moving, schema, seal, upkeep
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.changes import Change
@@ -210,13 +210,21 @@ class Store:
         """Return those of the ids of which `last_version` knows something: all that ever had a second version or an end."""
         return await self._history.begun(resource_type, ids, session)
 
-    async def find(self, query: Query, session: AsyncClientSession | None = None) -> list[Stored]:
+    async def find(self, query: Query, session: AsyncClientSession | None = None) -> list[Hit]:
         """Return one page.
 
         Raises:
             TooCostly: The time limit was reached.
         """
         return await self._searches.find(query, session)
+
+    async def versions(self, query: Query, session: AsyncClientSession | None = None) -> list[Stored]:
+        """Return one page of current versions, with all that there is to know of them.
+
+        Raises:
+            TooCostly: The time limit was reached.
+        """
+        return await self._searches.versions(query, session)
 
     async def rows(self, query: Query, session: AsyncClientSession | None = None) -> list[Mapping[str, Any]]:
         """Return `_id` and the envelope fields that the query names of each document, without the resources.

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.model.query import ANYTHING, Query, Where
-from fhir_server.model.stored import Stored
+from fhir_server.model.stored import Hit
 from fhir_server.search import page
 from fhir_server.search.compile import plan
 from fhir_server.search.index import Indexer
@@ -90,14 +90,14 @@ class Shelf:
         while True:
             request = self.request(resource_type, f"{query}&_cursor={token}" if token else query)
             cursor = page.decode(request, SEALING)
-            found: Sequence[Stored] = await self.store.find(plan(request, access, cursor, self.definitions))
+            found: Sequence[Hit] = await self.store.find(plan(request, access, cursor, self.definitions))
             shown = found[: request.count]
             pages.append([stored.id for stored in shown])
             if len(found) <= request.count:
                 return pages
             by = order(request.sort, params(resource_type, self.definitions))
             last = shown[-1]
-            values = by.values({**last.envelope, "_id": last.id, "lu": last.last_updated})
+            values = by.values(last.envelope)
             token = page.encode(Cursor(values), request, SEALING)
 
     async def keys_and_docs(self, query: Query) -> tuple[int, int, int]:
