@@ -1,8 +1,9 @@
 """What an interaction receives: the request, its target, and the doors that it may use."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from fhir_server.model import json
 from fhir_server.model.queue import Queue
@@ -14,8 +15,7 @@ from profiles.definitions.registry import Definitions
 Statement = Callable[[str], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """One interaction under way.
 
     Attributes:

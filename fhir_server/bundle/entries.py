@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+import msgspec
+
 from fhir_server.context import Context
 from fhir_server.model import ids, instant
 from fhir_server.model.errors import BadRequest, FhirError, TooLarge
@@ -214,7 +216,7 @@ async def ask(ctx: Context, entry: Entry, repository: Repository | None = None) 
         response = await ctx.enter(entry.request, repository, entry.assigned if repository else "")
     except FhirError as error:
         raise located(error, entry) from None
-    return replace(response, body=b"") if entry.method == "HEAD" else response
+    return msgspec.structs.replace(response, body=b"") if entry.method == "HEAD" else response
 
 
 def located(error: FhirError, entry: Entry) -> FhirError:

@@ -6,11 +6,11 @@ answer, count. Whatever goes wrong before or after dispatch is answered here wit
 """
 
 from collections.abc import Awaitable
-from dataclasses import replace
 from time import perf_counter
 from typing import Any, Protocol
 
 import structlog
+from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from fhir_server.capability.table import OFFERED

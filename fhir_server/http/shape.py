@@ -1,7 +1,8 @@
 """The shape of a request: which interaction it looks like, for logs and metrics that hold no ids and no values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from fhir_server.capability.table import Interaction
 
@@ -11,8 +12,7 @@ LITERALS = frozenset({"metadata", "_search", "_history"})
 VARIABLES = (OTHER, ID, OTHER, VERSION)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """A request without its particulars.
 
     Attributes:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+
+import msgspec
 
 from fhir_server.context import Context
 from fhir_server.model import instant, json
@@ -31,8 +32,7 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"', re.ASCII)
 _TAGS = re.compile(rf"{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*|[0-9]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Subset:
+class Subset(msgspec.Struct, frozen=True):
     """Which elements go out: a `_summary` mode, or the top-level elements of `_elements`."""
 
     summary: str = "false"

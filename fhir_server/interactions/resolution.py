@@ -7,6 +7,8 @@ come first. Whatever else would depend on the order of the entries is refused.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from fhir_server.bundle import entries
 from fhir_server.bundle.entries import Entry
 from fhir_server.bundle.references import Links, Target
@@ -85,7 +87,9 @@ def resolved(entry: Entry, found: Matches) -> Entry:
     if entry.index not in found:
         return entry
     match = found[entry.index]
-    request = replace(entry.request, headers={k: v for k, v in entry.request.headers.items() if k != "if-none-exist"})
+    request = msgspec.structs.replace(
+        entry.request, headers={k: v for k, v in entry.request.headers.items() if k != "if-none-exist"}
+    )
     stated = request.resource.get("id") if request.resource else None
     if entry.method == "POST":
         return replace(entry, request=request, assigned=match.id if match else entry.assigned)
@@ -96,11 +100,15 @@ def resolved(entry: Entry, found: Matches) -> Entry:
                 expression=entry.at("resource.id"),
             )
         path = (entry.resource_type, match.id)
-        return replace(entry, request=replace(request, path=path, query=()), assigned=match.id)
+        return replace(entry, request=msgspec.structs.replace(request, path=path, query=()), assigned=match.id)
     if entry.method == "PUT" and isinstance(stated, str):
-        return replace(entry, request=replace(request, path=(entry.resource_type, stated), query=()), assigned=stated)
+        return replace(
+            entry,
+            request=msgspec.structs.replace(request, path=(entry.resource_type, stated), query=()),
+            assigned=stated,
+        )
     if entry.method == "PUT":
-        return replace(entry, request=replace(request, method="POST", query=()), assigned=entry.fresh)
+        return replace(entry, request=msgspec.structs.replace(request, method="POST", query=()), assigned=entry.fresh)
     return entry
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from time import perf_counter
 from urllib.parse import parse_qsl, quote_plus
 
@@ -133,7 +132,7 @@ async def _missing(ctx: Context, parts: Sequence[SearchRequest]) -> list[str]:
 
 def _honest(page: SearchPage, missing: Sequence[str]) -> SearchPage:
     """Return the page, where it may miss something without a total."""
-    return replace(page, total=None, missing=missing) if missing else page
+    return msgspec.structs.replace(page, total=None, missing=missing) if missing else page
 
 
 def _answer(ctx: Context, request: SearchRequest, place: str, page: SearchPage, parsing: float) -> FhirResponse:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from fhir_server.bundle import answer, entries
 from fhir_server.bundle.entries import ORDER, Entry
 from fhir_server.bundle.references import Links
@@ -137,11 +139,11 @@ class _Run:
     async def _ask(self, entry: Entry) -> None:
         if resolution.settled(entry, self._found):
             stored = self._found[entry.index]
-            asked = replace(self._ctx, request=entry.request)
+            asked = msgspec.structs.replace(self._ctx, request=entry.request)
             found = representation.found(asked, stored) if stored else representation.deleted(asked, None)
             self._answers[entry.index] = found
             return
         request = entry.request
         if entry.method == "PUT" and self._found.get(entry.index) and request.resource is not None:
-            request = replace(request, resource={**request.resource, "id": entry.assigned})
+            request = msgspec.structs.replace(request, resource={**request.resource, "id": entry.assigned})
         self._answers[entry.index] = await entries.ask(self._ctx, replace(entry, request=request), self._repository)

@@ -1,12 +1,12 @@
 """Compiled queries as plain data: what search makes and store runs. Neither knows the other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Where:
+
+class Where(msgspec.Struct, frozen=True):
     """A compiled filter. `ANYTHING` and `NOTHING` are values of their own, never `None` or an empty dict.
 
     Attributes:
@@ -15,7 +15,7 @@ class Where:
     """
 
     kind: Literal["anything", "nothing", "clause"]
-    clause: Mapping[str, Any] = field(default_factory=dict)
+    clause: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     def __and__(self, other: "Where") -> "Where":
         """Both must hold."""
@@ -32,8 +32,7 @@ ANYTHING = Where("anything")
 NOTHING = Where("nothing")
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """One page of one collection of live resources.
 
     Attributes:
@@ -56,13 +55,12 @@ class Query:
     limit: int
     hint: str | None = None
     fields: tuple[str, ...] = ()
-    computed: Mapping[str, Any] = field(default_factory=dict)
-    after: Mapping[str, Any] = field(default_factory=dict)
+    computed: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    after: Mapping[str, Any] = msgspec.field(default_factory=dict)
     then: "Query | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
+class Distinct(msgspec.Struct, frozen=True):
     """The different texts that the documents of a filter have in one field.
 
     Attributes:
@@ -82,8 +80,7 @@ class Distinct:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True):
     """What the database did for a query.
 
     Attributes:
@@ -103,8 +100,7 @@ class Examined:
     milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndexSpec:
+class IndexSpec(msgspec.Struct, frozen=True):
     """An index to create: name, (field, direction) pairs where direction is 1, -1, '2dsphere' or wildcard 1, options.
 
     `options` are those of MongoDB's createIndexes (partialFilterExpression, wildcardProjection, …).
@@ -112,4 +108,4 @@ class IndexSpec:
 
     name: str
     keys: tuple[tuple[str, int | str], ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = msgspec.field(default_factory=dict)

@@ -1,8 +1,9 @@
 """Requests and responses without transport: what dispatch takes and gives, for HTTP, bundle entries and jobs alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from fhir_server.model import json
 from fhir_server.model.stored import Stored
@@ -10,8 +11,7 @@ from fhir_server.model.stored import Stored
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FhirRequest:
+class FhirRequest(msgspec.Struct, frozen=True):
     """One interaction asked for.
 
     Attributes:
@@ -29,14 +29,13 @@ class FhirRequest:
     path: tuple[str, ...]
     base: str
     query: Pairs = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     resource: dict[str, Any] | None = None
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FhirResponse:
+class FhirResponse(msgspec.Struct, frozen=True):
     """The answer to one interaction.
 
     Attributes:
@@ -48,7 +47,7 @@ class FhirResponse:
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     version: Stored | None = None
     reports: bool = False

@@ -6,9 +6,12 @@ that of the sort keys, then that of the names of the types, so that a page ends 
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from fhir_server.model.query import Query, Where
 from fhir_server.model.stored import Hit
@@ -33,8 +36,7 @@ WIDER = 200
 """By how much a stretch that is looked at again is read wider than the page that it was: others may have written into it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """The matches of a page.
 
     Attributes:

@@ -6,10 +6,10 @@ one begins with that container, and passes over what was shown of it.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from fhir_server.model import json
 from fhir_server.model.stored import Hit
@@ -124,9 +124,7 @@ def _resources(stored: Hit | None, places: Sequence[int]) -> list[Hit]:
         return []
     inside = json.decode(stored.body)["contained"] if any(place != ITSELF for place in places) else []
     return [
-        msgspec.structs.replace(
-            stored, id=f"{stored.id}#{inside[place - 1].get('id', '')}", body=json.encode(inside[place - 1])
-        )
+        replace(stored, id=f"{stored.id}#{inside[place - 1].get('id', '')}", body=json.encode(inside[place - 1]))
         if place != ITSELF
         else stored
         for place in places

@@ -1,7 +1,10 @@
 """Runs searches and histories: plans joined with the caller's filter, includes, totals, paging links."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 from fhir_server.model.query import Query
 from fhir_server.model.request import Pairs
@@ -36,8 +39,7 @@ COUNTED: Mapping[str, int | None] = {"accurate": None, "estimate": 10_000}
 Asked = SearchRequest | SystemRequest
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPage:
+class SearchPage(msgspec.Struct, frozen=True):
     """One page of a search.
 
     Attributes:

@@ -6,9 +6,11 @@ met exactly once. Of what is changed, the version of that moment lies in the his
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from fhir_server.repository.reach import Reach
 from fhir_server.search import page

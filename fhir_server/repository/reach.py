@@ -1,8 +1,9 @@
 """How far one caller reaches: what may be searched or read of each type, within which unit of work, from which place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from fhir_server.model.query import Where
 from fhir_server.repository.trace import Trace
@@ -11,8 +12,7 @@ from fhir_server.search.page import Sealing
 WhereOf = Callable[[str], Where]
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(msgspec.Struct, frozen=True):
     """What a search is joined with, whatever it asks.
 
     Attributes:
@@ -27,7 +27,7 @@ class Reach:
     session: Any
     caller: str = ""
     base: str = ""
-    trace: Trace = field(default_factory=Trace)
+    trace: Trace = msgspec.field(default_factory=Trace)
 
     def sealing(self, key: bytes, hours: int) -> Sealing:
         """Return how the paging links of this caller are sealed."""

@@ -6,7 +6,8 @@ those that are stored are looked up first, each by one place in the index, and t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fhir_server.model.query import Where
 from fhir_server.search.chosen import PART_CODES

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.search.expression import (
     And,
@@ -114,7 +116,7 @@ def parts(request: SearchRequest, asked: ByType, own: ByType, types: Iterable[st
     for name, expression in own.items():
         found[name] = any_of([expression, found.get(name, Nothing())])
     return tuple(
-        replace(request, resource_type=name, expression=found.get(name, Nothing()))
+        msgspec.structs.replace(request, resource_type=name, expression=found.get(name, Nothing()))
         for name in sorted(found or {request.resource_type})
     )
 

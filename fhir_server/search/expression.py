@@ -6,52 +6,46 @@ speak of other resources (`Chain`, `ReverseChain`, `Hierarchy`) are first replac
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from fhir_server.search.params import Param
 
 
-@dataclass(frozen=True, slots=True)
-class Anything:
+class Anything(msgspec.Struct, frozen=True):
     """Every resource of the type."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(msgspec.Struct, frozen=True):
     """No resource."""
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(msgspec.Struct, frozen=True):
     """All of them hold."""
 
     items: tuple["Expression", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(msgspec.Struct, frozen=True):
     """At least one of them holds."""
 
     items: tuple["Expression", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(msgspec.Struct, frozen=True):
     """It does not hold; true of resources that have no value at all."""
 
     item: "Expression"
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True):
     """The resource has no value for the parameter."""
 
     param: Param
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(msgspec.Struct, frozen=True):
     """At least one entry of the parameter matches at least one of the values.
 
     Attributes:
@@ -63,8 +57,7 @@ class Criterion:
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class InCompartment:
+class InCompartment(msgspec.Struct, frozen=True):
     """The resource is part of the record of this patient (R4 CompartmentDefinition Patient).
 
     The other compartments are criteria on reference parameters, which `compartment` states.
@@ -73,15 +66,13 @@ class InCompartment:
     patient: str
 
 
-@dataclass(frozen=True, slots=True)
-class OwnedBy:
+class OwnedBy(msgspec.Struct, frozen=True):
     """Its custodian is one of these facilities (Organization ids)."""
 
     facilities: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Contains:
+class Contains(msgspec.Struct, frozen=True):
     """A resource that is contained in it fulfils the expression for its type (R4 3.1.1.5.6).
 
     Attributes:
@@ -93,8 +84,7 @@ class Contains:
     item: "Expression"
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(msgspec.Struct, frozen=True):
     """A reference of the parameter leads to a resource that fulfils the expression for its type (R4 3.1.1.4.13).
 
     Attributes:
@@ -106,8 +96,7 @@ class Chain:
     targets: tuple[tuple[str, "Expression"], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReverseChain:
+class ReverseChain(msgspec.Struct, frozen=True):
     """A resource that fulfils the expression refers to it by the parameter (`_has`, R4 3.1.1.4.14; `_list`).
 
     Attributes:
@@ -121,8 +110,7 @@ class ReverseChain:
     item: "Expression"
 
 
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
+class Hierarchy(msgspec.Struct, frozen=True):
     """A reference of the parameter leads to one of these or to what is below or above one of them.
 
     Attributes:
@@ -136,8 +124,7 @@ class Hierarchy:
     below: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Concepts:
+class Concepts(msgspec.Struct, frozen=True):
     """A code of the parameter is in a set that is named instead of listed (R4 3.1.1.4.10: `:in`, `:below`, `:above`).
 
     Attributes:
@@ -151,8 +138,7 @@ class Concepts:
     names: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class InText:
+class InText(msgspec.Struct, frozen=True):
     """What must hold of the words of a resource; that they are stored of all resources is checked before it is compiled."""
 
     item: "Expression"

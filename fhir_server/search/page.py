@@ -9,7 +9,6 @@ import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -49,8 +48,7 @@ class Paged(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sealing:
+class Sealing(msgspec.Struct, frozen=True):
     """Whose tokens these are, and how they are sealed.
 
     Attributes:
@@ -66,8 +64,7 @@ class Sealing:
     base: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Inside:
+class Inside(msgspec.Struct, frozen=True):
     """A place among the included resources of a page, whose matches were all shown.
 
     Attributes:
@@ -83,8 +80,7 @@ class Inside:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(msgspec.Struct, frozen=True):
     """Where a page starts.
 
     Attributes:

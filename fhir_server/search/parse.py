@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.request import Pairs
 from fhir_server.search import text as narrative
@@ -43,8 +45,7 @@ ANYTHING = Anything()
 UPDATED = "_lastUpdated"
 
 
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
+class SearchRequest(msgspec.Struct, frozen=True):
     """A search of one type, as it will be carried out.
 
     Attributes:
@@ -201,23 +202,38 @@ def reader(definitions: Definitions, reading: Reading) -> Read:
     It raises `UnknownParameter` for what the type cannot be searched by, and `InvalidParameter` for an unknown modifier or a
     malformed value.
     """
+    return _Criteria(definitions, reading).read
 
-    def criterion(resource_type: str, name: str, value: str, depth: int) -> Expression:
-        if name.partition(":")[0] == FILTER:
-            return filtered.expression(resource_type, name, value, depth)
-        if name.partition(":")[0] in TEXTS:
-            return narrative.expression(resource_type, name, value, definitions, stored=reading.texts)
-        if is_chained(name):
-            return chained.expression(resource_type, name, value, depth)
-        known = params(resource_type, definitions)
+
+@dataclass(slots=True)
+class _Criteria:
+    """The criteria of one search. Few searches have chains, so what reads them is made for the first one."""
+
+    definitions: Definitions
+    reading: Reading
+    chained: Chained | None = None
+
+    def read(self, resource_type: str, name: str, value: str, depth: int) -> Expression:
+        """Return the expression of one criterion."""
         code, _, modifier = name.partition(":")
-        if code not in known or known[code].type not in TYPES:
+        if code == FILTER:
+            return Filtered(self.definitions, self.reading, self._chains()).expression(
+                resource_type, name, value, depth
+            )
+        if code in TEXTS:
+            return narrative.expression(resource_type, name, value, self.definitions, stored=self.reading.texts)
+        if is_chained(name):
+            return self._chains().expression(resource_type, name, value, depth)
+        known = params(resource_type, self.definitions)
+        param = known.get(code)
+        if param is None or param.type not in TYPES:
             raise _unknown(resource_type, name, known, RESULTS if depth == 0 else ())
-        return _criterion(known[code], modifier, value, known, reading)
+        return _criterion(param, modifier, value, known, self.reading)
 
-    chained = Chained(definitions, criterion)
-    filtered = Filtered(definitions, reading, chained)
-    return criterion
+    def _chains(self) -> Chained:
+        """Return what reads the chains of this search, of which it counts the ends."""
+        self.chained = self.chained or Chained(self.definitions, self.read)
+        return self.chained
 
 
 def _criterion(param: Param, modifier: str, value: str, known: Mapping[str, Param], reading: Reading) -> Expression:

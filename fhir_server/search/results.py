@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.search.escapes import nearest, shown
 from fhir_server.search.include import WILDCARD, Include
@@ -43,8 +45,7 @@ class Results:
     applied: list[tuple[str, str]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(msgspec.Struct, frozen=True):
     """What result parameters are read against: the types that may be found, and the parameters that all of them have."""
 
     types: tuple[str, ...]

@@ -7,8 +7,9 @@ asked for (R4), of a range its beginning, of a quantity that of its canonical va
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from fhir_server.search.params import Param
 from fhir_server.search.types.reference import LOGICAL
@@ -22,23 +23,20 @@ RANGES = frozenset({"date", "number", "quantity"})
 Clause = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(msgspec.Struct, frozen=True):
     """One key of `_sort`."""
 
     param: Param
     descending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One query of a page: the clause that says where it starts, empty for the very beginning."""
 
     start: Clause
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(msgspec.Struct, frozen=True):
     """A field to sort by; `nullable` where it may be absent, `flag` where another field says so ahead of it."""
 
     name: str
@@ -46,8 +44,7 @@ class _Key:
     nullable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """A total order.
 
     Attributes:
@@ -57,7 +54,7 @@ class Order:
     """
 
     keys: tuple[_Key, ...]
-    computed: Clause = field(default_factory=dict)
+    computed: Clause = msgspec.field(default_factory=dict)
     index: str = ""
 
     @property

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.request import Pairs
 from fhir_server.search.chained import CHAINS, is_chained
@@ -118,7 +120,9 @@ def parse_system(
     results = read(types, shaping, definitions, settings)
     by_update = SortKey(params(types[0], definitions)["_lastUpdated"], descending=True)
     shape = shaped(types[0], results, applied, ignored, order=(by_update,))
-    parts = tuple(replace(shape, resource_type=each, expression=all_of(criteria[each])) for each in searched)
+    parts = tuple(
+        msgspec.structs.replace(shape, resource_type=each, expression=all_of(criteria[each])) for each in searched
+    )
     return SystemRequest(f"{within}/*" if within else "", parts)
 
 

@@ -1,9 +1,9 @@
 """How the database runs a query: which index, and how much of it, by its own account (`explain`)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -114,7 +115,7 @@ async def found(service: Service, scope: Any, kind: str, *more: tuple[str, str])
         if not page.next:
             assert len(totals) == 1
             return sorted(ids), totals.pop()
-        request = replace(request, cursor=page.next)
+        request = msgspec.structs.replace(request, cursor=page.next)
 
 
 @pytest.mark.parametrize("count", ["1", "50"])

@@ -3,7 +3,6 @@
 import random
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import pytest_asyncio
 from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
+from msgspec.structs import replace
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase

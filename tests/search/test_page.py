@@ -1,13 +1,13 @@
 """Paging tokens: they carry the values, and nobody can forge, alter, outlive or misuse them."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import Int64
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fhir_server.model.errors import Gone, InvalidParameter
 from fhir_server.search.page import Cursor, Inside, Sealing, decode, encode

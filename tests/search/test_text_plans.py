@@ -1,11 +1,11 @@
 """What searches by words and by typed identifiers cost: keys and documents examined."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.model.query import ANYTHING

@@ -1,9 +1,9 @@
 """Running queries: pages, counts, referrers, limits."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.model.errors import TooCostly

@@ -3,33 +3,30 @@
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Is:
+
+class Is(msgspec.Struct, frozen=True):
     """The entry is this text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Starts:
+class Starts(msgspec.Struct, frozen=True):
     """The entry starts with this text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Like:
+class Like(msgspec.Struct, frozen=True):
     """The entry matches this regular expression (the part that Python and PCRE read alike)."""
 
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(msgspec.Struct, frozen=True):
     """The entry is this text or comes after it, and comes before the other, in code point order."""
 
     low: str
