@@ -171,7 +171,7 @@ async def unlink(realm: Realm, login: str, references: Collection[str]) -> User:
     changed = await _swapped(realm, user, replace(user, links=kept))
     lost = {link.patient for link in user.links} - {link.patient for link in kept} - {""}
     for grant in await realm.store.find(Grant, user_id=user.id):
-        if grant.context.patient in lost or grant.fhir_user in references:
+        if grant.context.patient in lost or {grant.fhir_user, grant.acting_as} & set(references):
             await realm.store.end_grants(realm.clock(), "link", id=grant.id)
     return changed
 

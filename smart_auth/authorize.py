@@ -181,7 +181,7 @@ async def agree(realm: Realm, open_: Open, choice: Choice | None, request: Reque
         _until(realm, choice, before),
         _told(asked.context, scopes),
         session.id,
-        _fhir_user(user, acting_as) if "fhirUser" in scopes.words else "",
+        user.person(acting_as) if "fhirUser" in scopes.words else "",
         session.created,
         asked.nonce,
         acting_as=acting_as,
@@ -225,7 +225,7 @@ async def _needed(realm: Realm, open_: Open) -> Step:
         return "sign-in"
     if asked.launch_id and (open_.launch is None or open_.launch.user_id != user.id):
         raise Refused("access_denied", "The app was opened by somebody else, or too long ago.", asked.redirect_uri)
-    if user.kind != "patient" and len(user.links) > 1 and not session.acting_as:
+    if len(user.roles) > 1 and not user.role(session.acting_as):
         return "role"
     scopes = realm.scopes(asked.scope)
     if "patient" in scopes.contexts() or scopes.wants("patient"):
@@ -263,13 +263,14 @@ async def _agreed(realm: Realm, open_: Open, scopes: Scopes) -> Grant | None:
     A redirect to anything but an https URL may reach an app that only pretends to be this one (RFC 8252 8.6).
     """
     asked = open_.asked
-    if "consent" in asked.prompt or urlsplit(asked.redirect_uri).scheme != "https" or open_.user is None:
+    if "consent" in asked.prompt or urlsplit(asked.redirect_uri).scheme != "https" or not (open_.user and open_.session):
         return None
     now, wanted = realm.clock(), _about(scopes, open_.user)
+    role = _acting_as(open_.user, open_.session, asked.context)
     found = []
     for grant in await realm.store.find(Grant, user_id=open_.user.id, client_id=asked.client_id):
         lives = grant.ended is None and (grant.expires is None or grant.expires > now) and grant.used is not None
-        same = grant.context.patient == asked.context.patient
+        same = (grant.context.patient, grant.acting_as) == (asked.context.patient, role)
         if lives and same and not within(wanted, realm.scopes(grant.scope)):
             found.append(grant)
     return max(found, key=lambda one: one.expires or one.created, default=None)
@@ -300,11 +301,4 @@ def _told(context: LaunchContext, scopes: Scopes) -> LaunchContext:
 def _acting_as(user: User, session: Session, context: LaunchContext) -> str:
     """Return whom the person acts as: for a patient's proxy whoever acts for the patient in context."""
     proxy = next((link.reference for link in user.links if context.patient and link.patient == context.patient), "")
-    return session.acting_as or proxy or (user.links[0].reference if user.links else "")
-
-
-def _fhir_user(user: User, acting_as: str) -> str:
-    """Return who the person is, whatever the role: apps know practitioners, and few know what to do with a role of one."""
-    if not acting_as.startswith("PractitionerRole/"):
-        return acting_as
-    return next((link.reference for link in user.links if link.reference.startswith("Practitioner/")), acting_as)
+    return user.role(session.acting_as) or proxy or (user.links[0].reference if user.links else "")

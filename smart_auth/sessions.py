@@ -79,7 +79,7 @@ async def act_as(realm: Realm, session: Session, user: User, reference: str, req
     Raises:
         ValueError: The person has no such link.
     """
-    if reference not in {link.reference for link in user.links}:
+    if reference not in {link.reference for link in user.roles}:
         raise ValueError("The person has no such role.")
     changed = replace(session, acting_as=reference)
     await realm.store.swap(session, changed, felt=True)

@@ -40,7 +40,7 @@ async def token(realm: Realm, scope: str, user: User | None = None, patient: str
         raise Unacceptable(f"'{(strange or [scope])[0][:200]}' cannot be granted here: ask for {hint}.")
     if any(one.context == "patient" for one in asked.resources) and not patient:
         raise Unacceptable("patient/ scopes are for one patient. Name the patient.")
-    acting_as = user.links[0].reference if user and user.links else ""
+    acting_as = user.role("") or (user.roles or user.links)[0].reference if user and user.links else ""
     if user and patient and not await realm.directory.may_open(user, acting_as, patient):
         raise Unacceptable(f"{user.login} may not open the record of the patient '{patient[:64]}', or there is none.")
     now = realm.clock()
@@ -53,7 +53,8 @@ async def token(realm: Realm, scope: str, user: User | None = None, patient: str
         now,
         now + LIFE,
         LaunchContext(patient),
-        fhir_user=acting_as,
+        fhir_user=user.person(acting_as) if user else "",
+        acting_as=acting_as,
     )
     await realm.store.add(grant)
     await realm.note("token-issued", grant=grant, grant_type="operator-shell", scope=grant.scope)

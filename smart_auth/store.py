@@ -179,7 +179,7 @@ class PatientDirectory(Protocol):
         ...
 
     async def roles(self, user: User) -> Sequence[Chart]:
-        """Return the links of a person to the record, each by its reference and by what people call it."""
+        """Return the links that staff can work as, each by its reference and by what people call it."""
         ...
 
     async def may_open(self, user: User, acting_as: str, patient: str) -> bool:

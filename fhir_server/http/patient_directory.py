@@ -70,8 +70,8 @@ class Directory:
         return Chart(patient, _name(found.resource), found.resource.get("birthDate", ""))
 
     async def roles(self, user: User) -> Sequence[Chart]:
-        """Return the links of a person to the record, each by its reference and by what people call it."""
-        return [await self._role(user, link.reference) for link in user.links]
+        """Return the links that staff can work as, each by its reference and by what people call it."""
+        return [await self._role(user, link.reference) for link in user.roles]
 
     async def _role(self, user: User, reference: str) -> Chart:
         found = await self._read(user, reference)

@@ -50,6 +50,24 @@ class User:
     disabled: bool = False
     email: str = ""
 
+    @property
+    def roles(self) -> tuple[Link, ...]:
+        """The links among which staff choose one to work as: the roles that are held, without any whoever the person is."""
+        if self.kind == "patient":
+            return ()
+        return tuple(link for link in self.links if link.reference.startswith("PractitionerRole/")) or self.links
+
+    def role(self, chosen: str) -> str:
+        """Return the link that the person works as: the chosen one while it is held, else the only one, else nothing."""
+        held = [link.reference for link in self.roles]
+        return chosen if chosen in held else held[0] if len(held) == 1 else ""
+
+    def person(self, role: str) -> str:
+        """Return who the person is in a role: the Practitioner who holds it, where there is a link to that one."""
+        held = [link.reference for link in self.links]
+        before = held[: held.index(role)] if role.startswith("PractitionerRole/") and role in held else []
+        return next((one for one in reversed(before) if one.startswith("Practitioner/")), role)
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -62,7 +80,7 @@ class Session:
         created: When the person signed in.
         seen: When the session was last used.
         factors: How: `pwd`, `otp` (RFC 8176).
-        acting_as: The link that the person has chosen to act as; empty for the only one.
+        acting_as: The role that was chosen among several (`User.role`).
         ended: When it ended, or `None`.
     """
 

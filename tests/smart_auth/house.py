@@ -104,7 +104,7 @@ class Hospital:
         return next((one for one in await self.patients(user, acting_as, "") if one.id == patient), None)
 
     async def roles(self, user: User) -> Sequence[Chart]:
-        return [Chart(one.reference, one.reference.replace("PractitionerRole/", "Ward ")) for one in user.links]
+        return [Chart(one.reference, one.reference.replace("PractitionerRole/", "Ward ")) for one in user.roles]
 
     async def may_open(self, user: User, acting_as: str, patient: str) -> bool:
         return patient in {chart.id for chart in await self.patients(user, acting_as, "")}

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from smart_auth import authorization_request, authorize, launch, sessions, tokens
+from smart_auth import accounts, authorization_request, authorize, launch, sessions, tokens
 from smart_auth.protocol import Refused
 from smart_auth.records import Client, LaunchContext, Link, User
 from smart_auth.scopes.choices import Choice
-from tests.smart_auth.house import BASE, ISSUER, House, answer_of
+from tests.smart_auth.house import BASE, ISSUER, TYPES, House, answer_of
 from tests.smart_auth.test_authorization_request import LAUNCH, refusal
 
 
@@ -186,9 +186,44 @@ async def test_the_role_is_kept_in_the_grant_and_the_app_is_told_who_the_person_
     code = answer_of(await authorize.agree(house.realm, open_, Choice(["Patient"], {})))["code"]
     bearer = await tokens.find(house.realm, (await house.redeem(code)).body["access_token"])
     assert bearer
-    await sessions.act_as(house.realm, session, user, links.split(maxsplit=1)[0])
+    await sessions.act_as(house.realm, session, user, links.split()[-2:][0])
     assert bearer.grant.fhir_user == links.split(maxsplit=1)[0]
     assert bearer.acting_as == "PractitionerRole/b"
+
+
+async def test_staff_with_one_role_are_not_asked_and_are_the_practitioner_who_holds_it(house: House) -> None:
+    await accounts.link(house.realm, "doc", [Link("PractitionerRole/day")])
+    code = await house.code(house.asking(scope="openid fhirUser user/*.rs"), "u-doc")
+    bearer = await tokens.find(house.realm, (await house.redeem(code)).body["access_token"])
+    assert bearer
+    assert (bearer.grant.fhir_user, bearer.acting_as) == ("Practitioner/grey", "PractitionerRole/day")
+
+
+async def test_a_grant_keeps_its_role_when_the_person_takes_another_and_ends_with_it(house: House) -> None:
+    await accounts.link(house.realm, "doc", [Link("PractitionerRole/day"), Link("PractitionerRole/night")])
+    session, user = await house.signed_in("u-doc")
+    handle = await authorization_request.begin(house.realm, house.asking(scope="openid fhirUser user/*.rs"))
+    session = await sessions.act_as(house.realm, session, user, "PractitionerRole/night")
+    open_, step = await authorize.advance(house.realm, await authorize.find(house.realm, handle, session, user))
+    assert step == "consent"
+    answer = answer_of(await authorize.agree(house.realm, open_, Choice(TYPES, {})))
+    text = (await house.redeem(answer["code"])).body["access_token"]
+    await sessions.act_as(house.realm, session, user, "PractitionerRole/day")
+    bearer = await tokens.find(house.realm, text)
+    assert bearer
+    assert (bearer.grant.fhir_user, bearer.acting_as) == ("Practitioner/grey", "PractitionerRole/night")
+    await accounts.unlink(house.realm, "doc", {"PractitionerRole/night"})
+    assert await tokens.find(house.realm, text) is None
+
+
+async def test_a_role_that_ended_is_chosen_anew(house: House) -> None:
+    await accounts.link(house.realm, "two", [Link("PractitionerRole/c")])
+    session, user = await house.signed_in("u-two")
+    session = await sessions.act_as(house.realm, session, user, "PractitionerRole/c")
+    user = await accounts.unlink(house.realm, "two", {"PractitionerRole/c"})
+    handle = await authorization_request.begin(house.realm, house.asking(scope="openid fhirUser user/*.rs"))
+    _, step = await authorize.advance(house.realm, await authorize.find(house.realm, handle, session, user))
+    assert step == "role"
 
 
 async def test_an_ehr_launch_carries_its_context(house: House) -> None:

@@ -58,7 +58,7 @@ class Account:
             "apps": await connections.shown(realm, user, session.acting_as, self._visit(browser).language),
             "out": browser.token(realm, "sign-out"),
             "launches": user.kind != "patient",
-            "roles": user.kind != "patient" and len(user.links) > 1,
+            "roles": len(user.roles) > 1,
         }
         return self._show(browser, "apps", "revoke", shown, back="/auth/apps")
 
