@@ -263,7 +263,11 @@ async def _agreed(realm: Realm, open_: Open, scopes: Scopes) -> Grant | None:
     A redirect to anything but an https URL may reach an app that only pretends to be this one (RFC 8252 8.6).
     """
     asked = open_.asked
-    if "consent" in asked.prompt or urlsplit(asked.redirect_uri).scheme != "https" or not (open_.user and open_.session):
+    if (
+        "consent" in asked.prompt
+        or urlsplit(asked.redirect_uri).scheme != "https"
+        or not (open_.user and open_.session)
+    ):
         return None
     now, wanted = realm.clock(), _about(scopes, open_.user)
     role = _acting_as(open_.user, open_.session, asked.context)
