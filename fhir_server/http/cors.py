@@ -30,12 +30,20 @@ class Cors:
         self._listed = frozenset(origin.rstrip("/").lower() for origin in origins)
         self._all = "*" in origins and settings.auth.mode != "open"
         self._local = "*" in origins and settings.auth.mode == "open"
+        self._tells = settings.auth.mode != "open"
 
-    def headers(self, origin: str) -> list[tuple[bytes, bytes]]:
-        """Return the headers for an answer to this origin; none for an origin that may not call."""
-        if not self._permits(origin):
+    def headers(self, origin: str, *, tells: bool = False) -> list[tuple[bytes, bytes]]:
+        """Return the headers for an answer to this origin; none for an origin that may not call.
+
+        Args:
+            origin: The Origin header.
+            tells: Whether the answer only tells what this server is; then pages of every origin may read it, unless the
+                server is for this machine only (SMART App Launch 2.2, 2.0.3.1).
+        """
+        everybody = self._all or (tells and self._tells)
+        if not everybody and not self._permits(origin):
             return []
-        allowed = b"*" if self._all else origin.encode("latin-1")
+        allowed = b"*" if everybody else origin.encode("latin-1")
         return [
             (b"access-control-allow-origin", allowed),
             (b"access-control-expose-headers", EXPOSED.encode()),

@@ -31,6 +31,7 @@ from smart_auth.realm import Realm
 
 TAKE_BODY = frozenset({"POST", "PUT", "PATCH"})
 KNOWN_METHODS = frozenset(METHODS.split(", "))
+METADATA = ("metadata",)
 CLIENT_GONE = 499
 LOGGED_FROM = {"off": 1000, "errors": 400, "all": 100}
 """Least status of the requests that get a log line, by setting. A line costs a fifth of what a read costs."""
@@ -125,6 +126,8 @@ class Edge:
 
         method = "GET" if exchange.method == "HEAD" else exchange.method
         path = target.segments(scope.get("raw_path") or target.raw(scope["path"]))
+        if origin and path == METADATA:
+            exchange.cors = self._cors.headers(origin, tells=True)
         exchange.shape = self._shapes.of(method, path)
         query = target.pairs(scope["query_string"])
         request = FhirRequest(method, path, base, query, headers, id=exchange.id)

@@ -1,11 +1,17 @@
 """Which pages of the web may call."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
 import httpx
 import pytest
 
+from fhir_server.http.app import create_app
 from fhir_server.http.cors import Cors
 from fhir_server.model.errors import Forbidden
-from fhir_server.settings import Server, Settings
+from fhir_server.settings import Auth, Server, Settings
+from tests.http.conftest import ORIGIN, Echo
 
 LOCAL = ["http://localhost:3000", "https://127.0.0.1:8443", "http://[::1]:5173", "http://app.localhost"]
 FOREIGN = ["https://evil.example", "http://localhost.evil.example", "null", "http://[", "file://"]
@@ -61,3 +67,30 @@ def test_listed_origins_are_matched_whole() -> None:
     for origin in ("https://app.example.evil", "http://app.example", "http://localhost"):
         with pytest.raises(Forbidden, match=r"server\.cors_origins"):
             cors.preflight(origin, "GET")
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("smart", b"*"), ("open", None)])
+def test_what_this_server_is_can_be_read_from_any_origin_where_tokens_are_needed(
+    mode: Literal["smart", "open"], expected: bytes | None
+) -> None:
+    cors = Cors(Settings(auth=Auth(mode=mode), server=Server(cors_origins=("https://app.example",))))
+    assert dict(cors.headers("https://other.example", tells=True)).get(b"access-control-allow-origin") == expected
+    assert cors.headers("https://other.example") == []
+
+
+async def test_the_statement_is_read_from_any_origin_and_the_record_is_not(
+    echo: Echo, plain_settings: Settings
+) -> None:
+    @asynccontextmanager
+    async def running(_: Settings) -> AsyncIterator[Echo]:
+        yield echo
+
+    changes = {"auth": Auth(mode="smart"), "server": Server(cors_origins=("https://app.example",))}
+    app = create_app(plain_settings.model_copy(update=changes), running)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers={"Origin": "https://other.example"}) as client,
+    ):
+        assert (await client.get("/fhir/metadata")).headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-origin" not in (await client.get("/fhir/Patient/1")).headers
