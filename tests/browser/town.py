@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -91,7 +91,9 @@ async def built() -> AsyncIterator[Town]:
     house.realm = replace(house.realm, directory=Clinic(), types=load().resource_types)
     await _settle(house, app)
 
-    async def page(request: Request) -> HTMLResponse:
+    async def page(request: Request) -> Response:
+        if request.url.path == "/hop":
+            return RedirectResponse(f"{app.replace('127.0.0.1', 'localhost')}/callback?{request.url.query}", 302)
         return HTMLResponse(f"<!doctype html><html lang=en><title>App</title><h1>App</h1><p>{request.url.query}</p>")
 
     server = Starlette(routes=routes(lambda: house.realm))
@@ -108,7 +110,7 @@ async def _settle(house: House, app: str) -> None:
         settled = replace(
             client,
             name=name,
-            redirect_uris=(f"{app}/callback",),
+            redirect_uris=(f"{app}/callback", f"{app}/hop"),
             launch_uris=(f"{app}/launch",),
             uri=f"{app}/",
             policy_uri=f"{app}/privacy",
@@ -122,7 +124,9 @@ async def _settle(house: House, app: str) -> None:
     nurse = User(
         "u-nurse", "nurse", "Nora Nightingale", "staff", START, HASH, totp=TOTP, links=(Link("Practitioner/n"),)
     )
-    more: tuple[Any, ...] = (stranger, nurse)
+    roles = (Link("PractitionerRole/a"), Link("PractitionerRole/b"))
+    both = User("u-both", "both", "Dr Both", "staff", START, HASH, totp=TOTP, links=roles)
+    more: tuple[Any, ...] = (stranger, nurse, both)
     for record in more:
         assert await house.store.add(record)
 

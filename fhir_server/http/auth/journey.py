@@ -135,21 +135,21 @@ class Journey:
         """Show the next step, or go back to the app."""
         handle = request.query_params.get("request", "")
         open_ = await self._open(handle, browser)
-        return await self._onward(handle, open_, browser)
+        return await self._onward(request, handle, open_, browser)
 
-    async def _onward(self, handle: str, open_: Open, browser: Browser) -> Response:
+    async def _onward(self, request: Request, handle: str, open_: Open, browser: Browser) -> Response:
         realm = self._realm_of()
         try:
             open_, step = await authorize.advance(realm, open_)
             if step == "done":
-                return browsers.go(await authorize.agree(realm, open_, None))
+                return self._leave(request, await authorize.agree(realm, open_, None), browser, open_)
         except Refused as error:
             if not error.redirect_uri:
                 raise
             if open_.session is None:
                 language = self._visit_of(browser, handle, open_).language
                 return self._back(error, open_.client, open_.asked.state, language)
-            return browsers.go(authorize.denied(realm, error, open_.asked.state))
+            return self._leave(request, authorize.denied(realm, error, open_.asked.state), browser, open_)
         visit = self._visit_of(browser, handle, open_)
         if step == "sign-in":
             return self.entry(visit)
@@ -241,11 +241,16 @@ class Journey:
         if open_.session is None:
             return browsers.go(views.onward(asked.one("request")))
         if asked.one("decision") != "allow":
-            return browsers.go(await authorize.refuse(realm, open_, asked))
+            return self._leave(request, await authorize.refuse(realm, open_, asked), browser, open_)
         try:
             choice = consent.decided(asked, realm.scopes(open_.asked.scope), realm.types)
-            return browsers.go(await authorize.agree(realm, open_, choice, asked))
+            url = await authorize.agree(realm, open_, choice, asked)
         except Refused as error:
             if not error.redirect_uri:
                 raise
-            return browsers.go(authorize.denied(realm, error, open_.asked.state))
+            url = authorize.denied(realm, error, open_.asked.state)
+        return self._leave(request, url, browser, open_)
+
+    def _leave(self, request: Request, url: str, browser: Browser, open_: Open) -> Response:
+        language = self._visit_of(browser, open_=open_).language
+        return self._pages.leave(request, url, open_.client.name, self._realm_of().policy.name, language)

@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
+from starlette.requests import Request
 from starlette.responses import Response
 
 from smart_auth.language import Language, Languages
 
 CSS = "auth.css"
 STYLE_PATH = "/auth/style.css"
+WEB = frozenset({"https", "http"})
 
 
 class Pages:
@@ -55,7 +57,7 @@ class Pages:
             values: What it shows.
             language: In which language.
             status: HTTP status.
-            leads_to: The URI to which a form of the page may redirect in the end.
+            leads_to: The URIs, separated by spaces, to which a form of the page may redirect in the end.
             picture: URL of a picture of somebody else that the page shows.
             back: Where the page can be seen again in another language; empty where it cannot.
         """
@@ -77,6 +79,18 @@ class Pages:
         }
         text = found.render({**common, **values})
         return Response(text, status, headers(leads_to, picture), "text/html; charset=utf-8")
+
+    def leave(self, request: Request, url: str, client: str, name: str, language: Language) -> Response:
+        """Return what leads a browser to an app, with an answer or a launch.
+
+        Browsers hold every redirect that follows a form against `form-action`, those of the app to its other hosts too. So
+        what comes from a page of ours ends in a page, from which the browser goes on by itself; anything else is a redirect.
+        """
+        ours = request.headers.get("sec-fetch-site") == "same-origin"
+        whole = request.headers.get("sec-fetch-dest") == "document"
+        if not (ours and whole and urlsplit(url).scheme in WEB):
+            return Response(status_code=303, headers={**headers(url), "Location": url})
+        return self.show("leave", {"url": url, "client": client, "name": name}, language)
 
     def style(self) -> Response:
         """Return the style of the pages. Its URL changes with it."""
@@ -103,9 +117,8 @@ def headers(leads_to: str = "", picture: str = "") -> dict[str, str]:
     }
 
 
-def _source(uri: str) -> str:
-    """Return a redirect URI as a CSP source: its origin, or its scheme where that is a native app's own."""
-    parts = urlsplit(uri)
-    if not parts.scheme:
-        return ""
-    return f" {parts.scheme}://{parts.netloc}" if parts.scheme in {"https", "http"} else f" {parts.scheme}:"
+def _source(uris: str) -> str:
+    """Return redirect URIs as CSP sources: their origins, or their schemes where those are native apps' own."""
+    found = [parts for uri in uris.split() if (parts := urlsplit(uri)).scheme]
+    sources = (f"{one.scheme}://{one.netloc}" if one.scheme in WEB else f"{one.scheme}:" for one in found)
+    return "".join(f" {source}" for source in dict.fromkeys(sources))

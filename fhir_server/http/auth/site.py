@@ -5,6 +5,7 @@ from starlette.routing import Route
 from fhir_server.http.auth import endpoints
 from fhir_server.http.auth.account import Account
 from fhir_server.http.auth.journey import Journey
+from fhir_server.http.auth.launching import Launching
 from fhir_server.http.auth.pages import Pages
 from fhir_server.http.auth.wire import RealmOf
 
@@ -17,4 +18,5 @@ def routes(realm: RealmOf) -> list[Route]:
     """
     pages = Pages()
     journey = Journey(realm, pages)
-    return [*endpoints.routes(realm), *journey.routes(), *Account(realm, pages, journey).routes()]
+    rooms = (journey, Account(realm, pages, journey), Launching(realm, pages, journey))
+    return [*endpoints.routes(realm), *(one for room in rooms for one in room.routes())]

@@ -13,8 +13,9 @@ from fhir_server.http.auth.pages import Pages
 from smart_auth import opaque, totp
 from smart_auth.authorize import Open, Step
 from smart_auth.language import Language, Languages
+from smart_auth.protocol import Refused
 from smart_auth.realm import Realm
-from smart_auth.records import Session
+from smart_auth.records import Session, User
 from smart_auth.store import MOST_CHARTS
 
 OURS = re.compile(r"/auth/(continue|apps|password|forgot|launch|role|end-session)(\?[A-Za-z0-9_.~%=&+-]*)?", re.ASCII)
@@ -54,6 +55,17 @@ class Visit:
         """The language that the person chose here, that the app wishes, or that the browser does."""
         asked = self.open.asked.ui_locales if self.open else ""
         return self.languages.best(self.browser.language, asked, self.browser.accepts)
+
+    @property
+    def complete(self) -> tuple[Session, User]:
+        """Session and person, on pages that are for people who are signed in.
+
+        Raises:
+            Refused: Nobody is.
+        """
+        if self.browser.complete is None:
+            raise Refused("login_required", "Nobody is signed in.")
+        return self.browser.complete
 
     @property
     def leads_to(self) -> str:
@@ -111,9 +123,7 @@ async def choice(pages: Pages, visit: Visit, open_: Open, step: Step, words: str
         step: Which step.
         words: What staff look for among the patients.
     """
-    asked, user, session = open_.asked, open_.user, open_.session
-    if user is None or session is None:
-        raise ValueError(f"The step {step} needs somebody who is signed in.")
+    asked, (session, user) = open_.asked, visit.complete
     directory = visit.realm.directory
     if step == "role":
         charts = [*await directory.roles(user)]
