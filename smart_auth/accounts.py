@@ -11,6 +11,7 @@ from smart_auth.administration import Unacceptable
 from smart_auth.messages import is_address
 from smart_auth.realm import Realm
 from smart_auth.records import Grant, Link, PersonKind, User
+from smart_auth.store import changed as differing
 
 LINKS: Mapping[PersonKind, frozenset[str]] = {
     "patient": frozenset({"Patient", "RelatedPerson", "Person"}),
@@ -54,16 +55,12 @@ async def add(realm: Realm, wanted: NewUser) -> User:
     Raises:
         Unacceptable: The login is taken or malformed, a link leads to nobody of this kind, or the password is weak.
     """
-    login, name = people.folded(wanted.login), " ".join(wanted.name.split())
+    login, name, email = people.folded(wanted.login), _name(wanted.name), _email(wanted.email)
     if not _LOGIN.fullmatch(login):
         raise Unacceptable("A login has 1 to 200 characters and no spaces.")
-    if not 0 < len(name) <= MOST_NAME or not name.isprintable():
-        raise Unacceptable(f"A name has 1 to {MOST_NAME} characters, all of them printable.")
-    if wanted.email and not is_address(wanted.email):
-        raise Unacceptable(f"'{wanted.email}' is not an e-mail address such as ann@example.org.")
     links = tuple(dict.fromkeys(_sound(wanted.kind, link) for link in wanted.links))
     kept = await _hashed(realm, wanted.password, login, name) if wanted.password else ""
-    user = User(opaque.new("u-"), login, name, wanted.kind, realm.clock(), kept, links=links, email=wanted.email)
+    user = User(opaque.new("u-"), login, name, wanted.kind, realm.clock(), kept, links=links, email=email)
     if not await realm.store.add(user):
         raise Unacceptable(f"The login '{login}' is taken.")
     await realm.note("user-added", user_id=user.id, person=user.kind)
@@ -123,6 +120,22 @@ async def help_in(realm: Realm, login: str, how: Help) -> str:
     until = realm.clock() + passwords.INVITATION_LIFE
     await recovery.tell(realm, user, letters.reset(realm, user, secret, until))
     return user.email
+
+
+async def change(realm: Realm, login: str, *, name: str = "", email: str = "") -> User:
+    """Change what a person is called, or where letters go; what is empty stays. The address of before is told of another one.
+
+    Raises:
+        Unacceptable: The name or the address is malformed.
+    """
+    user = await find(realm, login)
+    changed = replace(user, name=_name(name or user.name), email=_email(email or user.email))
+    if changed == user:
+        return user
+    await _swapped(realm, user, changed)
+    if changed.email != user.email:
+        await recovery.notice(realm, user, letters.address_changed(realm, user))
+    return changed
 
 
 async def set_password(realm: Realm, login: str, password: str) -> User:
@@ -207,8 +220,21 @@ async def _hashed(realm: Realm, password: str, login: str, name: str) -> str:
 async def _swapped(realm: Realm, before: User, after: User) -> User:
     if not await realm.store.swap(before, after, felt=True):
         raise Unacceptable("The account was changed by somebody else at this moment. Try again.")
-    await realm.note("user-changed", user_id=before.id)
+    await realm.note("user-changed", user_id=before.id, changed=" ".join(differing(before, after)))
     return after
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if not 0 < len(name) <= MOST_NAME or not name.isprintable():
+        raise Unacceptable(f"A name has 1 to {MOST_NAME} characters, all of them printable.")
+    return name
+
+
+def _email(text: str) -> str:
+    if text and not is_address(text):
+        raise Unacceptable(f"'{text}' is not an e-mail address such as ann@example.org.")
+    return text
 
 
 def _sound(kind: PersonKind, link: Link) -> Link:

@@ -11,7 +11,15 @@ from datetime import datetime, timedelta
 from smart_auth.throttle import network
 
 ANYBODY = frozenset(
-    {"token-refused", "client-refused", "introspection-refused", "sign-in-failed", "code-replayed", "refresh-reused"}
+    {
+        "token-refused",
+        "client-refused",
+        "introspection-refused",
+        "sign-in-failed",
+        "code-replayed",
+        "refresh-reused",
+        "reset-asked",
+    }
 )
 """Kinds of events that take no proof to cause, or can be caused again and again with the same one."""
 

@@ -58,6 +58,16 @@ def second_factor_removed(realm: Realm, user: User) -> Message:
     )
 
 
+def address_changed(realm: Realm, user: User) -> Message:
+    """Return the notice, to the address of before, that letters go to another one from now on."""
+    return _notice(
+        realm,
+        user,
+        "Your e-mail address was changed",
+        "An administrator has changed the e-mail address of your account",
+    )
+
+
 def _notice(realm: Realm, user: User, subject: str, what: str) -> Message:
     name = realm.policy.name
     text = f"{what} {user.login} at {name}, on {_time(realm.clock())}.\n\n{NOT_ME.format(name=name)}"

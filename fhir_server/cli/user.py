@@ -107,6 +107,25 @@ def list_(*, kind: OfKind = None, data_dir: DataDir = None, as_json: AsJson = Fa
 
 
 @app.command()
+def change(
+    login: Login,
+    *,
+    name: Annotated[str, typer.Option("--name", help="What is shown.", show_default="as it is")] = "",
+    email: Annotated[str, typer.Option("--email", help="Where letters go.", show_default="as it is")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what a person is called, or where letters go. The address of before is told by a letter."""
+
+    async def work(service: "Service") -> User:
+        from smart_auth import accounts
+
+        return await accounts.change(service.realm, login, name=name, email=email)
+
+    _tell(administered(data_dir, work), {}, "is changed", as_json=as_json)
+
+
+@app.command()
 def disable(login: Login, *, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Keep a person out at once: sessions end, apps lose what they were granted."""
     _change(login, "disable", "is disabled", data_dir, as_json=as_json)

@@ -51,7 +51,7 @@ ACCOUNTS = (
     Account("clara", "patient", (f"Person/person-{patient_id(3)}",), "a mother who acts for her twins too"),
     Account("nora", "staff", ("Practitioner/dr24",), "a doctor with roles at two facilities"),
     Account("rose", "staff", (f"Practitioner/{CLERK}",), f"the front desk of {FACILITIES[1].name}"),
-    Account("admin", "administrator", (), "who keeps accounts and apps", "Demo Administrator"),
+    Account("admin", "administrator", (), "for what administrators may do", "Demo Administrator"),
 )
 
 

@@ -50,7 +50,7 @@ def test_every_command_takes_a_data_directory_and_speaks_json() -> None:
         ("config",),
         ("token",),
         ("definitions", "build"),
-        *(("user", name) for name in ("add", "list", "disable", "enable", "link", "reset")),
+        *(("user", name) for name in ("add", "list", "change", "disable", "enable", "link", "reset")),
         *(("client", name) for name in ("add", "list", "rotate", "disable", "enable")),
         *(("keys", name) for name in ("list", "rotate")),
     } <= found.keys()

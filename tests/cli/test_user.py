@@ -95,6 +95,7 @@ def test_a_person_is_disabled_enabled_linked_and_helped_in_again(command: Comman
     refused = command("user", "reset", "eve", "--print-link")
     assert (refused.code, "Enable it first" in refused.err) == (1, True)
     assert command("user", "enable", "eve", "--json").json["disabled"] is False
+    assert command("user", "change", "eve", "--name", "Eve Adams", "--json").json["name"] == "Eve Adams"
     linked = command("user", "link", "eve", "RelatedPerson/r1", "RelatedPerson/r2", "--json")
     assert [link["patient"] for link in linked.json["links"]] == ["kid1", "kid2"]
     linked = command("user", "link", "eve", "RelatedPerson/r1", "--remove", "--json")

@@ -143,6 +143,23 @@ async def test_a_second_factor_is_removed_by_an_administrator_and_the_person_is_
     assert len(house.letterbox.letters) == 1
 
 
+async def test_another_address_is_told_to_the_one_of_before(house: House) -> None:
+    assert (await accounts.change(house.realm, "ann", name="Ann B. Lee")).name == "Ann B. Lee"
+    assert house.letterbox.letters == []
+    assert (await accounts.change(house.realm, "ann", email="eve@mail.example")).email == "eve@mail.example"
+    (letter,) = house.letterbox.letters
+    assert (letter.to, letter.subject) == ("ann@mail.example", "Your e-mail address was changed (Aquifer)")
+    assert await accounts.change(house.realm, "ann") == await person(house)
+    with pytest.raises(Unacceptable, match="is not an e-mail address"):
+        await accounts.change(house.realm, "ann", email="x")
+
+
+async def test_the_audit_trail_says_what_was_changed_and_not_to_what(house: House) -> None:
+    await accounts.change(house.realm, "ann", name="Secret Name", email="eve@mail.example")
+    (event,) = [one for one in house.store.events if one.kind == "user-changed"]  # type: ignore[attr-defined]
+    assert event.detail == {"changed": "name email"}
+
+
 async def test_people_are_listed_by_kind(house: House) -> None:
     assert [user.login for user in await accounts.every(house.realm, "staff")] == ["doc", "two"]
     assert [user.login for user in await accounts.every(house.realm)] == ["ann", "bo", "doc", "two"]
