@@ -1,6 +1,8 @@
 """The units that Synthea writes, told by hand: of what kind each is, and how many of UCUM's base units of its kind."""
 
+from decimal import Decimal
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 UCUM = "http://unitsofmeasure.org"
@@ -69,7 +71,9 @@ def others(code: str) -> list[str]:
 
 
 def ends(value: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Return the lower and the upper end of a quantity, an amount of money or a range, `None` where it is open."""
+    """Return the lower and the upper end of a quantity, an amount of money, a range or a row of samples, `None` where it is open."""
+    if "origin" in value:
+        return _extremes(value)
     if "low" in value or "high" in value:
         return value.get("low"), value.get("high")
     if "currency" in value:
@@ -78,6 +82,26 @@ def ends(value: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] |
         return None, None
     comparator = value.get("comparator", "")
     return None if "<" in comparator else value, None if ">" in comparator else value
+
+
+def least(value: dict[str, Any]) -> Fraction | float | None:
+    """Return what a value is sorted by: the amount at its lower end, `None` where it has none."""
+    low, high = ends(value)
+    if low is None:
+        return None if high is None else -inf
+    return amount(low)[1] + BESIDE.get(low.get("comparator", ""), 0)
+
+
+def _extremes(value: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the least and the greatest of a row of samples, counted from its origin; errors are none."""
+    limits = {"L": value.get("lowerLimit"), "U": value.get("upperLimit")}
+    row = [limits.get(text, text) for text in value.get("data", "").split() if text != "E"]
+    origin, factor = (Decimal(str(one)) for one in (value["origin"]["value"], value.get("factor", 1)))
+    found = [origin + Decimal(str(one)) * factor for one in row if one is not None]
+    if not found:
+        return None, None
+    low, high = ({**value["origin"], "value": f"{end:f}"} for end in (min(found), max(found)))
+    return low, high
 
 
 def reach(value: dict[str, Any], code: str = "") -> tuple[Fraction | None, Fraction | None] | None:

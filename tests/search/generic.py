@@ -1,7 +1,7 @@
 """Generated searches for any type, told from the definitions of its parameters by `naive` and `oracle`.
 
 `selections` says by hand what fourteen types read; here the expression of each SearchParameter says it for all of them. What
-the shape of the JSON does not tell for certain (samples, systems of bare codes) is left to the types told by hand.
+the shape of the JSON does not tell for certain (ratios, systems of bare codes) is left to the types told by hand.
 """
 
 from datetime import datetime
@@ -15,9 +15,9 @@ from tests.search.oracle import MATCHES, Resource, readings
 
 ASKED = {"token", "string", "reference", "date", "number", "quantity", "uri"}
 CONTACTS = {"contact", "telecom", "phone", "email"}
-UNCERTAIN = {"origin", "numerator"}
-"""Members of what is no quantity, but may stand where one does: samples and ratios."""
-ENDS = {"value", "low", "high"}
+UNCERTAIN = {"numerator"}
+"""Members of what is no quantity, but may stand where one does: ratios."""
+ENDS = {"value", "low", "high", "origin"}
 
 
 def values(parameter: SearchParameter, resource: Resource) -> list[Any]:

@@ -268,7 +268,8 @@ def _keys(kind: str, value: Any) -> list[Any]:
         found = interval(value)
         return [found[0]] if found else []
     if name == "quantity":
-        return [amounts.amount(value)[1]] if "value" in value else []
+        least = amounts.least(value)
+        return [] if least is None else [least]
     if name == "number":
         return [Fraction(str(value["low"]["value"] if isinstance(value, dict) else value))]
     if name == "reference":

@@ -1,4 +1,4 @@
-"""Resources of the kinds that Synthea never writes: partial dates, ranges, accents, escapes, versions of a canonical."""
+"""Resources of the kinds that Synthea never writes: partial dates, ranges, comparators, samples, accents, escapes, versions."""
 
 from collections.abc import Iterator
 from random import Random
@@ -25,6 +25,8 @@ VISITS = 24
 ACTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 CLASSES = ("IMP", "ACUTE", "NONAC", "PRENC", "AMB", "OBSENC", "SS", "VR")
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+UCUM = "http://unitsofmeasure.org"
+COMPARATORS = ("<", "<=", ">=", ">")
 REASONS = ("unknown", "asked-declined", "temp-unknown", "not-a-number", "error", "masked")
 
 
@@ -35,6 +37,7 @@ def bundle(chance: Random) -> dict[str, Any]:
         *_houses(chance, len(rows)),
     ]
     rows += _absent(chance, len(rows))
+    rows += _measured(chance)
     entry = [
         {"fullUrl": f"urn:uuid:p{number}", "resource": row, "request": {"method": "POST", "url": row["resourceType"]}}
         for number, row in enumerate(rows)
@@ -214,3 +217,55 @@ def _absent(chance: Random, first: int) -> Iterator[Resource]:
             "dataAbsentReason": {"coding": [{"system": ABSENT, "code": chance.choice(REASONS)}]},
             **({"effectiveDateTime": chance.choice(DATES)} if number % 2 else {}),
         }
+
+
+def _measured(chance: Random) -> Iterator[Resource]:
+    """Yield observations of values beyond a limit, of rows of samples, and of ratios, which no parameter reads."""
+    for number in range(60):
+        made = (_beyond, _beyond, _samples, _ratio)[number % 4]
+        yield {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"coding": [{"system": "urn:a", "code": chance.choice(["limit", "row"])}]},
+            "subject": _somebody(chance),
+            "effectiveDateTime": chance.choice(DATES),
+            **({} if number % 5 == 0 else made(chance)),
+            **({"component": [_measured_part(chance, number + part) for part in range(2)]} if number % 5 < 2 else {}),
+        }
+
+
+def _measured_part(chance: Random, number: int) -> Resource:
+    made = (_beyond, _samples, _ratio)[number % 3]
+    return {"code": {"coding": [{"system": "urn:c", "code": chance.choice(["1", "2"])}]}, **made(chance)}
+
+
+def _unit(chance: Random) -> Resource:
+    return chance.choice(
+        [{"code": code, "unit": code, "system": UCUM} for code in ("mg/dL", "g/L", "mm[Hg]")] + [{"unit": "mg"}]
+    )
+
+
+def _beyond(chance: Random) -> Resource:
+    digits = chance.choice([5, 5.4, 0.5, 50, -1, 0.054, 200])
+    return {"valueQuantity": {"value": digits, "comparator": chance.choice(COMPARATORS), **_unit(chance)}}
+
+
+def _samples(chance: Random) -> Resource:
+    row = [str(chance.choice([-2, 0, 1, 3, 5.4, 20])) for _ in range(chance.choice([1, 2, 6]))]
+    row += chance.choice([[], ["E"], ["L", "U"], ["L"]])
+    return {
+        "valueSampledData": {
+            "origin": {"value": chance.choice([0, 2, 5.4]), **_unit(chance)},
+            "period": 10,
+            **({"factor": chance.choice([0.5, 2, 10])} if chance.random() < 0.6 else {}),
+            "lowerLimit": -10,
+            "upperLimit": 30,
+            "dimensions": 1,
+            "data": " ".join(row if chance.random() < 0.9 else ["E"]),
+        }
+    }
+
+
+def _ratio(chance: Random) -> Resource:
+    numerator, denominator = ({"value": chance.choice([1, 5, 50]), **_unit(chance)} for _ in range(2))
+    return {"valueRatio": {"numerator": numerator, "denominator": denominator}}

@@ -22,7 +22,7 @@ from fhir_server.http.app import create_app
 from fhir_server.main import running
 from fhir_server.settings import Mongo, Settings
 from tests.search import filters, kin, package, several, supplement
-from tests.search.asking import chain, search
+from tests.search.asking import PREFIXES, chain, criterion, search
 from tests.search.kin import Kin
 from tests.search.loading import load, pages, synthea
 from tests.search.oracle import Resource, elements, key, selects
@@ -37,6 +37,9 @@ FILTERS = 20
 CHAINS = 12
 """For each type."""
 
+QUANTITIES = 150
+"""Searches by a quantity of an Observation."""
+
 SEVERAL = 60
 """Searches of several types, and as many of each kind of compartment."""
 
@@ -48,6 +51,17 @@ IN_HIERARCHIES = (
 )  # fmt: skip
 SUBSUMES = {"below": "ss", "above": "sb"}
 """The operators of a filter that say the same."""
+
+QUANTITATIVE = (
+    "value-quantity", "component-value-quantity", "combo-value-quantity", "code-value-quantity",
+    "component-code-value-quantity", "combo-code-value-quantity",
+)  # fmt: skip
+UNUSUAL = tuple(
+    f"{where}{what}"
+    for where in ("", "component.")
+    for what in ("valueQuantity.comparator", "valueSampledData", "valueRatio")
+)
+"""Values that stand for more than one number, or for none that is searched."""
 
 UNLINKED = {"Patient", "Practitioner", "ValueSet"}
 """Types of which no resource here refers to another."""
@@ -120,6 +134,31 @@ async def test_the_server_finds_what_a_plain_scan_finds(record: Record, resource
         assert_sorted(dict(pairs).get("_sort", ""), found, by_id)
         telling += 0 < len(expected) < len(pool)
     assert telling >= SEARCHES // 8
+
+
+async def test_limits_samples_and_ratios_are_found_as_a_plain_scan_finds_them(record: Record) -> None:
+    """Each comparator, and rows of samples, with each prefix and in other units; what is a ratio is found by none."""
+    chance = Random(f"{SEED}quantities")
+    pool = record.resources["Observation"]
+    special = [one for one in pool if any(elements(one, path) for path in UNUSUAL)]
+    assert len(special) > 50
+    asked = telling = 0
+    forms = {prefix: 0 for prefix in PREFIXES if prefix}
+    for number in range(QUANTITIES):
+        code = QUANTITATIVE[number % len(QUANTITATIVE)]
+        name, text = criterion(chance, "Observation", special, [code])
+        now = datetime.now(UTC)
+        expected = {one["id"] for one in pool if selects(one, name, text, now)}
+        entries, total = await pages(record.client, "Observation", [(name, text), ("_count", "1000")], post=False)
+        found = {entry["resource"]["id"] for entry in entries}
+        assert found == expected, (name, text, [one for one in special if one["id"] in found ^ expected][:2])
+        assert total == len(expected)
+        asked += 1
+        for prefix in forms:
+            forms[prefix] += f"${prefix}" in text or text.startswith(prefix)
+        telling += bool({one["id"] for one in special} & expected)
+    assert telling > asked // 2
+    assert min(forms.values()) > 0, forms
 
 
 @pytest.mark.parametrize("resource_type", sorted(PARAMETERS))
