@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 import pytest
@@ -19,6 +19,10 @@ from fhir_server.store.client import connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.mongod import Mongod, url
 
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 RECORD = "record"
 """Folder, below pytest's own, of the one mongod that all workers of a test run share."""
 
@@ -80,6 +84,30 @@ def test_data() -> Path:
     root = Path(__file__).parent.parent
     path = Path(os.environ.get("FHIR_TEST_DATA", root.parent / "shared" / "data")).absolute()
     if not path.is_dir():
-        text = f"{path} with the reference data is missing; set FHIR_TEST_DATA to the folder that holds it"
-        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
+        missing(f"{path} with the reference data is missing; set FHIR_TEST_DATA to the folder that holds it")
     return path
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The Chromium of the system; `CHROMIUM` names another one."""
+    named = os.environ.get("CHROMIUM") or next((path for name in CHROMIUM if (path := shutil.which(name))), "")
+    return named or missing("Chromium is not there")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium(chromium_path: str) -> "AsyncIterator[Browser]":
+    """A headless Chromium."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test that needs what is not there; in CI it fails."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)

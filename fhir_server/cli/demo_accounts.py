@@ -12,6 +12,7 @@ from rich.table import Table
 
 from fhir_server.cli.linking import looked_up
 from fhir_server.demo.accounts import ACCOUNTS, Account, SampleApp, SampleBackend
+from fhir_server.http import sample
 from fhir_server.model import json
 from smart_auth import accounts, administration, passwords
 from smart_auth.records import Client, User
@@ -49,6 +50,7 @@ class Told:
     Attributes:
         people: The accounts.
         app: client_id of the public app.
+        page: Where it is opened; empty where it is not served.
         redirect_uris: Where it may be.
         service: client_id of the backend service.
         key: File of its private key.
@@ -57,6 +59,7 @@ class Told:
 
     people: tuple[SignIn, ...]
     app: str
+    page: str
     redirect_uris: tuple[str, ...]
     service: str
     key: Path
@@ -66,7 +69,7 @@ class Told:
         """Return it for scripts."""
         return {
             "people": [asdict(one) for one in self.people],
-            "app": {"client_id": self.app, "redirect_uris": list(self.redirect_uris)},
+            "app": {"client_id": self.app, "url": self.page, "redirect_uris": list(self.redirect_uris)},
             "backend": {"client_id": self.service, "key": str(self.key)},
             "staffSecondFactor": self.second_factor,
         }
@@ -76,13 +79,16 @@ async def made(service: "Service") -> Told:
     """Return the accounts and clients of the demo, after making those that are missing."""
     realm, app = service.realm, SampleApp()
     people = [await _person(service, account) for account in ACCOUNTS]
+    site = realm.policy.base.removesuffix("/fhir")
+    page, answers = site + app.page, site + app.answers
     if await realm.store.get(Client, app.id) is None:
-        wanted = administration.Registration("public", app.name, app.redirect_uris, app.launch_uris, id=app.id)
+        wanted = administration.Registration("public", app.name, (answers, *app.redirect_uris), (page,), id=app.id)
         await administration.add_client(realm, wanted)
     backend = SampleBackend()
     key = (service.settings.data_dir / backend.key).absolute()
     await _backend(realm, backend, key)
-    return Told(tuple(people), app.id, app.redirect_uris, backend.id, key, realm.policy.staff_second_factor)
+    opened = page if sample.is_served(service.settings) else ""
+    return Told(tuple(people), app.id, opened, app.redirect_uris, backend.id, key, realm.policy.staff_second_factor)
 
 
 async def _person(service: "Service", account: Account) -> SignIn:
@@ -153,10 +159,12 @@ def say(told: Told, console: Console) -> None:
         text = "Staff set up a second factor at the first sign-in. To try things out without: FHIR_AUTH__STAFF_SECOND_FACTOR=false"
         console.print(text, soft_wrap=True, markup=False)
     console.print("\nRegistered:")
+    place = f"{told.page}; " if told.page else ""
+    uris = " ".join(told.redirect_uris)
     _rows(
         console,
         (
-            ("sample app", f"client_id {told.app}, public; redirects to {' '.join(told.redirect_uris)} at any port"),
+            ("sample app", f"{place}client_id {told.app}, public; redirects to {uris} at any port"),
             ("backend service", f"client_id {told.service}; its private key (ES384) is in {told.key}"),
         ),
     )

@@ -63,13 +63,15 @@ class SampleApp:
         id: Its client_id.
         name: Its name.
         redirect_uris: Where answers go; on a loopback address every port will do.
-        launch_uris: Where an EHR opens it.
+        page: Path of the app's page on a server that serves it.
+        answers: Path of the page where answers go there.
     """
 
     id: str = "sample-app"
     name: str = "Sample app"
     redirect_uris: tuple[str, ...] = ("http://127.0.0.1/", "http://127.0.0.1/callback", "http://127.0.0.1/index.html")
-    launch_uris: tuple[str, ...] = ("http://127.0.0.1:9000/launch.html",)
+    page: str = "/sample-app/launch.html?client_id=sample-app"
+    answers: str = "/sample-app/index.html"
 
 
 @dataclass(frozen=True, slots=True)

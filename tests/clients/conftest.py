@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 from pydantic import SecretStr
 
 from fhir_server.main import Service, running
@@ -22,10 +22,8 @@ from smart_auth import accounts, administration
 from smart_auth.administration import Registration
 from smart_auth.records import Link
 from tests.clients.host import hosted
-from tests.clients.packages import installed, missing
+from tests.clients.packages import installed
 from tests.clients.person import PASSWORD, Person
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +110,6 @@ def app_origin(packages: Path) -> Iterator[str]:
     """Origin of the app that is written with the SMART JS client."""
     with hosted(packages) as origin:
         yield origin
-
-
-@pytest.fixture(scope="session")
-def chromium_path() -> Path:
-    """The Chromium of the system."""
-    if not CHROMIUM.exists():
-        missing(f"{CHROMIUM} is not there")
-    return CHROMIUM
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromium(chromium_path: Path) -> AsyncIterator[Browser]:
-    """A headless Chromium."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 Meet = Callable[..., Awaitable[Person]]

@@ -1,12 +1,11 @@
 """The packages of npm that the tests use, installed as the lock file says, once for all workers of a test run."""
 
 import fcntl
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.conftest import missing
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
@@ -28,10 +27,3 @@ def installed() -> Path:
             missing(f"npm ci failed: {done.stderr[-1000:]}")
         STAMP.write_text(lock, encoding="utf-8")
     return MODULES
-
-
-def missing(what: str) -> None:
-    """Skip the test that needs what is not there; in CI it fails."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)

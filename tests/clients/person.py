@@ -39,12 +39,12 @@ class Person:
         self._number += 1
         await self.page.screenshot(path=self.pictures / f"{self.login}-{self._number}-{name}.png", full_page=True)
 
-    async def sign_in(self) -> None:
+    async def sign_in(self, password: str = PASSWORD) -> None:
         """Type login and password, and set a second factor up, for staff need one."""
         await self.page.wait_for_url("**/auth/continue?*")
         await self.look("sign-in")
         await self.page.fill("input[name=login]", self.login)
-        await self.page.fill("input[name=password]", PASSWORD)
+        await self.page.fill("input[name=password]", password)
         await self.page.click("main form button[type=submit]")
         if self.is_staff:
             key = "".join((await self.page.locator("code.key").inner_text()).split())

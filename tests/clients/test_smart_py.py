@@ -10,7 +10,7 @@ import pytest
 
 from smart_auth.administration import Registration
 from tests.clients.conftest import Clinic, Meet
-from tests.clients.packages import missing
+from tests.conftest import missing
 
 SCOPE = "openid fhirUser launch/patient patient/Patient.rs patient/Observation.rs offline_access"
 

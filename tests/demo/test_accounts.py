@@ -33,5 +33,6 @@ def test_passwords_are_the_same_at_every_run_and_different_in_every_deployment()
 
 def test_the_sample_app_may_be_registered_and_runs_at_any_port() -> None:
     app = SampleApp()
-    assert [uri for uri in (*app.redirect_uris, *app.launch_uris) if redirects.fault(uri)] == []
+    here = [f"http://127.0.0.1:8080{path}" for path in (app.page, app.answers)]
+    assert [uri for uri in (*app.redirect_uris, *here) if redirects.fault(uri)] == []
     assert redirects.matches("http://127.0.0.1:5173/callback", app.redirect_uris)
