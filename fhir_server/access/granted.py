@@ -3,42 +3,49 @@
 Scopes of one type are or-ed; within one, the compartment of its context and its own search criteria are and-ed; no match is
 `Nothing`. A `patient/` scope reaches the record of the launch patient, and what stands in nobody's record but belongs to
 reading one: who treated, where, with what medicine. A `user/` scope reaches what the person may see, a `system/` scope what
-the client was registered for.
+the client was registered for (docs/access.md).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from fhir_server.access.principal import Principal
-from fhir_server.access.scope_filter import Letter
+from fhir_server.access.scope_filter import Key, Letter
 from fhir_server.model.errors import FhirError
-from fhir_server.search.compartment import compartment
-from fhir_server.search.expression import Anything, Criterion, Expression, Nothing, all_of, any_of
+from fhir_server.model.query import Where
+from fhir_server.search.compile import compile as compiled
+from fhir_server.search.expression import Anything, Criterion, Expression, Guarded, Nothing, all_of, any_of
 from fhir_server.search.params import params
 from fhir_server.search.parse import parse
 from fhir_server.search.types.conditions import Is
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
-from smart_auth.scopes.grammar import ANY_TYPE, ResourceScope
+from smart_auth.scopes.grammar import ANY_TYPE, Context, ResourceScope
 
 NEVER = frozenset({"Group"})
 """Types in the Patient compartment whose members would show one patient to another."""
 
-ABOUT = {"Device": "patient", "Task": "patient"}
-"""Types that the R4 Patient compartment leaves out although they are about a patient, each with the parameter that says so."""
+SUBJECTS = ("patient", "subject", "beneficiary", "individual")
+"""Parameters of the Patient compartment that say whom a resource is about. The others say who took part: a patient who has
+observed, paid for or sent something about another one does not thereby get to see it."""
+
+ABOUT = {"Appointment": "actor", "AppointmentResponse": "actor", "Device": "patient", "Task": "patient"}
+"""Types that say otherwise whom they are about. R4 leaves Device and Task out of the Patient compartment."""
+
+GUARDED = "Binary"
+"""The type that is treated as what its `securityContext` names."""
+
+TRAIL = "AuditEvent"
+"""The type that only systems write, and nobody changes."""
 
 DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "Endpoint"})
-REFERENCED = DIRECTORY | {
-    "CodeSystem",
-    "ConceptMap",
-    "DeviceDefinition",
-    "Medication",
-    "Questionnaire",
-    "StructureDefinition",
-    "Substance",
-    "ValueSet",
-}
+SUPPLIES = frozenset({"Medication", "Substance"})
+REFERENCED = (
+    DIRECTORY
+    | SUPPLIES
+    | {"CodeSystem", "ConceptMap", "DeviceDefinition", "Questionnaire", "StructureDefinition", "ValueSet"}
+)
 """Types in nobody's record that records refer to: readable by a patient's token that names them; only the directory can be
-searched."""
+searched, and only supplies created, by a scope that names the type itself."""
 
 COMMON = frozenset({"_id", "_lastUpdated", "_profile", "_security", "_source", "_tag"})
 """Search parameters that every type has."""
@@ -53,20 +60,17 @@ class Granted:
         search: How the criteria of scopes are read.
     """
 
-    __slots__ = ("_definitions", "_found", "_search", "principal")
+    __slots__ = ("_definitions", "_found", "_search", "_shown", "_wheres", "fingerprint", "principal", "told")
 
     def __init__(self, principal: Principal, definitions: Definitions, search: Search) -> None:
         self.principal = principal
+        self.fingerprint = _fingerprint(principal)
+        self.told = frozenset(_told(principal))
         self._definitions = definitions
         self._search = search
         self._found: dict[tuple[str, Letter], Expression] = {}
-
-    @property
-    def fingerprint(self) -> str:
-        """What tells this grant from every other."""
-        who = self.principal
-        parts = [who.audience, who.client_id, who.user_id, who.grant_id, who.patient, who.fhir_user]
-        return "\n".join([*parts, *(scope.text for scope in who.scopes)])
+        self._wheres: dict[tuple[str, Letter], Where] = {}
+        self._shown: dict[str, Where] = {}
 
     @property
     def facility(self) -> str:
@@ -77,13 +81,45 @@ class Granted:
         """Return the restriction; `Nothing` where no scope speaks of the type."""
         key = resource_type, letter
         if key not in self._found:
-            parts = [self._of(scope, resource_type, letter) for scope in self._scopes(resource_type, letter)]
+            parts = self._parts(self._scopes(resource_type, letter), resource_type, letter)
             self._found[key] = any_of([*parts, *self._self(resource_type, letter)])
         return self._found[key]
+
+    def where(self, resource_type: str, letter: Letter) -> Where:
+        """Return the restriction as a filter; of one type and letter always the same object."""
+        key = resource_type, letter
+        if key not in self._wheres:
+            self._wheres[key] = compiled(self.expression(*key), resource_type, self._definitions)
+        return self._wheres[key]
+
+    def shown(self, resource_type: str) -> Where:
+        """Return the filter for what can be read or searched."""
+        if resource_type not in self._shown:
+            letters: tuple[Letter, ...] = ("r", "s")
+            parts = dict.fromkeys(self.expression(resource_type, letter) for letter in letters)
+            self._shown[resource_type] = compiled(any_of(parts), resource_type, self._definitions)
+        return self._shown[resource_type]
 
     def speaks_of(self, resource_type: str, letter: Letter) -> bool:
         """Return whether any scope gives this letter for this type: the difference between 403 and 404."""
         return bool(list(self._scopes(resource_type, letter)) or self._self(resource_type, letter))
+
+    def wanted(self, resource_type: str, letter: Letter) -> str:
+        """Return a scope that would give the letter for the type, empty where none does for this caller."""
+        audience = self.principal.audience
+        contexts: dict[str, tuple[Context, ...]] = {
+            "patient": ("patient", "user"),
+            "staff": ("patient", "user") if self._is_in("patient") else ("user",),
+            "system": ("system",),
+        }
+        for context in contexts[audience]:
+            scope = ResourceScope(context, resource_type, "rs" if letter in "rs" else letter)
+            if not isinstance(self._reach(scope, resource_type, letter), Nothing):
+                return scope.text
+        return ""
+
+    def _is_in(self, context: Context) -> bool:
+        return any(scope.context == context for scope in self.principal.scopes)
 
     def _scopes(self, resource_type: str, letter: Letter) -> Iterable[ResourceScope]:
         for scope in self.principal.scopes:
@@ -97,36 +133,52 @@ class Granted:
             return []
         return [Criterion(params(kind, self._definitions)["_id"], (Is(own_id),))]
 
-    def _of(self, scope: ResourceScope, resource_type: str, letter: Letter) -> Expression:
-        reach = {"patient": self._launched, "user": self._persons, "system": self._everything}[scope.context]
-        return all_of([reach(resource_type, letter), self._criteria(scope, resource_type)])
+    def _parts(self, scopes: Iterable[ResourceScope], resource_type: str, letter: Letter) -> list[Expression]:
+        """Return what the scopes reach, with the criteria of those together that reach equally far."""
+        criteria: dict[Expression, list[Expression]] = {}
+        for scope in scopes:
+            found = criteria.setdefault(self._reach(scope, resource_type, letter), [])
+            found.append(self._criteria(scope, resource_type))
+        return [all_of([reach, any_of(found)]) for reach, found in criteria.items()]
 
-    def _launched(self, resource_type: str, letter: Letter) -> Expression:
-        return self._records([self.principal.patient] if self.principal.patient else [], resource_type, letter)
-
-    def _persons(self, resource_type: str, letter: Letter) -> Expression:
-        if self.principal.audience == "staff":
-            return Anything()
-        if self.principal.audience == "patient":
-            return self._records(sorted(self.principal.own), resource_type, letter)
+    def _reach(self, scope: ResourceScope, resource_type: str, letter: Letter) -> Expression:
+        """Return what a scope reaches apart from its criteria."""
+        if resource_type == TRAIL and letter in "cud" and (letter != "c" or self.principal.audience != "system"):
+            return Nothing()
+        match scope.context, self.principal.audience:
+            case "patient", _:
+                launched = [self.principal.patient] if self.principal.patient else []
+                return self._records(launched, scope, resource_type, letter)
+            case "user", "patient":
+                return self._records(sorted(self.principal.own), scope, resource_type, letter)
+            case ("user", "staff") | ("system", "system"):
+                return self._all(scope.context, resource_type, letter)
         return Nothing()
 
-    def _everything(self, resource_type: str, letter: Letter) -> Expression:
-        return Anything() if self.principal.audience == "system" else Nothing()
+    def _all(self, context: Context, resource_type: str, letter: Letter) -> Expression:
+        """Return all of a type; of what is treated as something else, that part of which this can be told."""
+        everything = (one for one in self.principal.scopes if one.context == context and one.resource_type == ANY_TYPE)
+        if resource_type != GUARDED or any(letter in one.letters and not one.criteria for one in everything):
+            return Anything()
+        return Guarded(open=True)
 
-    def _records(self, patients: Iterable[str], resource_type: str, letter: Letter) -> Expression:
+    def _records(self, patients: Sequence[str], scope: ResourceScope, resource_type: str, letter: Letter) -> Expression:
         """Return the part of a type that belongs to the records of patients."""
-        if resource_type in NEVER:
+        if not patients or resource_type in NEVER:
             return Nothing()
         if resource_type in REFERENCED:
-            readable = letter == "r" or (letter == "s" and resource_type in DIRECTORY)
-            return Anything() if readable and patients else Nothing()
-        return any_of(self._record(patient, resource_type) for patient in patients)
-
-    def _record(self, patient: str, resource_type: str) -> Expression:
-        if code := ABOUT.get(resource_type):
-            return Criterion(params(resource_type, self._definitions)[code], (Is(f"Patient/{patient}"),))
-        return compartment("Patient", patient, resource_type, self._definitions)
+            searched = letter == "s" and resource_type in DIRECTORY
+            supplied = letter == "c" and resource_type in SUPPLIES and scope.resource_type != ANY_TYPE
+            return Anything() if letter == "r" or searched or supplied else Nothing()
+        if resource_type == GUARDED:
+            return Nothing() if letter == "s" else Guarded()
+        known = params(resource_type, self._definitions)
+        if resource_type == "Patient":
+            # Not by the compartment: it holds the records that are linked to this one, too.
+            return Criterion(known["_id"], tuple(Is(patient) for patient in patients))
+        members = self._definitions.compartments["Patient"].members.get(resource_type, ())
+        code = ABOUT.get(resource_type) or next((code for code in SUBJECTS if code in members), "")
+        return Criterion(known[code], tuple(Is(f"Patient/{patient}") for patient in patients)) if code else Nothing()
 
     def _criteria(self, scope: ResourceScope, resource_type: str) -> Expression:
         """Return the criteria of a scope; what cannot be read reaches nothing, never everything."""
@@ -137,6 +189,20 @@ class Granted:
             return parse(resource_type, scope.criteria, self._definitions, self._search, strict=True).expression
         except FhirError:
             return Nothing()
+
+
+def _fingerprint(who: Principal) -> str:
+    parts = [who.audience, who.client_id, who.user_id, who.grant_id, who.patient, who.fhir_user]
+    return "\n".join([*parts, *(scope.text for scope in who.scopes)])
+
+
+def _told(who: Principal) -> Iterator[Key]:
+    """Yield what a launch tells: the patients, and who the person is."""
+    for patient in {who.patient, *who.own} - {""}:
+        yield "Patient", patient
+    kind, _, own_id = who.fhir_user.partition("/")
+    if own_id:
+        yield kind, own_id
 
 
 class Check:

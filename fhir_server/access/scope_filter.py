@@ -6,9 +6,14 @@ nothing below this floor ever learns whether a caller is restricted.
 
 from typing import Literal, Protocol
 
+from fhir_server.model.errors import Forbidden
+from fhir_server.model.query import ANYTHING, Where
 from fhir_server.search.expression import Anything, Expression
 
 Letter = Literal["c", "r", "u", "d", "s"]
+
+Key = tuple[str, str]
+"""Type and id of an instance."""
 
 
 class ScopeFilter(Protocol):
@@ -16,6 +21,23 @@ class ScopeFilter(Protocol):
 
     def expression(self, resource_type: str, letter: Letter) -> Expression:
         """Return the restriction: `Anything`, `Nothing`, or a search expression."""
+        ...
+
+    def where(self, resource_type: str, letter: Letter) -> Where:
+        """Return the restriction as a filter over stored documents, current and superseded."""
+        ...
+
+    def shown(self, resource_type: str) -> Where:
+        """Return the filter for what may be shown where something else leads to it: what can be read or searched."""
+        ...
+
+    def wanted(self, resource_type: str, letter: Letter) -> str:
+        """Return a scope that would give the letter for the type, empty where none does for this caller."""
+        ...
+
+    @property
+    def told(self) -> frozenset[Key]:
+        """Instances that the caller knows of from the launch, so that resources may refer to them."""
         ...
 
     @property
@@ -42,6 +64,23 @@ class Unrestricted:
         """Return `Anything`."""
         return Anything()
 
+    def where(self, resource_type: str, letter: Letter) -> Where:
+        """Return `ANYTHING`."""
+        return ANYTHING
+
+    def shown(self, resource_type: str) -> Where:
+        """Return `ANYTHING`."""
+        return ANYTHING
+
+    def wanted(self, resource_type: str, letter: Letter) -> str:
+        """Return nothing: nothing is wanting."""
+        return ""
+
+    @property
+    def told(self) -> frozenset[Key]:
+        """Nothing: everything can be referred to anyway."""
+        return frozenset()
+
     @property
     def fingerprint(self) -> str:
         """The reason: in open mode all callers are one."""
@@ -51,3 +90,16 @@ class Unrestricted:
     def facility(self) -> str:
         """The custodian of what is created."""
         return self._facility
+
+
+def insufficient(text: str, *scopes: str) -> Forbidden:
+    """Return the refusal of what the scopes do not cover, with the challenge that names those that would (RFC 6750 3.1).
+
+    Args:
+        text: What is not covered.
+        scopes: Scopes that would cover it; the empty ones are passed over.
+    """
+    named = " ".join(dict.fromkeys(scope for scope in scopes if scope))
+    what_to_do = f" Ask for {named} when access is granted." if named else " No scope of this caller covers it."
+    challenge = 'Bearer error="insufficient_scope"' + (f', scope="{named}"' if named else "")
+    return Forbidden(text + what_to_do, headers={"WWW-Authenticate": challenge})

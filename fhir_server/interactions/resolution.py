@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import msgspec
 
+from fhir_server.access.scope_filter import Letter
 from fhir_server.bundle import entries
 from fhir_server.bundle.entries import Entry
 from fhir_server.bundle.references import Links, Target
@@ -139,7 +140,12 @@ async def expect(unconditional: Sequence[Entry], found: Matches, repository: Rep
         Conflict: A conditional update whose condition finds nothing would create under an id that is taken.
     """
     places = {(entry.resource_type, entry.assigned): entry.at("resource") for entry in unconditional if entry.assigned}
-    changed = [(each.resource_type, each.assigned) for each in unconditional if each.assigned and each.method != "POST"]
+    letters: Mapping[str, Letter] = {"DELETE": "d", "PUT": "u", "PATCH": "u"}
+    changed = [
+        ((each.resource_type, each.assigned), letters[each.method])
+        for each in unconditional
+        if each.assigned and each.method in letters
+    ]
     await repository.expect(changed, places)
     for entry in unconditional:
         if entry.method == "PUT" and entry.index in found and not found[entry.index]:

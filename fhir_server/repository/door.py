@@ -8,14 +8,14 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from fhir_server.access.scope_filter import Letter, ScopeFilter
 from fhir_server.intake import Draft, Intake, custodian
 from fhir_server.model import instant, json
-from fhir_server.model.errors import Conflict, FhirError, Forbidden, Gone, NotFound
+from fhir_server.model.errors import Conflict, FhirError, Gone, NotFound
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
@@ -26,15 +26,25 @@ from fhir_server.repository.parameters import Parameters, concerns
 from fhir_server.repository.past import HistoryPage, HistoryRequest
 from fhir_server.repository.pending import Key, Pending
 from fhir_server.repository.reach import Reach
+from fhir_server.repository.rights import Rights
 from fhir_server.repository.targets import Targets, patiently
-from fhir_server.repository.written import Upcoming, Written
-from fhir_server.search.compile import compile as compiled
+from fhir_server.repository.written import Upcoming, Written, stored, tombstone
 from fhir_server.search.custom import RESOURCE_TYPE
-from fhir_server.search.match import matches
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
 from fhir_server.settings import Record
-from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Store, Unit, Update, history_id
+from fhir_server.store import (
+    Change,
+    Create,
+    Delete,
+    Exists,
+    Live,
+    Stale,
+    Stamp,
+    Store,
+    Unit,
+    Update,
+)
 from profiles.definitions.registry import Definitions
 
 T = TypeVar("T")
@@ -78,7 +88,7 @@ class Repository:
             NotFound: No such instance within the scope.
             Gone: It was deleted.
         """
-        where = self._where(resource_type, "r")
+        where = await self.rights.where(resource_type, "r", [resource_id])
         stored = await self.store.read(resource_type, resource_id, where, self._session)
         if stored is None:
             raise await self._absence(resource_type, resource_id, where)
@@ -91,7 +101,7 @@ class Repository:
             NotFound: No such instance or version within the scope.
             Gone: The version is the deletion.
         """
-        where = self._where(resource_type, "r")
+        where = await self.rights.where(resource_type, "r", [resource_id])
         vid = int(version) if VERSION.fullmatch(version) else 0
         stored = await self.store.read_version(resource_type, resource_id, vid, where, self._session) if vid else None
         if stored is None:
@@ -107,6 +117,7 @@ class Repository:
 
         Raises:
             BadRequest: It is not valid.
+            Forbidden: It would lie outside of the scope.
             Unprocessable: A reference leads nowhere.
         """
         draft = self.intake.draft(resource_type, resource_id, resource)
@@ -115,10 +126,10 @@ class Repository:
             async with self._writing() as stamp:
                 await self._require_targets(draft)
                 document = self.intake.renewed(draft).document(1, stamp.now, stamp.order, "POST", self._envelope(draft))
-                self._permit(resource_type, "c", document)
+                await self.rights.permit(resource_type, "c", document)
                 await self._commit([Create(resource_type, document)])
             self._note_created(resource_type, resource_id)
-            return Written(_stored(resource_type, document), created=True, warnings=draft.warnings)
+            return Written(stored(resource_type, document), created=True, warnings=draft.warnings)
 
         return await (attempt() if self.pending else patiently(attempt))
 
@@ -135,6 +146,8 @@ class Repository:
 
         Raises:
             BadRequest: It is not valid.
+            Forbidden: The current version or the new one lies outside of the scope.
+            NotFound: Somebody else has the id.
             PreconditionFailed: The current version is not what was demanded.
             Unprocessable: A reference leads nowhere.
             Conflict: Other writers came first again and again.
@@ -144,10 +157,11 @@ class Repository:
         async def attempt(live: Live | None) -> Written:
             demand.check(_version(live), f"{resource_type}/{resource_id}")
             if live is None:
+                await self.rights.refuse_taken(resource_type, resource_id, "u")
                 return await self._create_at(draft)
             return await self._supersede(live, draft, "PUT")
 
-        return await self._in_turn(resource_type, resource_id, attempt)
+        return await self._in_turn(resource_type, resource_id, "u", attempt)
 
     async def patch(
         self,
@@ -161,23 +175,26 @@ class Repository:
         Raises:
             NotFound: No such instance.
             Gone: It was deleted.
+            Forbidden: The current version or the new one lies outside of the scope.
             FhirError: Whatever `change` or the checks of its result raise.
         """
 
         async def attempt(live: Live | None) -> Written:
             if live is None:
-                raise await self._absence(resource_type, resource_id, self._where(resource_type, "u"))
+                where = await self.rights.where(resource_type, "u", [resource_id])
+                raise await self._absence(resource_type, resource_id, where)
             demand.check(_version(live), f"{resource_type}/{resource_id}")
             draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
             return await self._supersede(live, draft, "PATCH")
 
-        return await self._in_turn(resource_type, resource_id, attempt)
+        return await self._in_turn(resource_type, resource_id, "u", attempt)
 
     async def delete(self, resource_type: str, resource_id: str, demand: Demand = UNCONDITIONAL) -> Stored | None:
         """Delete an instance; return the deletion, or `None` where there was nothing to delete.
 
         Raises:
             Conflict: Another resource refers to it, or it is the deployment's root Organization.
+            Forbidden: It can be seen but not deleted.
             PreconditionFailed: The current version is not what was demanded.
         """
         if (resource_type, resource_id) == ("Organization", self.root):
@@ -197,7 +214,7 @@ class Repository:
                 await self._targets.refuse_referrer(resource_type, resource_id)
                 return await self._bury(live)
 
-        return await self._in_turn(resource_type, resource_id, attempt)
+        return await self._in_turn(resource_type, resource_id, "d", attempt)
 
     def leaving(self, instances: Sequence[Key]) -> AbstractAsyncContextManager[None]:
         """Keep others from referring to the instances, which are about to be deleted, while inside."""
@@ -208,8 +225,10 @@ class Repository:
 
         Raises:
             InvalidParameter: The condition is not a valid search.
+            Forbidden: The type may not be searched.
             Unavailable: Not all is indexed that it may match.
         """
+        self.rights.require([resource_type], "s")
         return await self.pages.matches(resource_type, pairs, self._reach(self._searchable), most)
 
     async def search(self, request: SearchRequest, base: str) -> SearchPage:
@@ -238,8 +257,13 @@ class Repository:
 
         Raises:
             NotFound: The instance never existed, or never within the scope.
+            Forbidden: No type may be searched.
         """
-        return await self.pages.history(request, self._reach(self._readable, base))
+        if not request.id:
+            self.rights.require([request.type_name] if request.type_name else self.definitions.resource_types, "s")
+            return await self.pages.history(request, self._reach(self._searchable, base))
+        where = await self.rights.where(request.type_name, "r", [request.id])
+        return await self.pages.history(request, self._reach(lambda _: where, base))
 
     async def exclusively(
         self, locks: Sequence[str], types: Iterable[str], work: Callable[["Repository"], Awaitable[T]]
@@ -274,31 +298,31 @@ class Repository:
 
         return await patiently(once)
 
-    async def expect(self, instances: Iterable[Key], places: Mapping[Key, str]) -> None:
+    async def expect(self, instances: Iterable[tuple[Key, Letter]], places: Mapping[Key, str]) -> None:
         """Prepare for what a bundle is about to write.
 
         Args:
-            instances: Those that it changes; their current versions are read ahead, and of those that have none it is asked
-                whether they ever had one: two queries for each type.
+            instances: Those that it changes, each with the letter that it needs; their current versions are read ahead, and
+                of those that have none it is asked whether they ever had one: two queries for each type.
             places: FHIRPath location of each resource in the bundle, for findings that show only when all is known.
         """
         if not self.pending:
             return
         self.pending.places.update(places)
-        by_type: dict[str, list[str]] = {}
-        for resource_type, resource_id in instances:
-            by_type.setdefault(resource_type, []).append(resource_id)
-        for resource_type, ids in by_type.items():
-            where = self._where(resource_type, "u")
+        asked: dict[tuple[str, Letter], list[str]] = {}
+        for (resource_type, resource_id), letter in instances:
+            asked.setdefault((resource_type, letter), []).append(resource_id)
+        for (resource_type, letter), ids in asked.items():
+            where = await self.rights.where(resource_type, letter, ids)
             found = await self.store.current(resource_type, ids, where, self._session)
-            self.pending.known |= {(resource_type, each): found.get(each) for each in ids}
+            self.pending.known |= {(resource_type, each, letter): found.get(each) for each in ids}
             if absent := [each for each in ids if each not in found]:
                 former = await self.store.with_history(resource_type, absent, self._session)
                 self.pending.unused |= {(resource_type, each) for each in absent if each not in former}
 
     async def upcoming(self, resource_type: str, resource_id: str) -> Upcoming:
         """Return what a write of an instance would make now."""
-        live = await self._live(resource_type, resource_id)
+        live = await self._live(resource_type, resource_id, "u")
         if live:
             return Upcoming(live.stored.vid + 1, creates=False)
         last = await self._last(resource_type, resource_id)
@@ -326,28 +350,23 @@ class Repository:
 
     @property
     def _targets(self) -> Targets:
-        return Targets(self.store, self.rules.references == "enforce", self._readable, self._session)
+        return Targets(self.store, self.rules.references == "enforce", self.rights.referable, self._session)
+
+    @property
+    def rights(self) -> Rights:
+        """What the caller may do with instances."""
+        created = self.pending.created if self.pending else frozenset[Key]()
+        return Rights(self.store, self.scope, self.definitions, self.intake.reading.base, self._session, created)
 
     @property
     def _session(self) -> Any:
         return self.pending.unit.session if self.pending else None
 
-    def _where(self, resource_type: str, letter: Letter) -> Where:
-        return compiled(self.scope.expression(resource_type, letter), resource_type, self.definitions)
-
     def _reach(self, where_of: Callable[[str], Where], base: str = "") -> Reach:
-        return Reach(where_of, self._session, self.scope.fingerprint, base)
+        return Reach(where_of, self.scope.shown, self._session, self.scope.fingerprint, base)
 
     def _searchable(self, resource_type: str) -> Where:
-        return self._where(resource_type, "s")
-
-    def _readable(self, resource_type: str) -> Where:
-        return self._where(resource_type, "r")
-
-    def _permit(self, resource_type: str, letter: Letter, document: dict[str, Any]) -> None:
-        """Refuse a write whose result would lie outside of the scope."""
-        if not matches(self.scope.expression(resource_type, letter), document):
-            raise Forbidden(f"This grant does not cover writing this {resource_type}.")
+        return self.scope.where(resource_type, "s")
 
     async def _absence(self, resource_type: str, resource_id: str, where: Where) -> FhirError:
         """Return the error for an instance that is not there now: deleted, or never there as far as the caller may see."""
@@ -356,28 +375,38 @@ class Repository:
             return _gone(last)
         return NotFound(f"There is no {resource_type}/{resource_id}.")
 
-    async def _in_turn(self, resource_type: str, resource_id: str, attempt: Callable[[Live | None], Awaitable[T]]) -> T:
-        """Run `attempt` on the current version; again on the newer one when another writer came first."""
+    async def _in_turn(
+        self, resource_type: str, resource_id: str, letter: Letter, attempt: Callable[[Live | None], Awaitable[T]]
+    ) -> T:
+        """Run `attempt` on the current version within the scope; again on the newer one when another writer came first."""
         if self.pending:
-            return await attempt(await self._live(resource_type, resource_id))
+            return await attempt(await self._live(resource_type, resource_id, letter))
         async with self.turns.take([f"{resource_type}/{resource_id}"]):
             for _ in range(TRIES):
-                live = await self._live(resource_type, resource_id)
+                live = await self._live(resource_type, resource_id, letter)
                 try:
                     return await patiently(partial(attempt, live))
                 except (Stale, Exists):
                     continue
         raise Conflict(f"{resource_type}/{resource_id} is being changed by others all the time. Try again.")
 
-    async def _live(self, resource_type: str, resource_id: str) -> Live | None:
-        """Return the current version, in a unit of work as it was when the unit began."""
-        key = (resource_type, resource_id)
-        if not self.pending:
-            where = self._where(resource_type, "u")
-            return (await self.store.current(resource_type, [resource_id], where)).get(resource_id)
-        if key not in self.pending.known:
-            await self.expect([key], {})
-        return self.pending.known[key]
+    async def _live(self, resource_type: str, resource_id: str, letter: Letter) -> Live | None:
+        """Return the current version, in a unit of work as it was when the unit began; `None` where it is not to be seen.
+
+        Raises:
+            Forbidden: It is to be seen, but not to be written so.
+        """
+        if self.pending:
+            key = (resource_type, resource_id, letter)
+            if key not in self.pending.known:
+                await self.expect([((resource_type, resource_id), letter)], {})
+            live = self.pending.known[key]
+        else:
+            where = await self.rights.where(resource_type, letter, [resource_id])
+            live = (await self.store.current(resource_type, [resource_id], where)).get(resource_id)
+        if live is None:
+            await self.rights.refuse_seen(resource_type, resource_id, letter)
+        return live
 
     async def _last(self, resource_type: str, resource_id: str) -> Stored | None:
         """Return the end of an instance that is not there now, `None` where it never was there."""
@@ -387,12 +416,12 @@ class Repository:
 
     async def _bury(self, live: Live) -> Stored:
         """Delete the current version."""
-        stored = live.stored
+        last = live.stored
         async with self._writing() as stamp:
-            moment = max(stamp.now, stored.last_updated + MILLISECOND)
-            tombstone = _tombstone(live, moment, stamp.order)
-            await self._commit([Delete(stored.resource_type, stored.id, live.document, tombstone)])
-        return Stored(stored.resource_type, stored.id, stored.vid + 1, moment, b"", "DELETE", deleted=True)
+            moment = max(stamp.now, last.last_updated + MILLISECOND)
+            row = tombstone(live, moment, stamp.order)
+            await self._commit([Delete(last.resource_type, last.id, live.document, row)])
+        return Stored(last.resource_type, last.id, last.vid + 1, moment, b"", "DELETE", deleted=True)
 
     async def _create_at(self, draft: Draft) -> Written:
         """Create an instance under an id that the client chose; its versions continue after a deletion."""
@@ -402,10 +431,12 @@ class Repository:
             await self._require_targets(draft)
             moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
             document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, "PUT", self._envelope(draft))
-            self._permit(draft.resource_type, "c", document)
+            await self.rights.permit(
+                draft.resource_type, "u", document
+            )  # which covers update-as-create (SMART 3.0.2.2)
             await self._commit([Create(draft.resource_type, document)])
         self._note_created(draft.resource_type, draft.id)
-        return Written(_stored(draft.resource_type, document), created=True, warnings=draft.warnings)
+        return Written(stored(draft.resource_type, document), created=True, warnings=draft.warnings)
 
     async def _supersede(self, live: Live, draft: Draft, method: str) -> Written:
         vid = live.stored.vid
@@ -416,9 +447,9 @@ class Repository:
             # The tie-break stays, so that an update moves nothing among equals while somebody pages through them.
             order = live.document["o"]
             document = self.intake.renewed(draft).document(vid + 1, moment, order, method, envelope)
-            self._permit(draft.resource_type, "u", document)
+            await self.rights.permit(draft.resource_type, "u", document)
             await self._commit([Update(draft.resource_type, document, vid, live.document)])
-        return Written(_stored(draft.resource_type, document), created=False, warnings=draft.warnings)
+        return Written(stored(draft.resource_type, document), created=False, warnings=draft.warnings)
 
     def _writing(self) -> AbstractAsyncContextManager[Stamp]:
         return self.pending.writing() if self.pending else self.store.clock.writing()
@@ -456,17 +487,6 @@ class Repository:
 
 def _version(live: Live | None) -> int | None:
     return live.stored.vid if live else None
-
-
-def _tombstone(live: Live, moment: datetime, order: int) -> dict[str, Any]:
-    """Return the history row of a deletion: who may see that there was something, and when it ended."""
-    kept = {name: live.document[name] for name in (*SERVER_OWNED, "p", "ps") if name in live.document}
-    row_id = history_id(live.stored.id, live.stored.vid + 1)
-    return {"_id": row_id, "lu": moment, "o": order, "m": "DELETE", "del": True, **kept}
-
-
-def _stored(resource_type: str, document: Mapping[str, Any]) -> Stored:
-    return Stored(resource_type, document["_id"], document["v"], document["lu"], document["j"], document["m"])
 
 
 def _gone(stored: Stored) -> Gone:

@@ -203,14 +203,14 @@ class Includes:
         streams: list[_Stream] = []
         for name, wanted_ids in wanted.items():
             for ids in _portions(sorted(wanted_ids)):
-                where = Where("clause", {"_id": {"$in": ids}}) & self.reach.where_of(name)
+                where = Where("clause", {"_id": {"$in": ids}}) & self.reach.shown(name)
                 streams.append(_Stream(name, where, "_id_"))
         for each in backward:
             for name, source_ids in sources.items():
                 for ids in _portions(source_ids):
                     of = each.source_type
                     expression = include.sources(each, name, ids, self.definitions)
-                    where, hint = selection(expression, of, self.reach.where_of(of), self.definitions)
+                    where, hint = selection(expression, of, self.reach.shown(of), self.definitions)
                     streams.append(_Stream(of, where, hint))
         return [stream for stream in streams if stream.where.kind != "nothing"]
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fhir_server.access.scope_filter import Letter
 from fhir_server.intake import Draft
 from fhir_server.store import Change, Clock, Live, Stamp, Unit
 
@@ -20,7 +21,8 @@ class Pending:
         moment: `lastUpdated` of all its writes.
         clock: Gives each of them its tie-break.
         changes: Writes that were not sent yet.
-        known: Current versions that were read ahead, `None` for an instance that is not there.
+        known: Current versions that were read ahead, with the letter that they are needed for; `None` for an instance that is
+            not there within the scope.
         unused: Instances that are not there and never were.
         created: Instances that it creates; references to them are fulfilled.
         deleted: Instances that it deletes; no reference to them may remain.
@@ -32,7 +34,7 @@ class Pending:
     moment: datetime
     clock: Clock
     changes: list[Change] = field(default_factory=list)
-    known: dict[Key, Live | None] = field(default_factory=dict)
+    known: dict[tuple[str, str, Letter], Live | None] = field(default_factory=dict)
     unused: set[Key] = field(default_factory=set)
     created: set[Key] = field(default_factory=set)
     deleted: set[Key] = field(default_factory=set)

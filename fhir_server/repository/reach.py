@@ -17,6 +17,7 @@ class Reach(msgspec.Struct, frozen=True):
 
     Attributes:
         where_of: Resource type to what the caller may see of it.
+        shown: The same of what is included: what may be read counts, too.
         session: Of a unit of work, `None` outside of one.
         caller: What tells the caller from others.
         base: The service base URL that was called.
@@ -24,6 +25,7 @@ class Reach(msgspec.Struct, frozen=True):
     """
 
     where_of: WhereOf
+    shown: WhereOf
     session: Any
     caller: str = ""
     base: str = ""

@@ -1,8 +1,12 @@
 """What a write leaves behind, or would."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from fhir_server.model.stored import Stored
+from fhir_server.store import ACCESS, Live, history_id
 from profiles.issue import Issue
 
 
@@ -32,3 +36,15 @@ class Upcoming:
 
     version: int
     creates: bool
+
+
+def stored(resource_type: str, document: Mapping[str, Any]) -> Stored:
+    """Return the version that is stored as this document."""
+    return Stored(resource_type, document["_id"], document["v"], document["lu"], document["j"], document["m"])
+
+
+def tombstone(live: Live, moment: datetime, order: int) -> dict[str, Any]:
+    """Return the history row of a deletion: who may see that there was something, and when it ended."""
+    kept = {name: live.document[name] for name in ACCESS if name in live.document}
+    row_id = history_id(live.stored.id, live.stored.vid + 1)
+    return {"_id": row_id, "lu": moment, "o": order, "m": "DELETE", "del": True, **kept}

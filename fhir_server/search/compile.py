@@ -27,7 +27,7 @@ that fits:
 | anything else | the planner chooses |
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeGuard
 
@@ -42,6 +42,7 @@ from fhir_server.search.expression import (
     Contains,
     Criterion,
     Expression,
+    Guarded,
     Hierarchy,
     InCompartment,
     InText,
@@ -75,7 +76,7 @@ SELECTING = frozenset({"p", "ps", "rf", "dl"})
 """Fields that select few documents even as one of several alternatives: the planner takes an index for each of them."""
 
 
-def compile(  # noqa: A001, C901 - what it does; one case for each node
+def compile(  # noqa: A001, C901, PLR0912 - what it does; one case for each node
     expression: Expression, resource_type: str, definitions: Definitions
 ) -> Where:
     """Return the filter of an expression over the documents of a type."""
@@ -102,6 +103,8 @@ def compile(  # noqa: A001, C901 - what it does; one case for each node
             return Where("clause", _of_patient(patient, _index_names(resource_type, definitions)))
         case OwnedBy(facilities):
             return Where("clause", {"f": _one_of(facilities)}) if facilities else NOTHING
+        case Guarded(contexts, is_open):
+            return _guarded(contexts, is_open=is_open)
         case Contains(contained_type, item):
             return _containing(contained_type, compile(item, contained_type, definitions))
         case Chain() | ReverseChain() | Hierarchy() | Concepts() | InText():
@@ -257,6 +260,11 @@ def _together(clauses: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def _none(part: Where) -> Where:
     return {"anything": NOTHING, "nothing": ANYTHING}.get(part.kind) or Where("clause", {"$nor": [part.clause]})
+
+
+def _guarded(contexts: Sequence[str], *, is_open: bool) -> Where:
+    named = Where("clause", {"r.securityContext.reference": {"$in": [*contexts]}}) if contexts else NOTHING
+    return _any([named, *([Where("clause", {"r.securityContext": None})] if is_open else [])])
 
 
 def _containing(resource_type: str, part: Where) -> Where:

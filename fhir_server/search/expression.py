@@ -72,6 +72,18 @@ class OwnedBy(msgspec.Struct, frozen=True):
     facilities: frozenset[str]
 
 
+class Guarded(msgspec.Struct, frozen=True):
+    """A Binary whose `securityContext` names one of these; who may see that one may see it (R4 Binary).
+
+    Attributes:
+        contexts: References as they are written.
+        open: Whether one without a `securityContext` is meant, too.
+    """
+
+    contexts: tuple[str, ...] = ()
+    open: bool = False
+
+
 class Contains(msgspec.Struct, frozen=True):
     """A resource that is contained in it fulfils the expression for its type (R4 3.1.1.5.6).
 
@@ -154,6 +166,7 @@ Expression = (
     | Criterion
     | InCompartment
     | OwnedBy
+    | Guarded
     | Contains
     | Chain
     | ReverseChain

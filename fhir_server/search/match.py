@@ -15,6 +15,7 @@ from fhir_server.search.expression import (
     Contains,
     Criterion,
     Expression,
+    Guarded,
     Hierarchy,
     InCompartment,
     InText,
@@ -54,6 +55,9 @@ def matches(  # noqa: C901 - one case for each node
             return patient in {document.get("p"), *document.get("ps", ())}
         case OwnedBy(facilities):
             return document.get("f") in facilities
+        case Guarded(contexts, is_open):
+            context = document.get("r", {}).get("securityContext")
+            return is_open if context is None else context.get("reference") in contexts
         case Contains(resource_type, item):
             return any(one["t"] == resource_type and matches(item, one) for one in document.get("c", ()))
         case Chain() | ReverseChain() | Hierarchy() | Concepts() | InText():

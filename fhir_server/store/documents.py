@@ -1,7 +1,7 @@
 """Stored documents and the values made of them (storage.md B1, B3).
 
 The live collection `<Type>` has `_id` = logical id and `v`; a history row of `<Type>_h` has `_id` = `<id>/<version>`, the
-version in eight digits so that versions sort as numbers, and no search values.
+version in eight digits so that versions sort as numbers, and of the search values those that scopes may ask for.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,11 @@ ENTRY = {"j": 1, "jb": 1}
 BODY = {"v": 1, "lu": 1, "m": 1, **ENTRY}
 ROW_BODY = {"lu": 1, "m": 1, "del": 1, "j": 1, "jb": 1}
 
-# What a superseded version keeps: who may see it, where it lives, and the resource itself. Search values are dropped.
-_KEPT = ("lu", "o", "m", "rg", "f", "p", "ps", "sl", "held", "va", "adv", "sv", "tx", "r", "j", "jb")
+ACCESS = ("rg", "f", "p", "ps", "sl", "held", "va", "adv", "s", "rf", "d", "dh", "dl")
+"""What tells who may see a version: the same filter holds for the current one, a superseded one, and a deletion."""
+
+# What a superseded version keeps. Sort keys and what is found by contained resources are dropped.
+_KEPT = ("lu", "o", "m", *ACCESS, "sv", "tx", "r", "j", "jb")
 
 
 @dataclass(frozen=True, slots=True)

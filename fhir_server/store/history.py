@@ -116,7 +116,7 @@ class History:
         if live is not None:
             return stored(resource_type, live)
         row = await self._one(
-            history(resource_type), _all([{"_id": history_id(resource_id, vid)}], where), ROW_BODY, session
+            history(resource_type), _all([{"_id": history_id(resource_id, vid)}], past(where)), ROW_BODY, session
         )
         return stored_row(resource_type, row) if row is not None else None
 
@@ -130,7 +130,7 @@ class History:
         """Return the newest row of a resource."""
         if where.kind == "nothing":
             return None
-        row = await self._one(history(resource_type), _all([_of_id(resource_id)], where), ROW_BODY, session)
+        row = await self._one(history(resource_type), _all([_of_id(resource_id)], past(where)), ROW_BODY, session)
         return stored_row(resource_type, row) if row is not None else None
 
     async def begun(self, resource_type: str, ids: Collection[str], session: AsyncClientSession | None) -> set[str]:
@@ -151,6 +151,21 @@ class History:
                 raise failures.outward(error, session) from error
         return found
 
+    async def contexts(self, resource_type: str, ids: Collection[str], session: AsyncClientSession | None) -> set[str]:
+        """Return what the versions of some resources name as their `securityContext`, as it is written there."""
+        fields, found = {"r.securityContext.reference": 1}, set[str]()
+        rows = {"$or": [_of_id(one) for one in ids]}
+        for name, condition in ((resource_type, {"_id": {"$in": [*ids]}}), (history(resource_type), rows)):
+            try:
+                cursor = self._database[name].find(
+                    condition, fields, hint="_id_", max_time_ms=self._time_limit_ms, session=session
+                )
+                contexts = [doc.get("r", {}).get("securityContext") for doc in await cursor.to_list()]
+            except PyMongoError as error:
+                raise failures.outward(error, session) from error
+            found |= {context["reference"] for context in contexts if context}
+        return found
+
     async def of_instance(
         self,
         resource_type: str,
@@ -168,7 +183,7 @@ class History:
         live = await self._find(
             resource_type, _all([{"_id": resource_id}, *span.clauses(live=True)], where), BODY, session, limit=1
         )
-        condition = _all([_of_id(resource_id), *span.clauses(live=False)], where)
+        condition = _all([_of_id(resource_id), *span.clauses(live=False)], past(where))
         rows = await self._find(history(resource_type), condition, ROW_BODY, session, limit=count, sort={"_id": -1})
         versions = {doc["v"]: stored(resource_type, doc) for doc in live}
         for row in rows:
@@ -298,7 +313,7 @@ def _sources(resource_type: str, where: Where, span: Span, count: int) -> list[t
         (
             collection,
             [
-                {"$match": _all(span.clauses(live=live), where)},
+                {"$match": _all(span.clauses(live=live), where if live else past(where))},
                 {"$sort": NEWEST_FIRST},
                 {"$limit": count},
                 {"$project": {"lu": 1, "o": 1, "v": 1, "t": {"$literal": resource_type}}},
@@ -311,6 +326,24 @@ def _sources(resource_type: str, where: Where, span: Span, count: int) -> list[t
 def _of_id(resource_id: str) -> Doc:
     """Return the condition on rows of one resource; no id has a slash in it, and `0` follows it."""
     return {"_id": {"$gt": f"{resource_id}/", "$lt": f"{resource_id}0"}}
+
+
+def past(where: Where) -> Where:
+    """Return a filter over current documents as one over rows, whose `_id` goes on with the version."""
+    return Where("clause", _of_rows(where.clause)) if where.kind == "clause" else where
+
+
+def _of_rows(clause: Doc) -> Doc:
+    parts: list[Doc] = []
+    for name, value in clause.items():
+        if name in {"$and", "$or", "$nor"}:
+            parts.append({name: [_of_rows(part) for part in value]})
+        elif name == "_id":
+            ids = [value] if isinstance(value, str) else value["$in"]
+            parts.append({"$or": [_of_id(one) for one in ids]})
+        else:
+            parts.append({name: value})
+    return parts[0] if len(parts) == 1 else {"$and": parts}
 
 
 def _all(clauses: Sequence[Doc], where: Where) -> Doc:

@@ -210,6 +210,12 @@ class Store:
         """Return those of the ids of which `last_version` knows something: all that ever had a second version or an end."""
         return await self._history.begun(resource_type, ids, session)
 
+    async def contexts(
+        self, resource_type: str, ids: Collection[str], session: AsyncClientSession | None = None
+    ) -> set[str]:
+        """Return what the versions of some resources, current or not, name as their `securityContext`."""
+        return await self._history.contexts(resource_type, ids, session)
+
     async def find(self, query: Query, session: AsyncClientSession | None = None) -> list[Hit]:
         """Return one page.
 

@@ -10,11 +10,11 @@ import pytest_asyncio
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
-from fhir_server.access.scope_filter import Letter
+from fhir_server.access.scope_filter import Letter, Unrestricted
 from fhir_server.main import Service, running
+from fhir_server.model.query import Where
 from fhir_server.model.request import Pairs
 from fhir_server.search.bare import MOST_SYSTEMS
-from fhir_server.search.expression import Expression, OwnedBy
 from fhir_server.search.parse import parse
 from fhir_server.settings import Mongo, Settings
 
@@ -142,22 +142,18 @@ async def test_codes_of_parts_are_spelt_out_beside_those_of_the_whole(service: S
     assert page["keysExamined"] <= PAGE + 4
 
 
-class Facilitywise:
+class Facilitywise(Unrestricted):
     """A grant for what some facilities keep."""
 
     def __init__(self, *facilities: str) -> None:
-        self._facilities = frozenset(facilities)
+        super().__init__(",".join(sorted(facilities)))
+        self._where = Where("clause", {"f": {"$in": [*facilities]}})
 
-    def expression(self, resource_type: str, letter: Letter) -> Expression:
-        return OwnedBy(self._facilities)
+    def where(self, resource_type: str, letter: Letter) -> Where:
+        return self._where
 
-    @property
-    def fingerprint(self) -> str:
-        return ",".join(sorted(self._facilities))
-
-    @property
-    def facility(self) -> str:
-        return ""
+    def shown(self, resource_type: str) -> Where:
+        return self._where
 
 
 async def test_a_grant_for_facilities_limits_what_is_spelt_out(service: Service) -> None:

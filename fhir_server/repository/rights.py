@@ -1,0 +1,169 @@
+"""What one caller may do with instances, told before anything of them is: as filters for what is read, as refusals for what is written.
+
+What a caller may not see is not there. So a write of it is answered as if nothing was there, as far as its id is not taken;
+what can be seen but not written so is forbidden, and the answer names the scope that it would need.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.access.scope_filter import Key, Letter, ScopeFilter, insufficient
+from fhir_server.model import reference
+from fhir_server.model.errors import Forbidden, NotFound
+from fhir_server.model.query import ANYTHING, NOTHING, Where
+from fhir_server.search.compile import compile as compiled
+from fhir_server.search.expression import And, Expression, Guarded, Nothing, Or, all_of, any_of
+from fhir_server.search.match import matches
+from fhir_server.store import Store
+from profiles.definitions.registry import Definitions
+
+GUARDED = "Binary"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The rights of one caller.
+
+    Attributes:
+        store: The database.
+        scope: What the caller may reach.
+        definitions: FHIR definitions.
+        base: Our own service base; absolute references below it are local ones.
+        session: Of a unit of work, `None` outside of one.
+        created: What the caller creates in the same unit of work.
+    """
+
+    store: Store
+    scope: ScopeFilter
+    definitions: Definitions
+    base: str
+    session: Any
+    created: AbstractSet[Key] = frozenset()
+
+    def require(self, types: Iterable[str], letter: Letter) -> None:
+        """Refuse what nothing of the grant speaks of, for none of the types.
+
+        Raises:
+            Forbidden: No scope gives the letter for any of them.
+        """
+        asked = [*types]
+        if not any(self.has(name, letter) for name in asked):
+            named = [name for name in asked[:3] if name]
+            what = f"'{letter}' of {', '.join(named)}{' and others' if len(asked) > len(named) else ''}"
+            wanted = [self.scope.wanted(name, letter) for name in named]
+            raise insufficient(f"The access token has no scope for this: {what}.", *wanted)
+
+    def has(self, resource_type: str, letter: Letter) -> bool:
+        """Return whether anything of the grant gives the letter for the type."""
+        return not isinstance(self.scope.expression(resource_type, letter), Nothing)
+
+    async def where(self, resource_type: str, letter: Letter, ids: Sequence[str]) -> Where:
+        """Return the filter for some instances of a type, of which nothing was read yet."""
+        if resource_type != GUARDED or not _is_guarded(self.scope.expression(resource_type, letter)):
+            return self.scope.where(resource_type, letter)
+        contexts = await self.store.contexts(resource_type, ids, self.session)
+        expression = await self._told(self.scope.expression(resource_type, letter), letter, contexts)
+        return compiled(expression, resource_type, self.definitions)
+
+    async def permit(self, resource_type: str, letter: Letter, document: Mapping[str, Any]) -> None:
+        """Refuse a write whose result would lie outside of what the caller may reach.
+
+        Raises:
+            Forbidden: It would.
+        """
+        expression = self.scope.expression(resource_type, letter)
+        if resource_type == GUARDED and _is_guarded(expression):
+            context = document["r"].get("securityContext", {}).get("reference")
+            expression = await self._told(expression, letter, {context} if context else ())
+        if not matches(expression, document):
+            raise self._outside(resource_type, letter)
+
+    async def refuse_seen(self, resource_type: str, resource_id: str, letter: Letter) -> None:
+        """Refuse to write what the caller may see but not write.
+
+        Raises:
+            Forbidden: It is there.
+        """
+        if self.scope.where(resource_type, letter) == ANYTHING:
+            return
+        where = await self.where(resource_type, "r", [resource_id]) if resource_type == GUARDED else None
+        shown = where or self.scope.shown(resource_type)
+        if await self.store.exists([(resource_type, resource_id)], lambda _: shown, self.session):
+            raise self._outside(resource_type, letter)
+
+    async def refuse_taken(self, resource_type: str, resource_id: str, letter: Letter) -> None:
+        """Refuse to create under an id that somebody else's instance has, or had.
+
+        Raises:
+            NotFound: The caller may not see it.
+        """
+        if self.scope.where(resource_type, letter) == ANYTHING:
+            return
+        key = (resource_type, resource_id)
+        taken = bool(await self.store.exists([key], lambda _: ANYTHING, self.session))
+        if not taken and await self.store.last_version(*key, ANYTHING, self.session):
+            where = await self.where(resource_type, letter, [resource_id])
+            last = await self.store.last_version(*key, where, self.session)
+            taken = last is None or not last.deleted
+        if taken:
+            raise NotFound(f"There is no {resource_type}/{resource_id}.")
+
+    def referable(self, resource_type: str) -> Where:
+        """Return the filter for what a written resource may refer to: what can be seen, and what the launch told of."""
+        told = [resource_id for kind, resource_id in self.scope.told if kind == resource_type]
+        shown = self.scope.shown(resource_type)
+        if not told or shown == ANYTHING:
+            return shown
+        known: Mapping[str, Any] = {"_id": {"$in": sorted(told)}}
+        return Where("clause", {"$or": [shown.clause, known]} if shown.kind == "clause" else known)
+
+    def _outside(self, resource_type: str, letter: Letter) -> Forbidden:
+        return insufficient(
+            f"This grant does not cover writing this {resource_type}: it would lie, or lies, outside of the record or the criteria "
+            "that the scopes are for.",
+            self.scope.wanted(resource_type, letter),
+        )
+
+    async def _told(self, expression: Expression, letter: Letter, contexts: Iterable[str]) -> Expression:
+        """Return the expression with those of the contexts that the caller may do the same with; to create, see."""
+        keys = {text: key for text in contexts if (key := self._key(text))}
+        seen = await self.store.exists(keys.values(), self._of(letter), self.session)
+        known = seen | self.scope.told | self.created
+        within = tuple(sorted(text for text, key in keys.items() if key in known))
+        return _with(expression, within)
+
+    def _of(self, letter: Letter) -> Callable[[str], Where]:
+        def where_of(resource_type: str) -> Where:
+            if resource_type == GUARDED:
+                return NOTHING
+            return self.scope.where(resource_type, letter) if letter in "ud" else self.scope.shown(resource_type)
+
+        return where_of
+
+    def _key(self, text: str) -> Key | None:
+        instance = reference.local(text, self.base)
+        if instance is None or instance.resource_type not in self.definitions.resource_types:
+            return None
+        return instance.resource_type, instance.id
+
+
+def _is_guarded(expression: Expression) -> bool:
+    match expression:
+        case Guarded():
+            return True
+        case And(items) | Or(items):
+            return any(map(_is_guarded, items))
+    return False
+
+
+def _with(expression: Expression, contexts: tuple[str, ...]) -> Expression:
+    match expression:
+        case Guarded(_, is_open):
+            return Guarded(contexts, is_open) if contexts or is_open else Nothing()
+        case And(items):
+            return all_of(_with(item, contexts) for item in items)
+        case Or(items):
+            return any_of(_with(item, contexts) for item in items)
+    return expression
