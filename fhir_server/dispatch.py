@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fhir_server.access.scope_filter import Letter, ScopeFilter
+from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.bundle.references import link_members
 from fhir_server.capability.table import OFFERED, Interaction
 from fhir_server.context import Context, Statement
@@ -12,7 +12,6 @@ from fhir_server.model import ids
 from fhir_server.model.errors import (
     BadRequest,
     FhirError,
-    Forbidden,
     InvalidParameter,
     NotFound,
     NotSupported,
@@ -24,7 +23,6 @@ from fhir_server.model.queue import Queue
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.repository.editions import Editions
-from fhir_server.search.expression import Nothing
 from fhir_server.settings import Settings
 
 ALL, MEMBER = "*", "{member}"
@@ -90,9 +88,8 @@ class Dispatch:
         """Run one interaction; raises FhirError."""
         route = self._known.get((request.method, request.path)) or self.route(request)
         searched = route.member.strip(ALL) if route.row.compartment else route.resource_type
+        _permit(repository, route)
         await self._editions.refuse_unready(request, searched)
-        if route.row.letter and route.resource_type:
-            _permit(repository.scope, route.resource_type, route.row.letter)
         context = Context(
             request,
             repository,
@@ -178,14 +175,16 @@ class Dispatch:
         )
 
 
-def _permit(scope: ScopeFilter, resource_type: str, letter: Letter) -> None:
-    """Refuse what nothing of the grant speaks of; what it speaks of and does not reach is not there (404)."""
-    if isinstance(scope.expression(resource_type, letter), Nothing):
-        raise Forbidden(
-            f"The access token has no scope for this: '{letter}' on {resource_type}. Ask for a scope such as "
-            f"{resource_type}.{letter} when the person or administrator grants access.",
-            headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
-        )
+def _permit(repository: Repository, route: Route) -> None:
+    """Refuse what nothing of the grant speaks of (403); what it speaks of and does not reach is not there (404)."""
+    letter, operation = route.row.letter, route.row.operation
+    if not letter:
+        return
+    types = [route.resource_type] if route.resource_type else sorted(repository.definitions.resource_types)
+    if operation and operation.whole:
+        repository.rights.require_all(types, letter)
+    else:
+        repository.rights.require(types, letter)
 
 
 Rows = dict[str, Interaction]

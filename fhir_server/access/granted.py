@@ -47,6 +47,9 @@ REFERENCED = (
 """Types in nobody's record that records refer to: readable by a patient's token that names them; only the directory can be
 searched, and only supplies created, by a scope that names the type itself."""
 
+UNBOUND = frozenset({("user", "staff"), ("user", "administrator"), ("system", "system")})
+"""Contexts and audiences that no record binds."""
+
 COMMON = frozenset({"_id", "_lastUpdated", "_profile", "_security", "_source", "_tag"})
 """Search parameters that every type has."""
 
@@ -110,13 +113,28 @@ class Granted:
         contexts: dict[str, tuple[Context, ...]] = {
             "patient": ("patient", "user"),
             "staff": ("patient", "user") if self._is_in("patient") else ("user",),
+            "administrator": ("user",),
             "system": ("system",),
         }
         for context in contexts[audience]:
             scope = ResourceScope(context, resource_type, "rs" if letter in "rs" else letter)
-            if not isinstance(self._reach(scope, resource_type, letter), Nothing):
+            if resource_type == ANY_TYPE or not isinstance(self._reach(scope, resource_type, letter), Nothing):
                 return scope.text
         return ""
+
+    def covers(self, letter: Letter) -> bool:
+        """Return whether a scope for all types, without criteria, gives the letter for everything there is."""
+        return any(
+            (scope.context, self.principal.audience) in UNBOUND
+            for scope in self.principal.scopes
+            if letter in scope.letters and scope.resource_type == ANY_TYPE and not scope.criteria
+        )
+
+    def whole(self, letter: Letter) -> str:
+        """Return a scope that would give the letter for everything; there is none for patients."""
+        contexts: dict[str, Context] = {"staff": "user", "administrator": "user", "system": "system"}
+        context = contexts.get(self.principal.audience)
+        return ResourceScope(context, ANY_TYPE, "rs" if letter in "rs" else letter).text if context else ""
 
     def _is_in(self, context: Context) -> bool:
         return any(scope.context == context for scope in self.principal.scopes)
@@ -145,22 +163,23 @@ class Granted:
         """Return what a scope reaches apart from its criteria."""
         if resource_type == TRAIL and letter in "cud" and (letter != "c" or self.principal.audience != "system"):
             return Nothing()
-        match scope.context, self.principal.audience:
-            case "patient", _:
-                launched = [self.principal.patient] if self.principal.patient else []
-                return self._records(launched, scope, resource_type, letter)
-            case "user", "patient":
-                return self._records(sorted(self.principal.own), scope, resource_type, letter)
-            case ("user", "staff") | ("system", "system"):
-                return self._all(scope.context, resource_type, letter)
-        return Nothing()
-
-    def _all(self, context: Context, resource_type: str, letter: Letter) -> Expression:
-        """Return all of a type; of what is treated as something else, that part of which this can be told."""
-        everything = (one for one in self.principal.scopes if one.context == context and one.resource_type == ANY_TYPE)
-        if resource_type != GUARDED or any(letter in one.letters and not one.criteria for one in everything):
+        who = self.principal
+        if scope.context == "patient":
+            return self._records([who.patient] if who.patient else [], scope, resource_type, letter)
+        if (scope.context, who.audience) == ("user", "patient"):
+            return self._records(sorted(who.own), scope, resource_type, letter)
+        if (scope.context, who.audience) not in UNBOUND:
+            return Nothing()
+        if who.audience == "administrator":
+            return Anything() if self._is_administrative(resource_type) else Nothing()
+        if resource_type != GUARDED or self.covers(letter):
             return Anything()
         return Guarded(open=True)
+
+    def _is_administrative(self, resource_type: str) -> bool:
+        """Return whether a type is of the house and not of anybody's record: the directory, and what a publisher publishes."""
+        known = params(resource_type, self._definitions)
+        return resource_type in DIRECTORY | {"OrganizationAffiliation"} or {"url", "publisher"} <= known.keys()
 
     def _records(self, patients: Sequence[str], scope: ResourceScope, resource_type: str, letter: Letter) -> Expression:
         """Return the part of a type that belongs to the records of patients."""

@@ -7,7 +7,7 @@ from smart_auth.records import NOBODY
 from smart_auth.scopes.grammar import ResourceScope
 from smart_auth.tokens import Bearer
 
-Audience = Literal["patient", "staff", "system"]
+Audience = Literal["patient", "staff", "administrator", "system"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Principal:
     """The holder of a token.
 
     Attributes:
-        audience: patient (or a proxy), staff, or a system without a person.
+        audience: patient (or a proxy), staff, an administrator of the house, or a system without a person.
         client_id: The app or service.
         user_id: The person, empty for a system.
         scopes: What the token reaches.
@@ -40,7 +40,7 @@ class Principal:
 def of(bearer: Bearer, facility: str = "") -> Principal:
     """Return who shows a token."""
     user = bearer.user
-    audience: Audience = "system" if user is None else "patient" if user.kind == "patient" else "staff"
+    audience: Audience = "system" if user is None else user.kind
     return Principal(
         audience=audience,
         client_id=bearer.token.client_id,

@@ -32,7 +32,15 @@ class ScopeFilter(Protocol):
         ...
 
     def wanted(self, resource_type: str, letter: Letter) -> str:
-        """Return a scope that would give the letter for the type, empty where none does for this caller."""
+        """Return a scope that would give the letter for the type or for `*`, empty where none does for this caller."""
+        ...
+
+    def covers(self, letter: Letter) -> bool:
+        """Return whether the grant gives the letter for everything there is."""
+        ...
+
+    def whole(self, letter: Letter) -> str:
+        """Return a scope that would give the letter for everything, empty where none does for this caller."""
         ...
 
     @property
@@ -73,6 +81,14 @@ class Unrestricted:
         return ANYTHING
 
     def wanted(self, resource_type: str, letter: Letter) -> str:
+        """Return nothing: nothing is wanting."""
+        return ""
+
+    def covers(self, letter: Letter) -> bool:
+        """Return that it does."""
+        return True
+
+    def whole(self, letter: Letter) -> str:
         """Return nothing: nothing is wanting."""
         return ""
 

@@ -52,7 +52,7 @@ TABLE: tuple[Interaction, ...] = (
     Interaction("capabilities", "system", "GET", ("metadata",), "", capabilities.capabilities, public=True),
     Interaction("batch", "system", "POST", (), "", batch.bundle),
     Interaction("transaction", "system", "POST", (), "", batch.bundle),
-    Interaction("history-system", "system", "GET", ("_history",), "r", history.system),
+    Interaction("history-system", "system", "GET", ("_history",), "s", history.system),
     Interaction("search-system", "system", "GET", (), "", search.of_system),
     Interaction("search-system", "system", "POST", ("_search",), "", search.of_system),
     Interaction("search-type", "type", "GET", TYPE, "s", search.of_type),
@@ -64,7 +64,7 @@ TABLE: tuple[Interaction, ...] = (
     Interaction("update", "type", "PUT", TYPE, "u", update.conditional_update, conditional=True),
     Interaction("patch", "type", "PATCH", TYPE, "u", patch.conditional_patch, conditional=True),
     Interaction("delete", "type", "DELETE", TYPE, "d", delete.conditional_delete, conditional=True),
-    Interaction("history-type", "type", "GET", (*TYPE, "_history"), "r", history.of_type),
+    Interaction("history-type", "type", "GET", (*TYPE, "_history"), "s", history.of_type),
     Interaction("read", "instance", "GET", INSTANCE, "r", read.read),
     Interaction("vread", "instance", "GET", VERSION, "r", vread.vread),
     Interaction("update", "instance", "PUT", INSTANCE, "u", update.update),
@@ -76,7 +76,7 @@ TABLE: tuple[Interaction, ...] = (
 
 def _rows(operation: Operation) -> Iterator[Interaction]:
     """Yield the rows of an operation: one for each method and each place where it applies."""
-    definition, letter = operation.definition, operation.letters[0]
+    definition = operation.definition
     levels: list[tuple[Level, tuple[str, ...]]] = [("system", ())] if definition.system else []
     for name in definition.resource:
         segment = "{type}" if name in {"Resource", "DomainResource"} else name
@@ -85,7 +85,7 @@ def _rows(operation: Operation) -> Iterator[Interaction]:
         if definition.instance:
             levels.append(("instance", (segment, "{id}")))
     for level, place in levels:
-        for method in operation.methods:
+        for method, letter in zip(operation.methods, operation.letters, strict=True):
             shape = (*place, f"${definition.code}")
             yield Interaction("operation", level, method, shape, letter, operation.handler, operation=operation)
 

@@ -26,9 +26,11 @@ class Operation:
     Attributes:
         definition: What it is called, where it applies and what it takes.
         handler: What answers it; `operations.parameters` reads its parameters.
-        letters: SMART scope letters that it needs.
+        letters: SMART scope letters that it needs, one for each of its methods.
         methods: HTTP methods. What changes nothing can also be asked for with GET.
         summary: One line.
+        whole: Whether it works on everything there is of its type or of the record, so that whoever may reach only some of
+            it may not ask for it.
         success: Status of each successful answer, with what it says.
     """
 
@@ -38,6 +40,7 @@ class Operation:
     methods: tuple[Literal["GET", "POST", "DELETE"], ...]
     summary: str
     success: tuple[tuple[int, str], ...]
+    whole: bool = False
 
 
 def discovered() -> tuple[Operation, ...]:

@@ -54,4 +54,5 @@ OPERATION = Operation(
     methods=("POST",),
     summary="Make the index entries of stored resources again",
     success=((202, "The job that is queued; `Content-Location` tells where to ask for it."),),
+    whole=True,
 )

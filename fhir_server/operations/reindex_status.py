@@ -94,11 +94,12 @@ def _parts(job: JobRecord) -> Iterator[tuple[str, str, Any]]:
 OPERATION = Operation(
     DEFINITION,
     status,
-    letters=("r",),
+    letters=("r", "u"),
     methods=("GET", "DELETE"),
     summary="How far the indexing of stored resources is; DELETE stops it",
     success=(
         (200, "Parameters with a job, or the newest jobs."),
         (202, "Parameters with the job that was told to stop."),
     ),
+    whole=True,
 )

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from fhir_server.access.scope_filter import Letter, ScopeFilter
 from fhir_server.intake import Draft, Intake, custodian
-from fhir_server.model import instant, json
-from fhir_server.model.errors import Conflict, FhirError, Gone, NotFound
+from fhir_server.model import json
+from fhir_server.model.errors import Conflict, FhirError, NotFound
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
@@ -28,7 +28,7 @@ from fhir_server.repository.pending import Key, Pending
 from fhir_server.repository.reach import Reach
 from fhir_server.repository.rights import Rights
 from fhir_server.repository.targets import Targets, patiently
-from fhir_server.repository.written import Upcoming, Written, stored, tombstone
+from fhir_server.repository.written import Upcoming, Written, gone, stored, tombstone
 from fhir_server.search.custom import RESOURCE_TYPE
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
@@ -109,7 +109,7 @@ class Repository:
                 f"There is no version {version} of {resource_type}/{resource_id}. Its _history lists those there are."
             )
         if stored.deleted:
-            raise _gone(stored)
+            raise gone(stored)
         return stored
 
     async def create(self, resource_type: str, resource_id: str, resource: dict[str, Any]) -> Written:
@@ -237,7 +237,12 @@ class Repository:
         Args:
             request: The search.
             base: The service base URL, which paging links are bound to.
+
+        Raises:
+            Forbidden: The type, or one that a chain leads through, may not be searched.
         """
+        self.rights.require([request.resource_type], "s")
+        self.rights.refuse_explaining([request])
         return await self.pages.search(request, self._reach(self._searchable, base))
 
     async def lagging(self, parts: Sequence[SearchRequest]) -> list[str]:
@@ -249,18 +254,24 @@ class Repository:
         return await self.store.types()
 
     async def search_system(self, request: SystemRequest, base: str) -> SearchPage:
-        """Return one page of a search of several types with its includes."""
-        return await self.pages.across(request, self._reach(self._searchable, base))
+        """Return one page of a search with its includes, of those of several types that may be searched.
+
+        Raises:
+            Forbidden: None of them may.
+        """
+        self.rights.require(request.types, "s")
+        may = tuple(part for part in request.parts if self.rights.has(part.resource_type, "s"))
+        asked = replace(request, parts=may or request.parts[:1])
+        self.rights.refuse_explaining(asked.parts)
+        return await self.pages.across(asked, self._reach(self._searchable, base))
 
     async def history(self, request: HistoryRequest, base: str) -> HistoryPage:
         """Return one page of an instance's, a type's or the system's history.
 
         Raises:
             NotFound: The instance never existed, or never within the scope.
-            Forbidden: No type may be searched.
         """
         if not request.id:
-            self.rights.require([request.type_name] if request.type_name else self.definitions.resource_types, "s")
             return await self.pages.history(request, self._reach(self._searchable, base))
         where = await self.rights.where(request.type_name, "r", [request.id])
         return await self.pages.history(request, self._reach(lambda _: where, base))
@@ -280,7 +291,6 @@ class Repository:
         """
         if self.pending:
             return await work(self)
-
         await self.store.prepare(types)
 
         async def once() -> T:
@@ -363,7 +373,8 @@ class Repository:
         return self.pending.unit.session if self.pending else None
 
     def _reach(self, where_of: Callable[[str], Where], base: str = "") -> Reach:
-        return Reach(where_of, self.scope.shown, self._session, self.scope.fingerprint, base)
+        require = partial(self.rights.require, letter="s")
+        return Reach(where_of, self.scope.shown, require, self._session, self.scope.fingerprint, base)
 
     def _searchable(self, resource_type: str) -> Where:
         return self.scope.where(resource_type, "s")
@@ -372,7 +383,7 @@ class Repository:
         """Return the error for an instance that is not there now: deleted, or never there as far as the caller may see."""
         last = await self.store.last_version(resource_type, resource_id, where, self._session)
         if last and last.deleted:
-            return _gone(last)
+            return gone(last)
         return NotFound(f"There is no {resource_type}/{resource_id}.")
 
     async def _in_turn(
@@ -487,11 +498,3 @@ class Repository:
 
 def _version(live: Live | None) -> int | None:
     return live.stored.vid if live else None
-
-
-def _gone(stored: Stored) -> Gone:
-    return Gone(
-        f"{stored.resource_type}/{stored.id} was deleted on {instant.text(stored.last_updated)}. Its _history has the "
-        "earlier versions.",
-        headers={"ETag": f'W/"{stored.vid}"'},
-    )

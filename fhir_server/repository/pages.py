@@ -20,7 +20,7 @@ from fhir_server.repository.reach import Reach
 from fhir_server.repository.spelling import Spelling
 from fhir_server.repository.trace import Trace
 from fhir_server.search import contained, include, page
-from fhir_server.search.chain import is_open
+from fhir_server.search.chain import barred, is_open
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.compile import plan, rooted
 from fhir_server.search.expression import Expression
@@ -86,6 +86,7 @@ class Pages:
             TooCostly: It takes too long, or a chain or `:iterate` leads to too much.
             InvalidParameter: The paging link is not ours.
             Gone: The paging link has expired.
+            Forbidden: A chain leads through a type that the caller may not search.
         """
         if request.contained != "false":
             return await self._contained(request, [request], reach)
@@ -145,6 +146,7 @@ class Pages:
             contained.refuse_unasked(one)
             if reach.where_of(name).kind == "nothing":  # who may not search a type does not find it inside of others
                 continue
+            self._refuse_barred(one.expression, reach)
             inside[name] = await self._chains(reach, types).resolved(name, one.expression)
             if one.contained == "both" and name in types:
                 own[name] = (await self._resolved(one, reach)).expression
@@ -296,8 +298,14 @@ class Pages:
         """Return the search without chains: with criteria on what they lead to."""
         if not is_open(request.expression):
             return request
+        self._refuse_barred(request.expression, reach)
         resolved = await self._chains(reach).resolved(request.resource_type, request.expression)
         return replace(request, expression=resolved)
+
+    def _refuse_barred(self, expression: Expression, reach: Reach) -> None:
+        """Refuse chains through types that the caller may not search: what they find would tell of what is in them."""
+        if names := barred(expression, lambda name: reach.where_of(name).kind != "nothing"):
+            reach.require(names)
 
     def _chains(self, reach: Reach, containers: Sequence[str] = ()) -> Chains:
         most = self.limits.max_chain

@@ -1,6 +1,6 @@
 """How far one caller reaches: what may be searched or read of each type, within which unit of work, from which place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ class Reach(msgspec.Struct, frozen=True):
     Attributes:
         where_of: Resource type to what the caller may see of it.
         shown: The same of what is included: what may be read counts, too.
+        require: Refuses a search that needs one of these types, if the caller may search none of them.
         session: Of a unit of work, `None` outside of one.
         caller: What tells the caller from others.
         base: The service base URL that was called.
@@ -26,6 +27,7 @@ class Reach(msgspec.Struct, frozen=True):
 
     where_of: WhereOf
     shown: WhereOf
+    require: Callable[[Iterable[str]], None]
     session: Any
     caller: str = ""
     base: str = ""

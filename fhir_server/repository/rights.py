@@ -16,10 +16,13 @@ from fhir_server.model.query import ANYTHING, NOTHING, Where
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.expression import And, Expression, Guarded, Nothing, Or, all_of, any_of
 from fhir_server.search.match import matches
+from fhir_server.search.parse import SearchRequest
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
 
 GUARDED = "Binary"
+ANY_TYPE = "*"
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,41 @@ class Rights:
         """
         asked = [*types]
         if not any(self.has(name, letter) for name in asked):
-            named = [name for name in asked[:3] if name]
-            what = f"'{letter}' of {', '.join(named)}{' and others' if len(asked) > len(named) else ''}"
-            wanted = [self.scope.wanted(name, letter) for name in named]
-            raise insufficient(f"The access token has no scope for this: {what}.", *wanted)
+            many = len(asked) > MOST_NAMED
+            wanted = [self.scope.wanted(name, letter) for name in ([ANY_TYPE] if many else asked)]
+            of = "any type of resource that is asked for" if many else ", ".join(asked)
+            raise insufficient(f"The access token has no scope for this: '{letter}' of {of}.", *wanted)
+
+    def require_all(self, types: Iterable[str], letter: Letter) -> None:
+        """Refuse what works on whole types, unless the caller may do so with every resource of them.
+
+        Raises:
+            Forbidden: Some are out of reach.
+        """
+        for name in () if self.scope.covers(letter) else types:
+            if self.scope.where(name, letter) != ANYTHING:
+                raise insufficient(
+                    f"This works on every {name}, and the access token does not cover '{letter}' of all of them.",
+                    self.scope.whole(letter),
+                )
 
     def has(self, resource_type: str, letter: Letter) -> bool:
         """Return whether anything of the grant gives the letter for the type."""
         return not isinstance(self.scope.expression(resource_type, letter), Nothing)
+
+    def refuse_explaining(self, parts: Iterable[SearchRequest]) -> None:
+        """Refuse to tell what a search did where some of it is not for the caller.
+
+        Raises:
+            Forbidden: Not all of a type may be searched.
+        """
+        for part in parts:
+            if part.explain and self.scope.where(part.resource_type, "s") != ANYTHING:
+                raise Forbidden(
+                    f"_explain counts all {part.resource_type} resources that are looked at, also those that this grant does not "
+                    "reach. Leave it out, or ask somebody whose grant is for all of them.",
+                    expression="http._explain",
+                )
 
     async def where(self, resource_type: str, letter: Letter, ids: Sequence[str]) -> Where:
         """Return the filter for some instances of a type, of which nothing was read yet."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fhir_server.model import instant
+from fhir_server.model.errors import Gone
 from fhir_server.model.stored import Stored
 from fhir_server.store import ACCESS, Live, history_id
 from profiles.issue import Issue
@@ -48,3 +50,12 @@ def tombstone(live: Live, moment: datetime, order: int) -> dict[str, Any]:
     kept = {name: live.document[name] for name in ACCESS if name in live.document}
     row_id = history_id(live.stored.id, live.stored.vid + 1)
     return {"_id": row_id, "lu": moment, "o": order, "m": "DELETE", "del": True, **kept}
+
+
+def gone(last: Stored) -> Gone:
+    """Return the error for an instance whose last version is its deletion."""
+    return Gone(
+        f"{last.resource_type}/{last.id} was deleted on {instant.text(last.last_updated)}. Its _history has the "
+        "earlier versions.",
+        headers={"ETag": f'W/"{last.vid}"'},
+    )

@@ -5,7 +5,7 @@ to every step, so that a chain never tells of what a search would not show. An a
 found: it uses the same indexes as if the client had written them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,29 @@ def is_open(expression: Expression) -> bool:
         case Not(item):
             return is_open(item)
     return False
+
+
+def barred(expression: Expression, may: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return types of which one would have to be searched for the chains of a search, but none may be; empty where all is well.
+
+    Args:
+        expression: What is searched.
+        may: Whether a type may be searched.
+    """
+    match expression:
+        case And(items) | Or(items):
+            return next((found for item in items if (found := barred(item, may))), ())
+        case Not(item):
+            return barred(item, may)
+        case Chain(_, targets):
+            inner = [barred(item, may) for name, item in targets if may(name)]
+            return next((() for found in inner if not found), inner[0]) if inner else tuple(name for name, _ in targets)
+        case ReverseChain(param, _, item):
+            return barred(item, may) if may(param.resource_type) else (param.resource_type,)
+        case Hierarchy(_, roots):
+            types = tuple(grouped(roots))
+            return () if any(map(may, types)) else types
+    return ()
 
 
 def merged(items: Iterable[Expression]) -> list[Expression]:

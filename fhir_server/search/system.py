@@ -39,10 +39,12 @@ class SystemRequest:
         place: URL path below the service base; empty for the whole record.
         parts: The same search of each type, at least one, in the order of their names; they differ in type and
             expression only.
+        types: All types that were asked for, those of which nothing is stored among them.
     """
 
     place: str
     parts: tuple[SearchRequest, ...]
+    types: tuple[str, ...] = ()
 
     @property
     def shape(self) -> SearchRequest:
@@ -123,7 +125,7 @@ def parse_system(
     parts = tuple(
         msgspec.structs.replace(shape, resource_type=each, expression=all_of(criteria[each])) for each in searched
     )
-    return SystemRequest(f"{within}/*" if within else "", parts)
+    return SystemRequest(f"{within}/*" if within else "", parts, types)
 
 
 def _types(named: Sequence[tuple[str, str]], within: Compartment | None, definitions: Definitions) -> tuple[str, ...]:

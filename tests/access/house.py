@@ -1,0 +1,144 @@
+"""A server in the mode `smart`, with records of two patients, and whoever shows a token there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from fhir_server.main import Service
+from smart_auth import opaque, tokens
+from smart_auth.records import Client, Grant, LaunchContext, Link, User
+
+Json = dict[str, Any]
+
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+PEOPLE = ("ann", "bo")
+STAFF = "u-doc"
+ADMINISTRATOR = "u-adam"
+
+
+@dataclass
+class House:
+    """The server and its people."""
+
+    client: httpx.AsyncClient
+    service: Service
+    tokens: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        """Let the people in."""
+        realm = self.service.realm
+        since = realm.clock() - timedelta(days=1)
+        for patient in PEOPLE:
+            links = (Link(f"Patient/{patient}", patient),)
+            await realm.store.add(User(f"u-{patient}", patient, patient.title(), "patient", since, links=links))
+        await realm.store.add(User(STAFF, "doc", "Doc", "staff", since))
+        await realm.store.add(User(ADMINISTRATOR, "adam", "Adam", "administrator", since))
+
+    async def as_(self, scope: str, *, user: str = "", patient: str = "") -> "Caller":
+        """Return the holder of a token; of the patient that is launched with, where no user is said."""
+        key = (scope, user, patient)
+        if key not in self.tokens:
+            self.tokens[key] = await self._token(scope, user or (f"u-{patient}" if patient else ""), patient)
+        return Caller(self.client, self.tokens[key])
+
+    async def _token(self, scope: str, user: str, patient: str) -> str:
+        realm = self.service.realm
+        now = realm.clock()
+        client = Client(f"c-{uuid4().hex}", "App", "public" if user else "backend", "none", now, scope=scope)
+        await realm.store.add(client)
+        until = now + timedelta(days=1)
+        grant = Grant(opaque.new(), client.id, user, scope, "once", now, until, LaunchContext(patient))
+        await realm.store.add(grant)
+        return str((await tokens.issue(realm, grant, client))["access_token"])
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The holder of a token."""
+
+    client: httpx.AsyncClient
+    token: str
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """Return the answer to a request below the base."""
+        media = "application/json-patch+json" if method == "PATCH" else "application/fhir+json"
+        shown = {"Authorization": f"Bearer {self.token}", "Content-Type": media, **(headers or {})}
+        url = path if path.startswith("http") else f"/fhir/{path}"
+        return await self.client.request(method, url, json=body, headers=shown)
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        """Return the answer to a GET."""
+        return await self.ask("GET", path, headers=headers)
+
+    async def status(self, path: str) -> int:
+        """Return the status of a GET."""
+        return (await self.get(path)).status_code
+
+    async def put(self, resource: Json, **headers: str) -> httpx.Response:
+        """Return the answer to an update."""
+        return await self.ask("PUT", f"{resource['resourceType']}/{resource['id']}", resource, headers)
+
+    async def post(self, resource: Json, **headers: str) -> httpx.Response:
+        """Return the answer to a create."""
+        return await self.ask("POST", resource["resourceType"], resource, headers)
+
+    async def found(self, search: str) -> list[str]:
+        """Return everything on all pages of a search, as `Type/id`."""
+        entries: list[str] = []
+        url = search
+        while url:
+            answer = await self.get(url)
+            assert answer.status_code == 200, (url, answer.text)
+            bundle = answer.json()
+            entries += [named(one["resource"]) for one in bundle.get("entry", [])]
+            url = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
+        return entries
+
+    async def versions(self, path: str) -> list[str]:
+        """Return what a history shows, as `Type/id/version`, and a dagger after deletions."""
+        answer = await self.get(path)
+        assert answer.status_code == 200, answer.text
+        rows = answer.json().get("entry", [])
+        return [
+            "/".join((*one["fullUrl"].split("/")[-2:], one["response"]["etag"][3:-1]))
+            + ("" if "resource" in one else "†")
+            for one in rows
+        ]
+
+
+def named(resource: Json) -> str:
+    """Return `Type/id`."""
+    return f"{resource['resourceType']}/{resource.get('id', '')}"
+
+
+def said(answer: httpx.Response) -> str:
+    """Return the text of an OperationOutcome."""
+    return " ".join(issue["details"]["text"] for issue in answer.json()["issue"])
+
+
+def observation(name: str, patient: str, category: str = "laboratory", **more: Any) -> Json:
+    """Return an observation of a patient."""
+    return {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "category": [{"coding": [{"system": CATEGORY, "code": category}]}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "subject": {"reference": f"Patient/{patient}"},
+        **more,
+    }
+
+
+def assert_forbidden(answer: httpx.Response, scope: str) -> None:
+    """Check a refusal for want of a scope: it says which one would do."""
+    assert answer.status_code == 403, answer.text
+    assert answer.json()["issue"][0]["code"] == "forbidden"
+    challenge = answer.headers["www-authenticate"]
+    assert challenge.startswith('Bearer error="insufficient_scope"')
+    assert (f'scope="{scope}"' in challenge) if scope else ("scope=" not in challenge)
