@@ -11,10 +11,11 @@ import pytest_asyncio
 
 from fhir_server.access.scope_filter import Letter
 from fhir_server.main import Service, running
-from fhir_server.model.errors import TooCostly
+from fhir_server.model.errors import Forbidden, TooCostly
 from fhir_server.search.expression import Anything, Expression, InCompartment, Nothing
 from fhir_server.search.parse import parse
 from fhir_server.settings import Mongo, Search, Settings
+from tests.repository.stated import Stated
 
 Json = dict[str, Any]
 
@@ -75,10 +76,11 @@ async def put(service: Service, resource_type: str, resource_id: str, **members:
     await service.repository.update(resource_type, resource_id, resource)
 
 
-class Granted:
+class Granted(Stated):
     """A grant for the record of a patient, and for all of some types."""
 
     def __init__(self, patient: str, *types: str) -> None:
+        super().__init__(patient)
         self.patient = patient
         self.types = types
 
@@ -86,14 +88,6 @@ class Granted:
         if resource_type in self.types:
             return Anything()
         return InCompartment(self.patient) if resource_type in {"Patient", "MedicationRequest"} else Nothing()
-
-    @property
-    def fingerprint(self) -> str:
-        return self.patient
-
-    @property
-    def facility(self) -> str:
-        return ""
 
 
 async def chained(service: Service, scope: Any, resource_type: str, *pairs: tuple[str, str]) -> list[str]:
@@ -144,7 +138,8 @@ async def test_contained_resources_do_not_reveal_foreign_containers(
 async def test_a_type_that_may_not_be_searched_is_not_found_inside_of_others(
     service: Service, kind: str, contained: str
 ) -> None:
-    assert await found(service, Granted("mine", "List"), kind, ("_contained", contained)) == ([], 0)
+    with pytest.raises(Forbidden, match="'s' of Medication"):
+        await found(service, Granted("mine", "List"), kind, ("_contained", contained))
 
 
 @pytest.mark.parametrize("kind", ["container", "contained"])
@@ -157,7 +152,8 @@ async def test_a_chain_does_not_ask_contained_resources_of_a_type_that_may_not_b
     secret = ("medication.code", "urn:code|secret")
     assert await chained(service, None, "MedicationRequest", secret) == ["of-foreign", "of-mine"]
     assert await chained(service, Granted("mine", "Medication"), "MedicationRequest", secret) == ["of-mine"]
-    assert await chained(service, Granted("mine"), "MedicationRequest", secret) == []
+    with pytest.raises(Forbidden, match="'s' of Medication"):
+        await chained(service, Granted("mine"), "MedicationRequest", secret)
 
 
 async def test_a_wide_chain_that_is_asked_from_outside_still_leads_to_what_is_contained(service: Service) -> None:

@@ -10,13 +10,14 @@ import pytest_asyncio
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
-from fhir_server.access.scope_filter import Letter, Unrestricted
+from fhir_server.access.scope_filter import Letter
 from fhir_server.main import Service, running
-from fhir_server.model.query import Where
 from fhir_server.model.request import Pairs
 from fhir_server.search.bare import MOST_SYSTEMS
+from fhir_server.search.expression import Expression, OwnedBy
 from fhir_server.search.parse import parse
 from fhir_server.settings import Mongo, Settings
+from tests.repository.stated import Stated
 
 Json = dict[str, Any]
 Database = AsyncDatabase[Json]
@@ -142,18 +143,15 @@ async def test_codes_of_parts_are_spelt_out_beside_those_of_the_whole(service: S
     assert page["keysExamined"] <= PAGE + 4
 
 
-class Facilitywise(Unrestricted):
+class Facilitywise(Stated):
     """A grant for what some facilities keep."""
 
     def __init__(self, *facilities: str) -> None:
         super().__init__(",".join(sorted(facilities)))
-        self._where = Where("clause", {"f": {"$in": [*facilities]}})
+        self._facilities = frozenset(facilities)
 
-    def where(self, resource_type: str, letter: Letter) -> Where:
-        return self._where
-
-    def shown(self, resource_type: str) -> Where:
-        return self._where
+    def expression(self, resource_type: str, letter: Letter) -> Expression:
+        return OwnedBy(self._facilities)
 
 
 async def test_a_grant_for_facilities_limits_what_is_spelt_out(service: Service) -> None:
