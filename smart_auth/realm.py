@@ -1,5 +1,6 @@
 """What all endpoints of one authorization server share: its policy, its store, its clock and its secret."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,9 @@ from smart_auth.scopes.coverage import intersect
 from smart_auth.scopes.grammar import ANY_TYPE, Checker, Context, ResourceScope, Scopes, parse
 from smart_auth.store import AuthStore, PatientDirectory
 from smart_auth.style import LOOK
+
+AT_ONCE = 32
+"""Token requests that one process works on at the same time: fewer than it may have connections to the database."""
 
 EVERYTHING: Mapping[Context, ResourceScope] = {
     "patient": ResourceScope("patient", ANY_TYPE, "cruds"),
@@ -90,6 +94,8 @@ class Realm:
         types: Resource types that there are.
         check: Says which search criteria a scope may have.
         flood: Keeps the audit trail from being filled.
+        line: Lets so many token requests work at once and the others wait, so that none that has begun, and may have used a
+            code up, is starved of the database by those who came later.
         messenger: Carries letters to people.
     """
 
@@ -103,6 +109,7 @@ class Realm:
     types: Collection[str]
     check: Checker | None = None
     flood: Flood = field(default_factory=Flood)
+    line: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     messenger: Messenger = field(default_factory=Nowhere)
 
     def scopes(self, text: str) -> Scopes:

@@ -32,13 +32,18 @@ async def _grant(realm: Realm, request: Request) -> dict[str, Any]:
     request.check()
     if request.one("grant_type") not in protocol.GRANT_TYPES:
         protocol.judge_token(request, protocol.Known(None))
-    client = await _holder(realm, request) or await client_auth.authenticate(realm, request)
-    grants = {
+    grant = {
         protocol.AUTHORIZATION_CODE: _redeem,
         protocol.REFRESH_TOKEN: _refresh,
         protocol.CLIENT_CREDENTIALS: _backend,
-    }
-    return await grants[request.one("grant_type")](realm, request, client)
+    }[request.one("grant_type")]
+    if client_auth.presented(request) == "private_key_jwt":  # its keys may be far away; nobody waits in line for that
+        client = await client_auth.authenticate(realm, request)
+        async with realm.line:
+            return await grant(realm, request, client)
+    async with realm.line:
+        client = await _holder(realm, request) or await client_auth.authenticate(realm, request)
+        return await grant(realm, request, client)
 
 
 async def _holder(realm: Realm, request: Request) -> Client | None:

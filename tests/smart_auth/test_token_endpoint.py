@@ -15,9 +15,13 @@ from joserfc.jwk import KeySet
 from smart_auth import discovery, sessions, token_endpoint, tokens
 from smart_auth.assertion import TYPE
 from smart_auth.exchange import Answer, Request
+from smart_auth.key_sets import Document, KeySets, Unfetched
+from smart_auth.memory import MemoryStore
+from smart_auth.realm import AT_ONCE
 from smart_auth.records import Client, Session, User
 from smart_auth.scopes.coverage import within
 from smart_auth.scopes.grammar import ResourceScope, of, parse
+from smart_auth.store import R
 from tests.smart_auth.apps import assertion, ec, rsa
 from tests.smart_auth.house import BASE, CALLBACK, ISSUER, SECRET, VERIFIER, House
 from tests.smart_auth.scopes.strategies import resource_scopes
@@ -486,3 +490,48 @@ async def test_a_revocation_holds_from_the_next_check_on(house: House) -> None:
 async def test_what_is_no_token_is_refused(house: House, text: str) -> None:
     with pytest.raises(Exception, match="not valid"):
         await tokens.TokenCheck(house.realm).check(text, 0)
+
+
+class SlowStore(MemoryStore):
+    """A store whose answers take a moment, and which knows how many wait for one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = self.most = 0
+
+    async def get(self, kind: type[R], record_id: str) -> R | None:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await asyncio.sleep(0)
+        self.waiting -= 1
+        return await super().get(kind, record_id)
+
+
+async def test_a_request_that_has_begun_is_not_starved_by_those_who_came_later() -> None:
+    store = SlowStore()
+    house = await House.built(store=store)
+    code = await house.code()
+    store.most = 0
+    answers = await asyncio.gather(*(house.redeem(code) for _ in range(5 * AT_ONCE)))
+    assert [answer.status for answer in answers].count(200) == 1
+    assert 0 < store.most <= AT_ONCE
+
+
+async def test_key_sets_that_are_long_in_coming_keep_nobody_else_waiting(house: House) -> None:
+    arrived = asyncio.Event()
+
+    async def slow(url: str) -> Document:
+        await arrived.wait()
+        raise Unfetched("There is nothing.")
+
+    backend = await house.store.get(Client, "backend")
+    assert backend
+    await house.store.swap(backend, replace(backend, jwks=None, jwks_uri="https://slow.example/jwks"))
+    house.realm = replace(house.realm, key_sets=KeySets(slow, house.clock))
+    form = {"grant_type": "client_credentials", "scope": "system/*.rs"}
+    asked = [asyncio.ensure_future(house.token({**form, **signed(house)})) for _ in range(2 * AT_ONCE)]
+    await asyncio.sleep(0)
+    assert (await house.redeem(await house.code())).status == 200
+    assert not any(one.done() for one in asked)
+    arrived.set()
+    assert {answer.status for answer in await asyncio.gather(*asked)} <= {400, 429}
