@@ -120,7 +120,7 @@ def _headers(header: Mapping[str, Any]) -> tuple[str, str]:
         )
     if not isinstance(kid, str) or not kid:
         raise _refused("The header of the client_assertion needs the 'kid' of the key that signed it.")
-    typ = header.get("typ")
+    typ = header.get("typ", "JWT")  # clients must write it, but some libraries cannot, and RFC 7523 does not want it
     if not isinstance(typ, str) or typ.upper() != "JWT":
         raise _refused("The 'typ' in the header of the client_assertion must be JWT.")
     return kid, algorithm

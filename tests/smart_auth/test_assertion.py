@@ -53,6 +53,12 @@ async def test_a_signed_assertion_proves_the_client(key: Any) -> None:
     await Server().check(made("backend", key, START))
 
 
+async def test_the_type_may_be_left_out_but_is_none_but_jwt() -> None:
+    await Server().check(made("backend", rsa(), START, header={"typ": None}))
+    for typ in ("at+jwt", "dpop+jwt", ""):
+        assert "'typ'" in await Server().refusal(made("backend", rsa(), START, header={"typ": typ}))
+
+
 @pytest.mark.parametrize("aud", [AUDIENCES[1], [AUDIENCES[0], "https://other.example"]])
 async def test_the_audience_may_be_the_issuer_or_one_of_several(aud: Any) -> None:
     await Server().check(made("backend", rsa(), START, aud=aud))
