@@ -25,6 +25,8 @@ from tests.clients.host import hosted
 from tests.clients.packages import installed
 from tests.clients.person import PASSWORD, Person
 
+REGISTRATION_TOKEN = "for developers of apps"
+
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
@@ -68,7 +70,13 @@ def process(data_dir: Path, mongo_url: SecretStr, tmp_path_factory: pytest.TempP
     """`fhir-server serve --auth smart` with a database of its own."""
     database = f"clients_{uuid4().hex[:12]}"
     log = tmp_path_factory.mktemp("clinic") / "stderr.log"
-    environment = {"FHIR_DATA_DIR": str(data_dir), "FHIR_MONGO__DATABASE": database, "FHIR_MONGO__CACHE_GB": "0.25"}
+    environment = {
+        "FHIR_DATA_DIR": str(data_dir),
+        "FHIR_MONGO__DATABASE": database,
+        "FHIR_MONGO__CACHE_GB": "0.25",
+        "FHIR_AUTH__REGISTRATION": "token",
+        "FHIR_AUTH__REGISTRATION_TOKEN": REGISTRATION_TOKEN,
+    }
     command = [sys.executable, "-c", "from fhir_server.cli import app; app()"]
     command += ["serve", "--port", "0", "--auth", "smart", "--json"]
     with (

@@ -8,9 +8,13 @@ const heard = async () => JSON.parse((await lines.next()).value);
 const say = (value) => console.log(JSON.stringify(value));
 const failure = async (promise) => promise.then(() => "", (error) => error.error ?? error.cause?.[0]?.parameters?.error ?? error.message);
 
-const { issuer, client_id, client_secret, redirect_uri, scope, aud } = await heard();
-const config = await client.discovery(new URL(issuer), client_id, client_secret, undefined, {
-  execute: [client.allowInsecureRequests], // the server of a test has no certificate
+const { issuer, initialAccessToken, redirect_uri, scope, aud } = await heard();
+const metadata = {
+  client_name: "Portal", redirect_uris: [redirect_uri], grant_types: ["authorization_code", "refresh_token"],
+  token_endpoint_auth_method: "client_secret_basic",
+};
+const config = await client.dynamicClientRegistration(new URL(issuer), metadata, undefined, {
+  initialAccessToken, execute: [client.allowInsecureRequests], // the server of a test has no certificate
 });
 const verifier = client.randomPKCECodeVerifier();
 const [state, nonce] = [client.randomState(), client.randomNonce()];
@@ -33,7 +37,7 @@ const active = await client.tokenIntrospection(config, second.access_token);
 await client.tokenRevocation(config, second.refresh_token);
 const revoked = await client.tokenIntrospection(config, second.access_token);
 say({
-  first, claims, userinfo, second, active, revoked,
+  client_id: config.clientMetadata().client_id, first, claims, userinfo, second, active, revoked,
   read: await patient.json(),
   refused: await failure(client.refreshTokenGrant(config, second.refresh_token)),
   refusedCode: await failure(client.authorizationCodeGrant(config, back, checks)),
