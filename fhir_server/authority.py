@@ -38,6 +38,7 @@ def policy(settings: Settings) -> Policy:
         registration=auth.registration,
         registration_token=opaque.digest(token) if token else "",
         staff_second_factor=auth.staff_second_factor,
+        portal=auth.portal,
         development=is_loopback(place.hostname or ""),
         access_life=timedelta(minutes=auth.access_minutes),
         refresh_life=timedelta(days=auth.refresh_days),

@@ -95,6 +95,11 @@ class Auth(Section):
     registration_token: SecretStr | None = Field(
         default=None, description="What an app's developer shows to register it, where `registration` is `token`."
     )
+    portal: str = Field(
+        default="",
+        pattern=r"^(https://[^\s]+)?$",
+        description="Page where patients read how to get at their records; set, the deployment's brands are published.",
+    )
     staff_second_factor: bool = Field(
         default=True, description="Whether staff and administrators need a second factor to sign in."
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from smart_auth import keys, language, rotation
+from smart_auth import brands, keys, language, rotation
 from smart_auth.key_sets import SHAPES
 from smart_auth.protocol import GRANT_TYPES
 from smart_auth.realm import Policy, Realm
@@ -54,7 +54,8 @@ SCOPES = (
 
 def smart_configuration(policy: Policy) -> dict[str, Any]:
     """Return the document at `{base}/.well-known/smart-configuration` (SMART App Launch 2.2, 2.1.1)."""
-    return {**_common(policy), "capabilities": list(CAPABILITIES), "management_endpoint": policy.url("apps")}
+    shown = {"capabilities": list(CAPABILITIES), "management_endpoint": policy.url("apps")}
+    return {**_common(policy), **shown, **brands.announced(policy)}
 
 
 def openid_configuration(policy: Policy) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class Policy:
         session_idle: Of a session that is not used.
         session_life: Of any session.
         retired_keys: How long a retired key is published.
+        portal: Page where patients read how to get at their records; with it, brands are published (`smart_auth.brands`).
         style: The look that launched apps may take over, in the variables of SMART App Launch (`smart_auth.style`).
     """
 
@@ -72,6 +73,7 @@ class Policy:
     session_idle: timedelta = timedelta(minutes=30)
     session_life: timedelta = timedelta(hours=12)
     retired_keys: timedelta = timedelta(hours=2)
+    portal: str = ""
     style: Mapping[str, str] = field(default_factory=lambda: LOOK)
 
     def url(self, endpoint: str) -> str:

@@ -5,10 +5,10 @@ changes is still as it was read. A code, a refresh token, a launch, a second fac
 processes that try at the same moment.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from smart_auth.audit import SecurityEvent
 from smart_auth.records import (
@@ -176,6 +176,10 @@ class PatientDirectory(Protocol):
 
     async def patient(self, user: User, acting_as: str, patient: str) -> Chart | None:
         """Return how a patient is recognized whose record the person may open, or `None`."""
+        ...
+
+    async def organizations(self) -> Sequence[Mapping[str, Any]]:
+        """Return the organization at the root and those that are part of it, as they are stored; the root first."""
         ...
 
     async def roles(self, user: User) -> Sequence[Chart]:

@@ -4,7 +4,7 @@ Implements `smart_auth.store.PatientDirectory`. A patient user sees who the acco
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.access.granted import Granted
@@ -21,8 +21,11 @@ from smart_auth.store import MOST_CHARTS, Chart
 Answer = Callable[[FhirRequest, ScopeFilter], Awaitable[FhirResponse]]
 
 MOST = str(MOST_CHARTS)
+MOST_ORGANIZATIONS = "500"
+ROOT = "root"
 CLIENT = "authorization-server"
 SCOPES = tuple(ResourceScope("user", kind, "rs") for kind in ("Patient", "Encounter"))
+PUBLIC = (ResourceScope("system", "Organization", "rs"),)
 OWN = tuple(
     ResourceScope("user", kind, "r")
     for kind in ("Practitioner", "PractitionerRole", "Organization", "Person", "RelatedPerson", "Patient")
@@ -68,6 +71,20 @@ class Directory:
         if found.status != 200:
             return None
         return Chart(patient, _name(found.resource), found.resource.get("birthDate", ""))
+
+    async def organizations(self) -> Sequence[Mapping[str, Any]]:
+        """Return the organization at the root and those that are part of it, as they are stored; the root first."""
+        root = await self._public(("Organization", ROOT), ())
+        below: Pairs = (("partof:below", f"Organization/{ROOT}"), ("_sort", "name,_id"), ("_count", MOST_ORGANIZATIONS))
+        found = await self._public(("Organization",), below)
+        parts = [entry["resource"] for entry in found.get("entry", []) if entry["search"]["mode"] == "match"]
+        return [root, *(one for one in parts if one["id"] != ROOT and one.get("active", True))] if root else []
+
+    async def _public(self, path: tuple[str, ...], query: Pairs) -> dict[str, Any]:
+        """Return what everybody may know: organizations only, asked for as nobody."""
+        scope = Granted(Principal("system", CLIENT, "", PUBLIC), self._definitions(), self._search)
+        response = await self._answer(FhirRequest("GET", path, self._base, query), scope)
+        return dict(response.resource) if response.status == 200 else {}
 
     async def roles(self, user: User) -> Sequence[Chart]:
         """Return the links that staff can work as, each by its reference and by what people call it."""

@@ -1,6 +1,7 @@
 """What the pages of the authorization server learn of patients."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,6 +28,26 @@ PATIENTS = (
     {"id": "cy"},
 )
 
+HOUSES = (
+    {"resourceType": "Organization", "id": "east", "name": "East Clinic", "partOf": {"reference": "Organization/root"}},
+    {"resourceType": "Organization", "id": "ward", "name": "Ward", "partOf": {"reference": "Organization/east"}},
+    {
+        "resourceType": "Organization",
+        "id": "shut",
+        "name": "Shut",
+        "active": False,
+        "partOf": {"reference": "Organization/root"},
+    },
+    {"resourceType": "Organization", "id": "alien", "name": "Alien"},
+    {"resourceType": "Practitioner", "id": "doc", "name": [{"given": ["Doc"], "family": "Grey"}]},
+    {
+        "resourceType": "PractitionerRole",
+        "id": "nurse",
+        "code": [{"text": "Ward nurse"}],
+        "organization": {"reference": "Organization/east"},
+    },
+)
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def directory(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Directory]:
@@ -44,6 +65,8 @@ async def directory(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Direc
                 "period": {"start": f"2026-01-0{number}T08:00:00Z"},
             }
             await service.repository.update("Encounter", f"e{number}", encounter)
+        for resource in HOUSES:
+            await service.repository.update(str(resource["resourceType"]), str(resource["id"]), dict(resource))
         answer = service._pipeline.answer
         yield Directory(answer, lambda: service.definitions, settings.search, "https://a.example/fhir")
 
@@ -73,6 +96,24 @@ async def test_staff_find_whom_they_search_and_nobody_without_words(
     directory: Directory, words: str, found: list[str]
 ) -> None:
     assert [chart.id for chart in await directory.patients(DOC, "", words)] == found
+
+
+async def test_organizations_at_and_below_the_root_are_public(directory: Directory) -> None:
+    assert [one["id"] for one in await directory.organizations()] == ["root", "east", "ward"]
+
+
+async def test_a_person_is_told_the_roles_by_what_they_are_called(directory: Directory) -> None:
+    links = (Link("Practitioner/doc"), Link("PractitionerRole/nurse"), Link("PractitionerRole/gone"))
+    assert await directory.roles(replace(DOC, links=links)) == [
+        Chart("PractitionerRole/nurse", "Ward nurse", "East Clinic"),
+        Chart("PractitionerRole/gone", "PractitionerRole/gone"),
+    ]
+
+
+async def test_a_patient_is_recognized_by_who_may_open_the_record(directory: Directory) -> None:
+    assert await directory.patient(ANN, "", "ann") == Chart("ann", "Ann Lee", "1980-02-01")
+    assert await directory.patient(ANN, "", "bo") is None
+    assert await directory.patient(DOC, "", "nobody") is None
 
 
 async def test_an_encounter_belongs_to_its_patient(directory: Directory) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -102,6 +102,23 @@ class Hospital:
 
     async def patient(self, user: User, acting_as: str, patient: str) -> Chart | None:
         return next((one for one in await self.patients(user, acting_as, "") if one.id == patient), None)
+
+    async def organizations(self) -> Sequence[Mapping[str, Any]]:
+        meta = {"lastUpdated": "2026-11-20T08:00:00Z"}
+        contact = {
+            "telecom": [{"system": "phone", "value": "555"}, {"system": "url", "value": "https://north.example"}]
+        }
+        return [
+            {"resourceType": "Organization", "id": "root", "meta": meta, "name": "General", "contact": [contact]},
+            {
+                "resourceType": "Organization",
+                "id": "n",
+                "meta": {"lastUpdated": "2026-11-21T08:00:00Z"},
+                "name": "North",
+            }
+            | contact,
+            {"resourceType": "Organization", "id": "s", "meta": meta, "name": "South", "address": [{"city": "S"}]},
+        ]
 
     async def roles(self, user: User) -> Sequence[Chart]:
         return [Chart(one.reference, one.reference.replace("PractitionerRole/", "Ward ")) for one in user.roles]

@@ -1,5 +1,7 @@
 """The endpoints for programs: discovery, token, introspection, revocation, registration, keys, userinfo."""
 
+from hashlib import sha256
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -8,7 +10,7 @@ from fhir_server.http.auth import browser as browsers
 from fhir_server.http.auth import wire
 from fhir_server.http.auth.wire import CORS, PREFLIGHT, Handler, RealmOf, guarded
 from fhir_server.model import json
-from smart_auth import discovery, introspect, launch_endpoint, openid, register, revoke, style, token_endpoint
+from smart_auth import brands, discovery, introspect, launch_endpoint, openid, register, revoke, style, token_endpoint
 from smart_auth.exchange import Answer
 
 SHORT = {"Cache-Control": "public, max-age=300"}
@@ -80,6 +82,20 @@ def _documents(realm: RealmOf) -> list[Route]:
     async def jwks(_: Request) -> Response:
         return _document(await discovery.key_set(realm()))
 
+    async def brand_bundle(request: Request) -> Response:
+        ours = realm()
+        found = await ours.directory.organizations() if ours.policy.portal else []
+        if not found:
+            text = "This deployment publishes no brands; the setting auth.portal switches that on."
+            return wire.respond(Answer({"error": "not_found", "error_description": text}, 404, SHORT))
+        content = json.encode(brands.bundle(ours.policy, found))
+        tag = f'W/"{sha256(content).hexdigest()[:16]}"'
+        headers = {**SHORT, **CORS, "ETag": tag, "Access-Control-Expose-Headers": "ETag"}
+        known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+        if known & {"*", tag.removeprefix("W/")}:
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers=headers, media_type="application/fhir+json")
+
     async def look(request: Request) -> Response:
         policy = realm().policy
         if request.path_params["name"] != style.name(policy.style):
@@ -93,6 +109,7 @@ def _documents(realm: RealmOf) -> list[Route]:
         _route("/auth/.well-known/openid-configuration", oidc, "GET"),
         _route("/.well-known/oauth-authorization-server/auth", oidc, "GET"),
         _route("/auth/jwks", jwks, "GET"),
+        _route("/auth/brands", brand_bundle, "GET"),
         _route("/auth/styles/{name}.json", look, "GET"),
     ]
 

@@ -25,7 +25,7 @@ CORS = {
 PREFLIGHT = {
     **CORS,
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept, X-Request-Id",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept, If-None-Match, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
 """These endpoints read no cookie, so any page may call them: it can do no more than its own server could."""
