@@ -8,6 +8,7 @@ from typing import Literal
 
 from smart_auth import letters, opaque, passwords, people, recovery
 from smart_auth.administration import Unacceptable
+from smart_auth.language import Language
 from smart_auth.messages import is_address
 from smart_auth.realm import Realm
 from smart_auth.records import Grant, Link, PersonKind, User
@@ -85,7 +86,7 @@ async def every(realm: Realm, kind: PersonKind | None = None) -> Sequence[User]:
     return sorted(found, key=lambda user: user.login)
 
 
-async def invite(realm: Realm, login: str) -> str:
+async def invite(realm: Realm, login: str, language: Language = letters.IN_ENGLISH) -> str:
     """Write a person a letter with a link to choose the first password, and return the address that it went to.
 
     Raises:
@@ -94,12 +95,12 @@ async def invite(realm: Realm, login: str) -> str:
     """
     user = await find(realm, login)
     secret = await _link(realm, user, "letter")
-    letter = letters.invitation(realm, user, secret, realm.clock() + passwords.INVITATION_LIFE)
+    letter = letters.invitation(realm, user, secret, realm.clock() + passwords.INVITATION_LIFE, language)
     await recovery.tell(realm, user, letter)
     return user.email
 
 
-async def help_in(realm: Realm, login: str, how: Help) -> str:
+async def help_in(realm: Realm, login: str, how: Help, language: Language = letters.IN_ENGLISH) -> str:
     """Give a person a link to choose another password, and return it, or the address that a letter with it went to.
 
     The password of now stays valid until another one is chosen; to keep somebody out at once, disable the account.
@@ -108,6 +109,7 @@ async def help_in(realm: Realm, login: str, how: Help) -> str:
         realm: The server.
         login: Whose.
         how: `letter`, to the person; `link`, for an administrator to hand over.
+        language: Of the letter.
 
     Raises:
         Unacceptable: The person is disabled, or has no address for a letter.
@@ -118,7 +120,7 @@ async def help_in(realm: Realm, login: str, how: Help) -> str:
     if how == "link":
         return letters.password_url(realm, secret)
     until = realm.clock() + passwords.INVITATION_LIFE
-    await recovery.tell(realm, user, letters.reset(realm, user, secret, until))
+    await recovery.tell(realm, user, letters.reset(realm, user, secret, until, language))
     return user.email
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from smart_auth import letters, people, throttle
 from smart_auth.errors import slow_down
 from smart_auth.exchange import Request
+from smart_auth.language import Language
 from smart_auth.messages import Message, Undelivered
 from smart_auth.realm import Realm
 from smart_auth.records import User
@@ -31,7 +32,7 @@ async def admit(realm: Realm, request: Request) -> None:
         raise slow_down(int(HOUR.total_seconds()))
 
 
-async def send_link(realm: Realm, request: Request, login: str) -> None:
+async def send_link(realm: Realm, request: Request, login: str, language: Language = letters.IN_ENGLISH) -> None:
     """Send a letter with a link to who has a login and an address. To be called when the answer has been given.
 
     A person gets three letters an hour at most, so that nobody's mailbox can be filled from here.
@@ -47,7 +48,7 @@ async def send_link(realm: Realm, request: Request, login: str) -> None:
     if await realm.store.count(f"letters {user.id}", now, now + HOUR) > MOST_TO_ONE_PERSON:
         return
     secret = await people.invite(realm, user, request, RESET_LIFE)
-    await tell(realm, user, letters.reset(realm, user, secret, now + RESET_LIFE))
+    await tell(realm, user, letters.reset(realm, user, secret, now + RESET_LIFE, language))
 
 
 async def tell(realm: Realm, user: User, message: Message) -> None:

@@ -14,6 +14,8 @@ from smart_auth.records import PersonKind, User
 
 if TYPE_CHECKING:
     from fhir_server.main import Service
+    from smart_auth.language import Language
+    from smart_auth.realm import Realm
 
 app = typer.Typer(
     help="The people who sign in: patients, those who act for them, staff, administrators.", no_args_is_help=True
@@ -40,6 +42,7 @@ Kind = Annotated[
 OfKind = Annotated[PersonKind | None, typer.Option("--kind", help="Only these.", show_default="everybody")]
 Invite = Annotated[bool, typer.Option("--invite", help="Write a letter with a link to choose a password.")]
 PrintLink = Annotated[bool, typer.Option("--print-link", help="Print that link, to be handed over in person.")]
+Tongue = Annotated[str, typer.Option("--language", help="Language of the letter, such as de.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
 Remove = Annotated[bool, typer.Option("--remove", help="Take these links back, with all that was granted for them.")]
 SecondFactor = Annotated[
@@ -56,6 +59,7 @@ def add(
     link: Links = None,
     email: Email = "",
     invite: Invite = False,
+    language: Tongue = "en",
     print_link: PrintLink = False,
     password_stdin: FromStdin = False,
     data_dir: DataDir = None,
@@ -67,6 +71,7 @@ def add(
     """
     _one_at_most(invite=invite, print_link=print_link, password_stdin=password_stdin)
     password = "" if invite or print_link else password_from_outside(from_stdin=password_stdin)
+    tongue = _language(language)
     email = email or (login if "@" in login else "")
 
     async def work(service: "Service") -> tuple[User, dict[str, str]]:
@@ -80,7 +85,7 @@ def add(
         wanted = accounts.NewUser(login, name or who.name, kind or who.kind, who.links, email, password)
         user = await accounts.add(realm, wanted)
         if invite:
-            return user, {"invited": await accounts.invite(realm, user.login)}
+            return user, {"invited": await _invited(realm, user, tongue)}
         return user, {"link": await accounts.help_in(realm, user.login, "link")} if print_link else {}
 
     _tell(*administered(data_dir, work), "is added", as_json=as_json)
@@ -166,6 +171,7 @@ def reset(
     print_link: PrintLink = False,
     password_stdin: FromStdin = False,
     second_factor: SecondFactor = False,
+    language: Tongue = "en",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -174,7 +180,7 @@ def reset(
     The password of now is valid until then. To keep somebody out at once, disable the account.
     """
     _one_at_most(print_link=print_link, password_stdin=password_stdin)
-    password = password_from_outside(from_stdin=True) if password_stdin else ""
+    password, tongue = password_from_outside(from_stdin=True) if password_stdin else "", _language(language)
 
     async def work(service: "Service") -> tuple[User, dict[str, str]]:
         from smart_auth import accounts
@@ -184,7 +190,7 @@ def reset(
             await accounts.remove_second_factor(realm, login)
         if password_stdin:
             return await accounts.set_password(realm, login, password), {}
-        given = await accounts.help_in(realm, login, "link" if print_link else "letter")
+        given = await accounts.help_in(realm, login, "link" if print_link else "letter", tongue)
         return await accounts.find(realm, login), {"link" if print_link else "written": given}
 
     _tell(*administered(data_dir, work), "is reset", as_json=as_json)
@@ -230,6 +236,29 @@ def _tell(user: User, more: dict[str, str], said: str, *, as_json: bool) -> None
             say(f"{text} {more[key]}.")
     if "link" in more:
         say(f"This page lets the person choose a password, once, within a day:\n{more['link']}")
+
+
+async def _invited(realm: "Realm", user: User, language: "Language") -> str:
+    from smart_auth import accounts
+    from smart_auth.messages import Undelivered
+
+    try:
+        return await accounts.invite(realm, user.login, language)
+    except Undelivered as error:
+        text = (
+            f"{user.login} is added, but not invited: {error} When that is mended: fhir-server user reset {user.login}"
+        )
+        raise Undelivered(text) from error
+
+
+def _language(tag: str) -> "Language":
+    from smart_auth.language import Languages
+
+    known = Languages().all
+    if tag not in known:
+        complain(f"--language is one of {', '.join(known)}.")
+        raise typer.Exit(2)
+    return known[tag]
 
 
 def _state(user: User) -> str:

@@ -56,7 +56,7 @@ def test_a_proxy_is_added_by_the_person_who_joins_several_patients(command: Comm
 
 def test_staff_are_invited_by_a_letter_and_bring_the_roles_of_now(command: Command, tmp_path: Path) -> None:
     added = command(
-        "user", "add", "grey", "--link", "Practitioner/doc", "--email", "grey@x.org", "--invite",
+        "user", "add", "grey", "--link", "Practitioner/doc", "--email", "grey@x.org", "--invite", "--language", "de",
         FHIR_MESSAGES__FOLDER=str(tmp_path / "letters"), FHIR_AUTH__NAME="Klinik Süd",
         FHIR_SERVER__BASE_URL="https://fhir.example/r4/fhir",
     )  # fmt: skip
@@ -71,6 +71,7 @@ def test_staff_are_invited_by_a_letter_and_bring_the_roles_of_now(command: Comma
     (file,) = (tmp_path / "letters").iterdir()
     letter = message_from_bytes(file.read_bytes(), policy=default)
     assert (letter["To"], letter["From"]) == ("grey@x.org", "Klinik Süd <no-reply@localhost>")
+    assert letter["Subject"] == "Ihr Konto bei Klinik Süd"
     assert "https://fhir.example/auth/password?link=" in file.read_text(encoding="utf-8")
 
 
@@ -106,21 +107,20 @@ def test_a_person_is_disabled_enabled_linked_and_helped_in_again(command: Comman
 
 
 def test_people_are_listed(command: Command) -> None:
+    command("user", "add", "listed", "--link", "Patient/kid1", "--name", "Lee Listed", "--print-link")
+    command("user", "add", "nurse", "--name", "Nurse", "--kind", "staff", "--print-link")
     shown = command("user", "list")
     assert shown.code == 0
-    assert "mia@x.org" in shown.out
-    staff = command("user", "list", "--kind", "staff", "--json").json["users"]
-    assert [user["login"] for user in staff] == ["grey"]
+    assert "Lee Listed" in shown.out
+    assert "no password yet" in shown.out
+    staff = {user["login"] for user in command("user", "list", "--kind", "staff", "--json").json["users"]}
+    assert "nurse" in staff
+    assert "listed" not in staff
 
 
 def test_a_letter_that_no_server_takes_is_said(command: Command) -> None:
-    refused = command(
-        "user",
-        "reset",
-        "mia@x.org",
-        FHIR_MESSAGES__WAY="smtp",
-        FHIR_MESSAGES__HOST="127.0.0.1",
-        FHIR_MESSAGES__PORT="1",
-    )
+    smtp = {"FHIR_MESSAGES__WAY": "smtp", "FHIR_MESSAGES__HOST": "127.0.0.1", "FHIR_MESSAGES__PORT": "1"}
+    refused = command("user", "add", "unlucky@x.org", "--name", "Unlucky", "--invite", **smtp)
     assert refused.code == 1
-    assert "The mail server 127.0.0.1:1 did not take the letter" in refused.err
+    assert "unlucky@x.org is added, but not invited: The mail server 127.0.0.1:1 did not take the letter" in refused.err
+    assert "fhir-server user reset unlucky@x.org" in refused.err

@@ -118,14 +118,14 @@ class Account:
             back = f"/auth/password?link={quote(link, safe='')}"
             return self._show(browser, "password", "password", shown, back=back)
         asked = await browsers.submitted(realm, request, browser, "password")
-        link = asked.one("link")
+        link, language = asked.one("link"), self._visit(browser).language
         try:
             user = await people.choose_password(realm, asked, link, asked.one("password"))
         except SignInFailed as error:
-            said = self._visit(browser).language.say(error.args[0])
+            said = language.say(error.args[0])
             return self._show(browser, "password", "password", {"link": link, "error": said, "done": False}, status=400)
         response = self._show(browser, "password", "password", {"link": "", "error": "", "done": True})
-        return afterwards(response, partial(recovery.tell, realm, user, letters.password_set(realm, user)))
+        return afterwards(response, partial(recovery.tell, realm, user, letters.password_set(realm, user, language)))
 
     async def _forgot(self, request: Request, browser: Browser) -> Response:
         """Promise a letter to whoever has a login. Only after the answer somebody looks whether there is such a person."""
@@ -135,7 +135,8 @@ class Account:
         asked = await browsers.submitted(realm, request, browser, "forgot")
         await recovery.admit(realm, asked)
         response = self._show(browser, "forgot", "forgot", {"done": True})
-        return afterwards(response, partial(recovery.send_link, realm, asked, asked.one("login")))
+        language = self._visit(browser).language
+        return afterwards(response, partial(recovery.send_link, realm, asked, asked.one("login"), language))
 
     def _visit(self, browser: Browser) -> Visit:
         return Visit(self._realm_of(), browser, self._pages.languages)

@@ -211,7 +211,8 @@ class Journey:
         await realm.note("sign-in", asked, user_id=user.id, factors="pwd otp")
         response = browsers.signed_in(realm, browsers.go(views.onward(visit.handle)), secret, user)
         if browser.missing == "enrolment":
-            afterwards(response, partial(recovery.tell, realm, user, letters.second_factor_set(realm, user)))
+            letter = letters.second_factor_set(realm, user, visit.language)
+            afterwards(response, partial(recovery.tell, realm, user, letter))
         return response
 
     async def _choose(self, request: Request, browser: Browser) -> Response:

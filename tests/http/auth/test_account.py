@@ -100,6 +100,18 @@ async def test_a_forgotten_password_is_replaced_by_the_link_of_a_letter(
         assert heading(page) == "Connected apps"
 
 
+async def test_letters_are_in_the_language_of_the_pages(client: httpx.AsyncClient, house: House) -> None:
+    client.headers["Accept-Language"] = "de"
+    await send(client, forms(await client.get("/auth/forgot"))[0], ("login", "ann"))
+    letter = house.letterbox.letters[-1]
+    assert letter.subject == "Ein neues Passwort für Aquifer"
+    assert letter.text.startswith("Guten Tag, Ann Lee,\n\nJemand, wahrscheinlich Sie,")
+    assert "bis zum 21. November 2026, 08:30 UTC." in letter.text
+    page = await client.get("/auth/password", params={"link": house.letterbox.link()})
+    await send(client, forms(page)[0], ("password", "another four words here"))
+    assert house.letterbox.letters[-1].subject == "Ihr Passwort wurde geändert (Aquifer)"
+
+
 async def test_user_enumeration_by_a_forgotten_password_finds_no_difference(
     client: httpx.AsyncClient, house: House
 ) -> None:
