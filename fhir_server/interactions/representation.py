@@ -98,7 +98,7 @@ def written(ctx: Context, result: Written) -> FhirResponse:
     location = f"{ctx.base}/{stored.resource_type}/{stored.id}/_history/{stored.vid}"
     headers["Location" if result.created else "Content-Location"] = location
     preference = preferred(ctx)
-    if preference == "minimal":
+    if preference == "minimal" or (preference == "representation" and not result.shown):
         return FhirResponse(status, headers, version=stored)
     if preference == "representation":
         return FhirResponse(status, headers, stored.body, stored)

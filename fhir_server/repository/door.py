@@ -124,9 +124,9 @@ class Repository:
 
         async def attempt() -> Written:
             async with self._writing() as stamp:
-                await self._require_targets(draft)
                 document = self.intake.renewed(draft).document(1, stamp.now, stamp.order, "POST", self._envelope(draft))
                 await self.rights.permit(resource_type, "c", document)
+                await self._require_targets(draft)
                 await self._commit([Create(resource_type, document)])
             self._note_created(resource_type, resource_id)
             return Written(stored(resource_type, document), created=True, warnings=draft.warnings)
@@ -439,12 +439,11 @@ class Repository:
         last = await self._last(draft.resource_type, draft.id)
         vid = last.vid if last else 0
         async with self._writing() as stamp:
-            await self._require_targets(draft)
             moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
             document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, "PUT", self._envelope(draft))
-            await self.rights.permit(
-                draft.resource_type, "u", document
-            )  # which covers update-as-create (SMART 3.0.2.2)
+            # The letter for updates covers those that create (SMART 3.0.2.2).
+            await self.rights.permit(draft.resource_type, "u", document)
+            await self._require_targets(draft)
             await self._commit([Create(draft.resource_type, document)])
         self._note_created(draft.resource_type, draft.id)
         return Written(stored(draft.resource_type, document), created=True, warnings=draft.warnings)
@@ -453,14 +452,15 @@ class Repository:
         vid = live.stored.vid
         envelope = {name: live.document[name] for name in SERVER_OWNED if name in live.document}
         async with self._writing() as stamp:
-            await self._require_targets(draft)
             moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
             # The tie-break stays, so that an update moves nothing among equals while somebody pages through them.
             order = live.document["o"]
             document = self.intake.renewed(draft).document(vid + 1, moment, order, method, envelope)
             await self.rights.permit(draft.resource_type, "u", document)
+            await self._require_targets(draft)
             await self._commit([Update(draft.resource_type, document, vid, live.document)])
-        return Written(stored(draft.resource_type, document), created=False, warnings=draft.warnings)
+        shown = method == "PUT" or self.rights.sees(draft.resource_type, document)
+        return Written(stored(draft.resource_type, document), created=False, warnings=draft.warnings, shown=shown)
 
     def _writing(self) -> AbstractAsyncContextManager[Stamp]:
         return self.pending.writing() if self.pending else self.store.clock.writing()

@@ -110,6 +110,11 @@ class Rights:
         if not matches(expression, document):
             raise self._outside(resource_type, letter)
 
+    def sees(self, resource_type: str, document: Mapping[str, Any]) -> bool:
+        """Return whether the caller may see a document that was written."""
+        letters: tuple[Letter, ...] = ("r", "s")
+        return any(matches(self.scope.expression(resource_type, letter), document) for letter in letters)
+
     async def refuse_seen(self, resource_type: str, resource_id: str, letter: Letter) -> None:
         """Refuse to write what the caller may see but not write.
 

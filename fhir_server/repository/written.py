@@ -20,11 +20,13 @@ class Written:
         stored: The new version.
         created: Whether the instance did not exist before.
         warnings: Findings that did not refuse it.
+        shown: Whether the caller may see it; whoever patches without may not.
     """
 
     stored: Stored
     created: bool
     warnings: tuple[Issue, ...] = ()
+    shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)
