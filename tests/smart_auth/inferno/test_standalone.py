@@ -70,10 +70,10 @@ async def test_limited_access_is_what_the_person_left(site: Site) -> None:
 async def test_granular_scopes_are_chosen_instead_of_whole_types(site: Site) -> None:
     """(g)(10) 9.28: resource scopes are asked for; granular ones are granted for Condition and Observation."""
     condition = "Condition http://terminology.hl7.org/CodeSystem/condition-category|problem-list-item"
-    choices = (("category", f"Observation {CATEGORY}|laboratory"), ("category", condition))
+    parts = (("category", f"Observation {CATEGORY}|laboratory"), ("category", condition))
+    choices = (("extent-Observation", "some"), ("extent-Condition", "some"), *parts)
     scope = "launch/patient openid fhirUser patient/Patient.rs patient/Condition.rs patient/Observation.rs"
-    without = ("whole=Observation", "whole=Condition")
-    body = await site.launch_of(await site.app(), scope, *choices, without=without)
+    body = await site.launch_of(await site.app(), scope, *choices)
     granted = body["scope"].split()
     assert "patient/Patient.rs" in granted
     assert not {"patient/Condition.rs", "patient/Observation.rs"} & set(granted)
