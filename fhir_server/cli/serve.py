@@ -30,6 +30,7 @@ TRY_SMART = (
     ("/auth/apps", "sign in, and see which apps have access"),
     ("/fhir/.well-known/smart-configuration", "how apps get access"),
 )
+TRY_SAMPLE = (("/sample-app/", "an app, to try a launch with"),)
 TRY_OPEN = (
     ("/fhir/Patient?_count=5&_pretty=true", "five patients"),
     ("/fhir/Observation?_sort=-date&_count=5&_pretty=true", "the latest observations"),
@@ -145,10 +146,13 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _announce(settings: Settings, base: str) -> None:
+    from fhir_server.http import sample
+
     console = Console(highlight=False)
     console.print()
     console.print(f"[bold green]Aquifer is ready[/] at [bold]{base}/fhir[/] (FHIR R4). Things to try:\n")
-    offered = (*TRY, *(TRY_OPEN if settings.auth.mode == "open" else TRY_SMART))
+    offered = [*TRY, *(TRY_OPEN if settings.auth.mode == "open" else TRY_SMART)]
+    offered += TRY_SAMPLE if sample.is_served(settings) else ()
     width = max(len(path) for path, _ in offered)
     for path, text in offered:
         console.print(f"  [cyan]{base}{path:<{width}}[/]  [dim]{text}[/]", soft_wrap=True)

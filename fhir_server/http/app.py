@@ -84,11 +84,11 @@ def create_app(settings: Settings, running: Running) -> Application:
     """
     app = Application(settings, running)
     base = Base(settings)
-    pages.mount(app, settings.auth.mode)
+    pages.mount(app, settings)
     if settings.auth.mode == "smart":
         app.router.routes.extend(site.routes(app.realm))
     if sample.is_served(settings):
-        sample.mount(app)
+        sample.mount(app, settings.service_base)
 
     @app.get("/health/live")
     async def live() -> Response:

@@ -53,6 +53,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def proper_url(url: str, base: str) -> str:
+    """Return a URL of this machine under the name that the base has, empty where it has that name already.
+
+    Cookies, forms and apps know one name only, and people on one machine type `localhost` for 127.0.0.1. A URL with another
+    port than the base's stays: a proxy stands there, and may give every request another name.
+    """
+    try:
+        asked, known = urlsplit(url), urlsplit(base)
+        same_port = asked.port == known.port
+    except ValueError:
+        return ""
+    if asked.netloc == known.netloc or not same_port or asked.scheme != known.scheme:
+        return ""
+    if not is_loopback(asked.hostname or "") or not is_loopback(known.hostname or ""):
+        return ""
+    return asked._replace(netloc=known.netloc).geturl()
+
+
 class Base:
     """The service base URL that answers name: the configured one, else that of the request.
 

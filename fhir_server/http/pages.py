@@ -6,6 +6,9 @@ from fastapi import FastAPI
 from jinja2 import Environment, StrictUndefined
 from starlette.responses import Response
 
+from fhir_server.http import sample
+from fhir_server.settings import Settings
+
 # Only this server's own files, no inline code: a resource that is shown on the page can run nothing.
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -21,18 +24,19 @@ PAGES: dict[str, tuple[str, str]] = {
 TEMPLATES = frozenset({"index.html"})
 
 
-def mount(app: FastAPI, mode: str) -> None:
+def mount(app: FastAPI, settings: Settings) -> None:
     """Add the pages to the application.
 
     Args:
         app: The application.
-        mode: The setting `auth.mode`, by which some pages differ.
+        settings: Effective settings, by which some pages differ.
     """
+    shown = {"mode": settings.auth.mode, "has_sample": sample.is_served(settings)}
     templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     for path, (name, media_type) in PAGES.items():
         content = files("fhir_server.http").joinpath("static", name).read_bytes()
         if name in TEMPLATES:
-            content = templates.from_string(content.decode()).render(mode=mode).encode()
+            content = templates.from_string(content.decode()).render(shown).encode()
         _add(app, path, content, media_type)
 
 

@@ -6,10 +6,10 @@ A script beside the authorization server is more than a deployment needs, so the
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from fhir_server.http.bind import is_loopback
+from fhir_server.http.bind import is_loopback, proper_url
 from fhir_server.settings import Settings
 
 PLACE = "/sample-app"
@@ -31,13 +31,18 @@ def is_served(settings: Settings) -> bool:
     return settings.auth.mode == "smart" and is_loopback(urlsplit(settings.service_base).hostname or "")
 
 
-def mount(app: FastAPI) -> None:
-    """Add the sample app to the application."""
+def mount(app: FastAPI, base: str) -> None:
+    """Add the sample app to the application.
+
+    Args:
+        app: The application.
+        base: The service base.
+    """
     for path, (name, media_type) in FILES.items():
-        _add(app, f"{PLACE}/{path}", name, media_type)
+        _add(app, base, f"{PLACE}/{path}", name, media_type)
 
 
-def _add(app: FastAPI, path: str, name: str, media_type: str) -> None:
+def _add(app: FastAPI, base: str, path: str, name: str, media_type: str) -> None:
     content = files("fhir_server.http").joinpath("sample_app", name).read_bytes()
     headers = {
         "Content-Security-Policy": POLICY,
@@ -46,7 +51,9 @@ def _add(app: FastAPI, path: str, name: str, media_type: str) -> None:
         "Cache-Control": "no-cache",
     }
 
-    async def page() -> Response:
+    async def page(request: Request) -> Response:
+        if url := proper_url(str(request.url), base):
+            return Response(status_code=303, headers={**headers, "Location": url})
         return Response(content, headers=headers, media_type=media_type)
 
     app.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)

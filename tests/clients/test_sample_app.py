@@ -19,7 +19,8 @@ async def test_a_stranger_pastes_a_client_id_and_sees_a_record(clinic: Clinic, m
     patient = await meet("bo.sample", "Patient/bo")
     blocked: list[str] = []
     patient.page.on("console", lambda said: blocked.append(said.text) if said.type == "error" else None)
-    await patient.page.goto(f"{clinic.url}/sample-app/")
+    await patient.page.goto(f"{clinic.url}/sample-app/".replace("127.0.0.1", "localhost"))
+    assert patient.place == f"{clinic.url}/sample-app/", "apps and cookies know one name of this machine"
     await patient.look("form")
     await patient.page.fill("#client", "mine")
     await patient.page.click("button[type=submit]")
@@ -34,7 +35,9 @@ async def test_a_stranger_pastes_a_client_id_and_sees_a_record(clinic: Clinic, m
     assert "code=" not in patient.page.url
     assert blocked == []
 
-    await patient.page.reload()
+    await patient.page.goto(f"{clinic.url}/auth/apps".replace("127.0.0.1", "localhost"))
+    assert "My app" in await patient.page.locator("main").inner_text()
+    await patient.page.go_back()
     assert "not the answer to a launch of this tab" in await shown(patient)
 
 

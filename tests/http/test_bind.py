@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_server.http.bind import Base, check_bind
+from fhir_server.http.bind import Base, check_bind, proper_url
 from fhir_server.model.errors import Forbidden
 from fhir_server.settings import Auth, Server, Settings
 
@@ -58,3 +58,24 @@ def test_passwords_and_tokens_do_not_travel_in_clear(host: str, base: str, what:
 def test_with_sign_in_answers_name_one_base_whatever_name_was_used() -> None:
     base = Base(Settings(auth=SMART, server=Server(port=9000)))
     assert base.of("http", "localhost:9000") == base.of("http", "evil.example") == "http://127.0.0.1:9000/fhir"
+
+
+@pytest.mark.parametrize(
+    ("url", "proper"),
+    [
+        ("http://localhost:8080/auth/apps?a=%20b", "http://127.0.0.1:8080/auth/apps?a=%20b"),
+        ("http://[::1]:8080/sample-app/", "http://127.0.0.1:8080/sample-app/"),
+        ("http://127.0.0.1:8080/auth/apps", ""),
+        ("http://localhost:9000/auth/apps", ""),
+        ("https://localhost:8080/auth/apps", ""),
+        ("http://evil.example:8080/auth/apps", ""),
+        ("http://localhost:x/auth/apps", ""),
+    ],
+)
+def test_a_page_on_this_machine_is_moved_to_the_name_that_cookies_know(url: str, proper: str) -> None:
+    assert proper_url(url, "http://127.0.0.1:8080/fhir") == proper
+
+
+def test_a_page_behind_a_proxy_stays_whatever_name_the_proxy_gives_it() -> None:
+    assert proper_url("http://127.0.0.1:8080/auth/apps", "https://a.example/fhir") == ""
+    assert proper_url("http://localhost:8080/auth/apps", "http://localhost/fhir") == ""

@@ -18,6 +18,7 @@ from fhir_server.http.auth.browser import Browser, Forged
 from fhir_server.http.auth.pages import STYLE_PATH, Pages
 from fhir_server.http.auth.views import Visit
 from fhir_server.http.auth.wire import RealmOf
+from fhir_server.http.bind import proper_url
 from fhir_server.model.errors import FhirError
 from smart_auth import authorization_request, authorize, letters, people, recovery, sessions
 from smart_auth.authorize import Open
@@ -66,6 +67,8 @@ class Journey:
         async def page(request: Request) -> Response:
             realm = self._realm_of()
             browser = Browser("")
+            if request.method == "GET" and (url := proper_url(str(request.url), realm.policy.base)):
+                return browsers.go(url)
             try:
                 browser = await browsers.of(realm, request)
                 response = await step(request, browser)
