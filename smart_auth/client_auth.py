@@ -64,6 +64,15 @@ def presented(request: Request) -> AuthMethod:
     return ways[0] if ways else "none"
 
 
+async def has_far_keys(realm: Realm, request: Request) -> bool:
+    """Return whether a request can only be looked at after keys were fetched from a URL of the client."""
+    if presented(request) != "private_key_jwt":
+        return False
+    client_id = assertion.read(request.one("client_assertion")).client_id
+    client = await realm.store.get(Client, client_id) if client_id else None
+    return client is not None and bool(client.jwks_uri)
+
+
 async def _by_assertion(realm: Realm, request: Request) -> Client:
     if request.one("client_assertion_type") != assertion.TYPE:
         raise OAuthError("invalid_request", f"The client_assertion_type must be {assertion.TYPE}.")

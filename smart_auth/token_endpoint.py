@@ -37,7 +37,7 @@ async def _grant(realm: Realm, request: Request) -> dict[str, Any]:
         protocol.REFRESH_TOKEN: _refresh,
         protocol.CLIENT_CREDENTIALS: _backend,
     }[request.one("grant_type")]
-    if client_auth.presented(request) == "private_key_jwt":  # its keys may be far away; nobody waits in line for that
+    if await client_auth.has_far_keys(realm, request):  # nobody waits in line for what is fetched from elsewhere
         client = await client_auth.authenticate(realm, request)
         async with realm.line:
             return await grant(realm, request, client)
