@@ -51,11 +51,23 @@ def password_from_outside(*, from_stdin: bool) -> str:
         typer.Exit: There is none. Exit code 2.
     """
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        text = sys.stdin.buffer.readline().rstrip(b"\r\n")
+        if text and _is_text(text):
+            return text.decode()
+        complain("There is no password on stdin, or it is not UTF-8 text. Write it there in one line.")
+        raise typer.Exit(2)
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     complain("Say how the person gets a password: --invite, --print-link or --password-stdin.")
     raise typer.Exit(2)
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 async def _within(settings: Settings, work: Callable[["Service"], Awaitable[T]]) -> T:

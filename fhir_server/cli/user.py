@@ -72,17 +72,18 @@ def add(
     _one_at_most(invite=invite, print_link=print_link, password_stdin=password_stdin)
     password = "" if invite or print_link else password_from_outside(from_stdin=password_stdin)
     tongue = _language(language)
-    email = email or (login if "@" in login else "")
 
     async def work(service: "Service") -> tuple[User, dict[str, str]]:
         from fhir_server.cli.linking import looked_up
         from smart_auth import accounts
         from smart_auth.administration import Unacceptable
+        from smart_auth.messages import is_address
 
         realm, who = service.realm, await looked_up(service.repository, link or [])
-        if invite and not email:
+        address = email or (login if is_address(login) else "")
+        if invite and not address:
             raise Unacceptable("There is no address to invite to. Give one with --email, or use --print-link.")
-        wanted = accounts.NewUser(login, name or who.name, kind or who.kind, who.links, email, password)
+        wanted = accounts.NewUser(login, name or who.name, kind or who.kind, who.links, address, password)
         user = await accounts.add(realm, wanted)
         if invite:
             return user, {"invited": await _invited(realm, user, tongue)}

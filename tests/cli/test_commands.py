@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.main import get_command
 
 from fhir_server.cli import app
+from fhir_server.cli.config import consequences
 from fhir_server.demo import country
+from fhir_server.settings import Auth, Messages, Settings
 
 Run = Callable[..., Any]
 
@@ -78,6 +81,21 @@ def test_config_masks_secrets_and_says_where_values_come_from(command: Run) -> N
     assert told.json["settings"]["mongo"]["url"] == "**********"
     assert any("TLS" in warning for warning in told.json["warnings"])
     assert any("open" in warning for warning in told.json["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("messages", "says"),
+    [
+        ({}, "messages.way is folder"),
+        ({"way": "smtp", "host": "mail.example", "security": "none"}, "messages.security is none"),
+        ({"way": "smtp", "host": "127.0.0.1", "security": "none"}, ""),
+        ({"way": "smtp", "host": "mail.example"}, ""),
+    ],
+)
+def test_config_warns_of_letters_that_stay_or_travel_in_clear(messages: dict[str, Any], says: str) -> None:
+    settings = Settings(auth=Auth(mode="smart"), messages=Messages(**messages))
+    found = [text for text in consequences(settings) if text.startswith("messages.")]
+    assert [text.partition(":")[0] for text in found] == ([says] if says else [])
 
 
 def test_a_wrong_setting_is_named_with_its_remedy(command: Run) -> None:

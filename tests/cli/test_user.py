@@ -82,6 +82,8 @@ def test_who_is_not_in_the_record_is_refused_with_the_remedy(command: Command) -
 
 
 def test_a_password_comes_from_stdin_or_not_at_all(command: Command) -> None:
+    empty = command("user", "add", "x", "--name", "X", "--password-stdin")
+    assert (empty.code, "no password on stdin" in empty.err) == (2, True)
     assert "--password-stdin" in command("user", "add", "x", "--name", "X").err
     weak = command("user", "add", "x", "--name", "X", "--password-stdin", typed="short")
     assert (weak.code, "12 or more" in weak.err) == (1, True)
