@@ -59,18 +59,21 @@ async def sign_in(realm: Realm, request: Request, login: str, password: str, *, 
     """
     name = folded(login)[:200]
     attempt = throttle.Attempt("password", name, request.address, known)
-    await throttle.check(realm.store, attempt, realm.clock())
-    user = next(iter(await realm.store.find(User, login=name)), None)
-    kept = user.password if user and not user.disabled else ""
-    right = await asyncio.to_thread(realm.passwords.check, kept, password)  # first: it takes its time for nobody, too
-    if user is None or not right:
-        await _failed(realm, request, attempt, "sign-in-failed", user)
-        raise SignInFailed(WRONG)
-    await throttle.succeeded(realm.store, attempt)
-    if realm.passwords.outdated(kept):
-        again = replace(user, password=await asyncio.to_thread(realm.passwords.hash, password))
-        await realm.store.swap(user, again)
-        user = again
+    async with realm.turns.of(attempt):
+        await throttle.check(realm.store, attempt, realm.clock())
+        user = next(iter(await realm.store.find(User, login=name)), None)
+        kept = user.password if user and not user.disabled else ""
+        right = await asyncio.to_thread(
+            realm.passwords.check, kept, password
+        )  # first: it takes its time for nobody, too
+        if user is None or not right:
+            await _failed(realm, request, attempt, "sign-in-failed", user)
+            raise SignInFailed(WRONG)
+        await throttle.succeeded(realm.store, attempt)
+        if realm.passwords.outdated(kept):
+            again = replace(user, password=await asyncio.to_thread(realm.passwords.hash, password))
+            await realm.store.swap(user, again)
+            user = again
     required = realm.policy.staff_second_factor and user.kind != "patient"
     return Proof(user, bool(user.totp), required and not user.totp)
 
@@ -83,13 +86,14 @@ async def second_factor(realm: Realm, request: Request, user: User, digits: str)
         OAuthError: `slow_down`.
     """
     attempt = throttle.Attempt("otp", user.id, request.address)
-    await throttle.check(realm.store, attempt, realm.clock())
-    counter = totp.accepted(user.totp, digits, realm.clock(), after=user.totp_last) if user.totp else 0
-    used = replace(user, totp_last=counter)
-    if not counter or not await realm.store.swap(user, used):
-        await _failed(realm, request, attempt, "second-factor-failed", user)
-        raise SignInFailed(WRONG_DIGITS)
-    await throttle.succeeded(realm.store, attempt)
+    async with realm.turns.of(attempt):
+        await throttle.check(realm.store, attempt, realm.clock())
+        counter = totp.accepted(user.totp, digits, realm.clock(), after=user.totp_last) if user.totp else 0
+        used = replace(user, totp_last=counter)
+        if not counter or not await realm.store.swap(user, used):
+            await _failed(realm, request, attempt, "second-factor-failed", user)
+            raise SignInFailed(WRONG_DIGITS)
+        await throttle.succeeded(realm.store, attempt)
     return used
 
 

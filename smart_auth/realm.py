@@ -17,6 +17,7 @@ from smart_auth.scopes.coverage import intersect
 from smart_auth.scopes.grammar import ANY_TYPE, Checker, Context, ResourceScope, Scopes, parse
 from smart_auth.store import AuthStore, PatientDirectory
 from smart_auth.style import LOOK
+from smart_auth.turns import Turns
 
 AT_ONCE = 32
 """Token requests that one process works on at the same time: fewer than it may have connections to the database."""
@@ -99,6 +100,7 @@ class Realm:
         line: Lets so many token requests work at once and the others wait, so that none that has begun, and may have used a
             code up, is starved of the database by those who came later.
         messenger: Carries letters to people.
+        turns: Lets attempts to sign in wait for each other.
     """
 
     policy: Policy
@@ -113,6 +115,7 @@ class Realm:
     flood: Flood = field(default_factory=Flood)
     line: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     messenger: Messenger = field(default_factory=Nowhere)
+    turns: Turns = field(default_factory=Turns)
 
     def scopes(self, text: str) -> Scopes:
         """Return what a scope string says."""

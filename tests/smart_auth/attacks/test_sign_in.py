@@ -1,12 +1,21 @@
 """Attacks on people and their browsers, over HTTP on the whole server: each test is named after its attack."""
 
+import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 
 import httpx
+import pytest
 import pytest_asyncio
 import structlog
 
+from smart_auth import exchange, people, turns
+from smart_auth.errors import OAuthError
+from smart_auth.passwords import Passwords
+from smart_auth.people import SignInFailed
+from smart_auth.records import User
 from smart_auth.sessions import COOKIE
 from tests.http.auth.surfing import forms, heading, onward, send, sign_in
 from tests.smart_auth.house import PASSWORD
@@ -117,6 +126,52 @@ async def test_brute_force(site: Site) -> None:
         assert int(refused.headers["retry-after"]) >= 1
     async with site.browser("203.0.113.9") as owner:
         assert heading(await sign_in(owner, await opened(site, owner), "doc")) == "Whose record?"
+
+
+async def test_brute_force_at_one_moment(site: Site) -> None:
+    """Guesses that are sent all at once are not looked at before the first failures count."""
+    address = exchange.Request((), {}, "POST", "198.51.100.41", "")
+    ann = await site.realm.store.get(User, "u-ann")
+    assert ann
+    with_factor = replace(ann, totp="JBSWY3DPEHPK3PXP")
+    for guess in (
+        lambda: people.sign_in(site.realm, address, "bo", "wrong wrong wrong"),
+        lambda: people.second_factor(site.realm, address, with_factor, "no"),
+    ):
+        results = await asyncio.gather(*(guess() for _ in range(60)), return_exceptions=True)
+        looked_at = sum(isinstance(result, SignInFailed) for result in results)
+        assert looked_at <= 5
+        assert {result.code for result in results if isinstance(result, OAuthError)} == {"slow_down"}
+
+
+async def test_memory_exhaustion_by_sign_ins(site: Site) -> None:
+    """However many sign in at once, to however many accounts from wherever, only a few hashes are made at the same moment."""
+    hashing, most = 0, 0
+    counted = threading.Lock()
+
+    class Counting(Passwords):
+        def check(self, kept: str, password: str) -> bool:
+            nonlocal hashing, most
+            with counted:
+                hashing += 1
+                most = max(most, hashing)
+            try:
+                return super().check(kept, password)
+            finally:
+                with counted:
+                    hashing -= 1
+
+    realm = replace(site.realm, passwords=Counting())
+    async with asyncio.TaskGroup() as group:
+        for number in range(24):
+            place = exchange.Request((), {}, "POST", f"198.51.100.{100 + number}", "")
+            group.create_task(_refused(people.sign_in(realm, place, f"nobody{number}", "wrong wrong wrong")))
+    assert 0 < most <= turns.AT_ONCE
+
+
+async def _refused(attempt: Awaitable[object]) -> None:
+    with pytest.raises(SignInFailed):
+        await attempt
 
 
 async def test_secrets_in_logs(site: Site) -> None:
