@@ -1,23 +1,55 @@
 """A server in the mode `smart`, with records of two patients, and whoever shows a token there."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
-from fhir_server.main import Service
+from fhir_server.http.app import create_app
+from fhir_server.main import Service, running
+from fhir_server.settings import Auth, Mongo, Search, Server, Settings
 from smart_auth import opaque, tokens
 from smart_auth.records import Client, Grant, LaunchContext, Link, User
 
 Json = dict[str, Any]
 
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+ORIGIN = "http://127.0.0.1:8080"
 PEOPLE = ("ann", "bo")
 STAFF = "u-doc"
 ADMINISTRATOR = "u-adam"
+
+
+@asynccontextmanager
+async def opened(data_dir: Path) -> "AsyncIterator[House]":
+    """Yield a house without a record, on a database of its own."""
+    settings = Settings(
+        data_dir=data_dir,
+        auth=Auth(mode="smart"),
+        server=Server(base_url=f"{ORIGIN}/fhir"),
+        search=Search(explain="on"),
+        mongo=Mongo(database=f"access_{uuid4().hex[:8]}", cache_gb=0.25),
+    )
+    async with running(settings) as service:
+
+        @asynccontextmanager
+        async def given(_: Settings) -> AsyncIterator[Any]:
+            yield service
+
+        app = create_app(settings, given)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=60) as client,
+        ):
+            house = House(client, service)
+            await house.open()
+            yield house
 
 
 @dataclass
@@ -30,13 +62,17 @@ class House:
 
     async def open(self) -> None:
         """Let the people in."""
-        realm = self.service.realm
-        since = realm.clock() - timedelta(days=1)
+        since = self.service.realm.clock() - timedelta(days=1)
         for patient in PEOPLE:
-            links = (Link(f"Patient/{patient}", patient),)
-            await realm.store.add(User(f"u-{patient}", patient, patient.title(), "patient", since, links=links))
-        await realm.store.add(User(STAFF, "doc", "Doc", "staff", since))
-        await realm.store.add(User(ADMINISTRATOR, "adam", "Adam", "administrator", since))
+            await self.add_patient(f"u-{patient}", patient)
+        await self.service.realm.store.add(User(STAFF, "doc", "Doc", "staff", since))
+        await self.service.realm.store.add(User(ADMINISTRATOR, "adam", "Adam", "administrator", since))
+
+    async def add_patient(self, user: str, *patients: str) -> None:
+        """Let in who is the first patient and acts for the others."""
+        since = self.service.realm.clock() - timedelta(days=1)
+        links = tuple(Link(f"Patient/{patient}", patient) for patient in patients)
+        await self.service.realm.store.add(User(user, user, user.title(), "patient", since, links=links))
 
     async def as_(self, scope: str, *, user: str = "", patient: str = "") -> "Caller":
         """Return the holder of a token; of the patient that is launched with, where no user is said."""
