@@ -35,8 +35,8 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, in the version of package-lock.json."""
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages of package-lock.json."""
     npm = shutil.which("npm")
     if npm is None:
         missing("npm")
@@ -46,8 +46,14 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     command = [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
-        missing(f"axe-core from npm ({done.stderr[-300:]})")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+        missing(f"axe-core and jsqr from npm ({done.stderr[-300:]})")
+    return folder / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def axe(packages: Path) -> str:
+    """The source of axe-core."""
+    return (packages / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

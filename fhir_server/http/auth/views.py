@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from fhir_server.http.auth.browser import Browser
 from fhir_server.http.auth.pages import Pages
-from smart_auth import opaque, totp
+from smart_auth import opaque, qr, totp
 from smart_auth.authorize import Open, Step
 from smart_auth.language import Language, Languages
 from smart_auth.protocol import Refused
@@ -97,10 +97,11 @@ def second_factor(pages: Pages, visit: Visit, error: str = "") -> Response:
     realm, browser = visit.realm, visit.browser
     secret = enrolment_secret(realm, browser.session) if browser.session and browser.missing == "enrolment" else ""
     login = browser.user.login if browser.user else ""
+    uri = totp.enrolment(secret, login=login, issuer=realm.policy.name) if secret else ""
     shown = {
         "secret": " ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
-        "uri": totp.enrolment(secret, login=login, issuer=realm.policy.name) if secret else "",
-        "picture": "",
+        "uri": uri,
+        "picture": qr.rows(uri) if uri else (),
         "error": visit.language.say(error),
     }
     values, status = {**visit.values("second-factor"), **shown}, 401 if error else 200

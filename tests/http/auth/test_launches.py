@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from profiles.definitions.registry import load
+from profiles.validate.validator import Validator
 from smart_auth import opaque, style
 from smart_auth.administration import Registration, add_client
 from smart_auth.records import Client, Launch
@@ -149,3 +151,24 @@ async def test_the_look_is_json_for_everybody_and_its_url_is_its_content(
     house.realm = replace(house.realm, policy=replace(house.realm.policy, style={"color_text": "#000000"}))
     assert (await client.get(url)).status_code == 404
     assert (await client.get(style.url(ISSUER, house.realm.policy.style))).json() == {"color_text": "#000000"}
+
+
+@pytest.mark.parametrize("code", ["launch-app-ehr", "launch-app-standalone"])
+def test_a_task_that_launches_an_app_is_a_valid_task(code: str) -> None:
+    system = "http://hl7.org/fhir/smart-app-launch/CodeSystem/smart-codes"
+
+    def kind(name: str) -> dict[str, Any]:
+        return {"coding": [{"system": system, "code": name}]}
+
+    task = {
+        "resourceType": "Task",
+        "status": "ready",
+        "intent": "proposal",
+        "code": kind(code),
+        "for": {"reference": "Patient/cy"},
+        "input": [
+            {"type": kind("smartonfhir-application"), "valueUrl": "https://app.example/launch"},
+            {"type": kind("smartonfhir-appcontext"), "valueString": '{"card": 7}'},
+        ],
+    }
+    assert [issue for issue in Validator(load()).check(task) if issue.severity in {"error", "fatal"}] == []
