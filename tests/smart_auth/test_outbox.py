@@ -132,6 +132,18 @@ async def test_a_mail_server_that_does_not_prove_who_it_is_gets_neither_password
     assert not [line for line in server.said if line.startswith(("AUTH", "MAIL"))]
 
 
+async def test_a_mail_server_gets_other_letters_than_latin_as_they_are(tls: ssl.SSLContext) -> None:
+    async with mail_server(tls) as server:
+        letter = Message("notice", "a@b.example", "आपका पासवर्ड", f"नमस्ते\n{LINK}\n.\nअंत\n")
+        await Smtp("127.0.0.1", server.port, "none", SENDER, Clock()).send(letter)
+    content = server.letters[0].replace(b"\r\n..", b"\r\n.").removesuffix(b".\r\n")
+    arrived = message_from_bytes(content, policy=default)
+    assert arrived["Subject"] == "आपका पासवर्ड"
+    body = arrived.get_body()
+    assert body
+    assert body.get_content().splitlines() == ["नमस्ते", LINK, ".", "अंत"]
+
+
 async def test_a_mail_server_that_refuses_or_is_not_there_is_said_to_the_operator(tls: ssl.SSLContext) -> None:
     async with mail_server(tls, refuse="RCPT") as server:
         smtp = Smtp("127.0.0.1", server.port, "none", SENDER, Clock())
