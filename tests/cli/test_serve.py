@@ -83,6 +83,28 @@ def test_several_processes_answer_and_a_killed_one_is_replaced(environment: dict
         assert process.wait(30) == 0
 
 
+def test_what_a_command_takes_back_is_refused_by_the_next_request_on_every_process(environment: dict[str, str]) -> None:
+    smart = {**environment, "FHIR_AUTH__MODE": "smart"}
+
+    def run(*words: str) -> str:
+        command = [*SERVE[:-1], *words]
+        done = subprocess.run(command, env=smart, input="", capture_output=True, text=True, timeout=200, check=True)
+        return done.stdout.strip()
+
+    with serving(smart, "--workers", "2") as (process, said):
+        run("user", "add", "nurse", "--name", "Nurse", "--kind", "staff", "--print-link")
+        header = {"Authorization": f"Bearer {run('token', '--user', 'nurse')}", "Connection": "close"}
+
+        def statuses() -> set[int]:
+            return {httpx.get(f"{said['fhir']}/Patient", headers=header).status_code for _ in range(12)}
+
+        assert statuses() == {200}
+        run("user", "disable", "nurse")
+        assert statuses() == {401}
+        process.terminate()
+        process.communicate(timeout=60)
+
+
 def workers(parent: int) -> list[int]:
     """Return the server processes below a process: those that serve, not what multiprocessing keeps beside them."""
     found = []
