@@ -4,10 +4,12 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import pytest
 
 from smart_auth.administration import Registration
 from tests.clients.conftest import Clinic, Meet
 from tests.clients.person import Person
+from tests.clients.test_backend import KEYS
 
 ADULT = ["Weight: 62 kg", "Weight: 61 kg", "Weight: 60 kg"]
 
@@ -59,12 +61,21 @@ async def test_standalone_launch_of_a_doctor_who_picks_a_patient(clinic: Clinic,
     assert await status_of(clinic, "Patient/ann", after["access_token"]) == 200
     assert await status_of(clinic, "Patient/bo", after["access_token"]) == 404
 
+    async with httpx.AsyncClient() as app:
+        form = {"token": after["access_token"], "client_id": "growth"}
+        assert (await app.post(f"{clinic.url}/auth/revoke", data=form)).status_code == 200
+    assert await status_of(clinic, "Patient/ann", after["access_token"]) == 401
+    later = "client.state.expiresAt = 0; client.request('Patient/ann').then((one) => one.id)"
+    assert await doctor.page.evaluate(later) == "ann"
+    last = await response(doctor)
+    assert last["access_token"] != after["access_token"], "the library refreshes by itself what has expired"
+
     await doctor.page.click("#out")
     await doctor.page.wait_for_url("**/index.html?state=bye")
     await doctor.page.goto(f"{clinic.url}/auth/apps")
     await doctor.look("signed-out")
     assert await doctor.page.locator("input[name=password]").count() == 1
-    assert await status_of(clinic, "Patient/ann", after["access_token"]) == 200, "offline_access outlives the session"
+    assert await status_of(clinic, "Patient/ann", last["access_token"]) == 200, "offline_access outlives the session"
 
 
 async def test_standalone_launch_of_a_patient_whose_record_is_the_only_one(clinic: Clinic, meet: Meet) -> None:
@@ -82,6 +93,24 @@ async def test_standalone_launch_of_a_patient_whose_record_is_the_only_one(clini
     async with patient.page.expect_navigation():
         await patient.page.click("form[action='/auth/apps/revoke'] button")
     assert await status_of(clinic, "Patient/bo", token) == 401
+
+
+@pytest.mark.parametrize("kind", ["confidential", "asymmetric"])
+async def test_an_app_that_proves_itself(clinic: Clinic, meet: Meet, kind: Any) -> None:
+    key, redirect = KEYS["ES384"], f"{clinic.app}/index.html"
+    jwks = {"keys": [key.as_dict(private=False)]} if kind == "asymmetric" else None
+    secret = await clinic.register(Registration(kind, "Clinic app", (redirect,), id=f"js-{kind}", jwks=jwks))
+    proof = {"clientSecret": secret} if secret else {"clientPrivateJwk": {**key.as_dict(private=True), "ext": True}}
+    scope = "launch/patient openid fhirUser patient/*.read online_access"
+    settings = {"clientId": f"js-{kind}", "scope": scope, "iss": clinic.base, "redirectUri": redirect, **proof}
+    patient = await meet(f"bo.{kind}", "Patient/bo")
+    await patient.page.goto(redirect)
+    await patient.page.evaluate("(settings) => { FHIR.oauth2.authorize(settings); }", settings)
+    await patient.sign_in()
+    await patient.allow()
+    await patient.back_at(f"{redirect}?")
+    assert await shown(patient) == ("Bo Lee", ["Weight: 20 kg"])
+    assert (await response(patient))["scope"] == scope
 
 
 async def test_a_refusal_reaches_the_app(clinic: Clinic, meet: Meet) -> None:
