@@ -107,6 +107,29 @@ async def test_the_sample_app_shows_the_record_of_james(
     await james.leave()
 
 
+async def test_clara_chooses_a_record_and_gives_less_than_the_app_asked_for(
+    followed: Followed, passwords: dict[str, str], chromium: Browser, tmp_path: Path
+) -> None:
+    clara = await Person.before(chromium, "clara", tmp_path, is_staff=False)
+    await clara.page.goto(f"{followed.site}/sample-app/launch.html?client_id={client_id(followed.printed[0])}")
+    await clara.page.click("button[type=submit]")
+    await clara.sign_in(passwords["clara"])
+    choices = clara.page.locator("button[name=patient]")
+    await choices.first.wait_for()
+    await clara.look("records")
+    assert await choices.count() == 3
+    await clara.page.click("button[name=patient][value=p0001]")
+    await clara.page.uncheck("input[name=type][value=Observation]")
+    await clara.allow()
+    said = clara.page.locator("#said", has_text="answered")
+    await said.wait_for()
+    await clara.look("app")
+    assert "/fhir/Observation answered 403." in await said.inner_text()
+    assert re.fullmatch(r"born \d{4}-\d{2}-\d{2}", await clara.page.locator("#born").inner_text())
+    assert "Observation" not in await clara.page.locator("#granted").inner_text()
+    await clara.leave()
+
+
 async def test_a_copy_of_it_runs_on_another_origin(
     followed: Followed, passwords: dict[str, str], chromium: Browser, tmp_path: Path
 ) -> None:
