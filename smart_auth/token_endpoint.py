@@ -37,12 +37,12 @@ async def _grant(realm: Realm, request: Request) -> dict[str, Any]:
         protocol.REFRESH_TOKEN: _refresh,
         protocol.CLIENT_CREDENTIALS: _backend,
     }[request.one("grant_type")]
-    if await client_auth.has_far_keys(realm, request):  # nobody waits in line for what is fetched from elsewhere
-        client = await client_auth.authenticate(realm, request)
-        async with realm.line:
-            return await grant(realm, request, client)
     async with realm.line:
-        client = await _holder(realm, request) or await client_auth.authenticate(realm, request)
+        if not await client_auth.has_far_keys(realm, request):
+            client = await _holder(realm, request) or await client_auth.authenticate(realm, request)
+            return await grant(realm, request, client)
+    client = await client_auth.authenticate(realm, request)  # nobody waits in line for what is fetched from elsewhere
+    async with realm.line:
         return await grant(realm, request, client)
 
 

@@ -1,7 +1,7 @@
 """One of several processes that use the same thing at the same moment.
 
 Reads jobs, one JSON object a line: url and database of the records, what is done (a key of `KINDS`), given (the secrets that
-it takes) and times. Says `ready`, waits for another line, so that all processes begin together, does it so many times at once,
+it takes), times and now. Says `ready`, waits for another line, so that all processes begin together, does it so many times at once,
 and prints how often each answer came.
 """
 
@@ -10,6 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -73,6 +74,7 @@ KINDS: Mapping[str, Attempt] = {
 async def compete(job: Mapping[str, Any]) -> Counter[str]:
     async with connect(SecretStr(job["url"]), Settings()) as client:
         house = House(Authorization(client[job["database"]]))
+        house.clock.now = datetime.fromisoformat(job["now"])
         await house.store.epoch()
         said_line("ready")
         await asyncio.to_thread(sys.stdin.readline)

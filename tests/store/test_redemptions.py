@@ -10,6 +10,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,13 @@ async def processes() -> AsyncIterator[list[Process]]:
 async def house(database: AsyncDatabase[dict[str, Any]]) -> House:
     store = Authorization(database)
     await store.open()
-    return await House.built(store=store)
+    house = await House.built(store=store)
+    house.clock.now = datetime.now(UTC)  # by the time of day the database forgets what is over, a jti among it
+    return house
 
 
 @pytest.fixture
-def compete(processes: list[Process], mongo_url: SecretStr, database_name: str) -> Compete:
+def compete(processes: list[Process], house: House, mongo_url: SecretStr, database_name: str) -> Compete:
     async def one(process: Process, line: str) -> str:
         assert process.stdin
         assert process.stdout
@@ -64,6 +67,7 @@ def compete(processes: list[Process], mongo_url: SecretStr, database_name: str) 
     async def all_(what: str, **given: str) -> Counter[str]:
         """Return how often each answer came to the attempts of all processes."""
         job = {"url": mongo_url.get_secret_value(), "database": database_name, "what": what, "given": given}
+        job["now"] = house.clock().isoformat()
         lines = await asyncio.gather(*(one(process, json.dumps({**job, "times": TIMES})) for process in processes))
         assert set(lines) == {"ready"}
         answers = await asyncio.gather(*(one(process, "go") for process in processes))
