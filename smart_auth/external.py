@@ -116,7 +116,8 @@ class External:
         if max(begins, issued) > now + SKEW:
             raise _invalid("It is of the future.")
         scope, client_id = _text(claims, "scope"), _text(claims, "client_id") or _text(claims, "azp")
-        fhir_user, patient = _relative(_text(claims, "fhirUser")), _text(claims, "patient")
+        named, patient = _text(claims, "fhirUser"), _text(claims, "patient")
+        fhir_user = _here(named, self._realm.policy.base)
         person = PEOPLE.get(fhir_user.partition("/")[0])
         subject = _text(claims, "sub")
         user_id = f"{self._issuer.issuer}#{subject}" if person and subject else NOBODY
@@ -128,7 +129,10 @@ class External:
         )
         own = fhir_user.partition("/")[2] if fhir_user.startswith("Patient/") else ""
         user = User(user_id, user_id, "", person, issued, links=(Link(fhir_user, own),)) if person and user_id else None
-        return Bearer(token, grant, self._realm.scopes(scope), user, fhir_user if person else "")
+        scopes = self._realm.scopes(scope)
+        if named and user is None:  # somebody, whom this record does not know, is not a system
+            scopes = scopes.only(lambda one: getattr(one.meaning, "context", "") != "system")
+        return Bearer(token, grant, scopes, user, fhir_user if person else "")
 
 
 def _object(part: str) -> Mapping[str, Any]:
@@ -150,9 +154,13 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _relative(reference: str) -> str:
-    """Return `Type/id` of a reference that may be absolute."""
-    return "/".join(reference.rstrip("/").split("/")[-2:])
+def _here(reference: str, base: str) -> str:
+    """Return `Type/id` of a reference that may be absolute, empty for one to another server: its ids are other people."""
+    if "://" not in reference:
+        return reference
+    place, _, resource_id = reference.rpartition("/")
+    place, _, kind = place.rpartition("/")
+    return f"{kind}/{resource_id}" if same_base(place, base) else ""
 
 
 def _invalid(why: str) -> OAuthError:

@@ -131,3 +131,17 @@ async def test_a_token_of_years_is_looked_at_again_within_an_hour(idp: Idp) -> N
 async def test_an_issuer_that_signs_with_secrets_cannot_be_named(house: House) -> None:
     with pytest.raises(ValueError, match="HS256"):
         External(Issuer(ISSUER, ISSUER, frozenset({"HS256"})), house.realm, house.realm.key_sets)
+
+
+@pytest.mark.parametrize("where", ["https://other.example/fhir", "https://evil.example/x?https:", f"{BASE}/nested"])
+async def test_somebody_of_another_server_with_the_id_of_somebody_here(idp: Idp, where: str) -> None:
+    for person in ("Patient/ann", "Practitioner/grey"):
+        bearer = await idp.external.check(idp.token(fhirUser=f"{where}/{person}", scope="user/*.rs system/*.rs"))
+        assert bearer.user is None
+        assert bearer.grant.fhir_user == ""
+        assert "system" not in bearer.scopes.contexts()
+
+
+async def test_a_person_without_subject_is_no_system(idp: Idp) -> None:
+    bearer = await idp.external.check(idp.token(sub=None, scope="system/*.rs patient/*.rs"))
+    assert bearer.scopes.contexts() == {"patient"}
