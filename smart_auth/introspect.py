@@ -38,7 +38,7 @@ async def _describe(realm: Realm, text: str, caller: Client) -> dict[str, Any]:
         if not _may_know(caller, token.client_id):
             return INACTIVE
         return {
-            **_common(realm, grant, token.scope, token.expires.timestamp(), token.issued.timestamp()),
+            **_common(realm, grant, bearer.scopes.text, token.expires.timestamp(), token.issued.timestamp()),
             "token_type": "Bearer",
             **launch.told(realm.policy, grant.context),
         }

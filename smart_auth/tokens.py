@@ -214,7 +214,10 @@ async def find(realm: Realm, text: str) -> Bearer | None:
         return None
     grant = await realm.store.get(Grant, token.grant_id)
     client = await realm.store.get(Client, token.client_id)
-    if grant is None or await alive(realm, replace(grant, access="once"), client):
+    if grant is None or client is None or await alive(realm, replace(grant, access="once"), client):
         return None
+    given = realm.scopes(token.scope)
+    # What was taken from the registration since is taken from the token as well. Without limits there is nothing to take.
+    scopes = realm.permitted(given, client) if client.scope else given
     user = await realm.store.get(User, token.user_id) if token.user_id != NOBODY else None
-    return Bearer(token, grant, realm.scopes(token.scope), user, grant.acting_as or grant.fhir_user)
+    return Bearer(token, grant, scopes, user, grant.acting_as or grant.fhir_user)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from smart_auth import administration
 from tests.smart_auth.apps import assertion, ec, rsa
 from tests.smart_auth.house import CHALLENGE, ISSUER
 from tests.smart_auth.inferno.site import KIT, ORIGIN, REDIRECT, App, Site, issued
@@ -201,6 +202,16 @@ async def test_scope_escalation_on_refresh(site: Site) -> None:
         refused = await site.refresh(app, token, scope=scope)
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
     assert issued(await site.refresh(app, token, scope="patient/Patient.r"))["scope"] == "patient/Patient.r"
+
+
+async def test_outliving_a_narrowed_registration(site: Site) -> None:
+    """What is taken from an app is out of reach from the next request on, also with a token of before."""
+    app = await site.app(scope="launch/patient patient/Patient.rs patient/Observation.rs")
+    token = (await site.launch_of(app, "launch/patient patient/Patient.rs patient/Observation.rs"))["access_token"]
+    assert (await site.get("Observation/ann-laboratory", token)).status_code == 200
+    await administration.enable_client(site.realm, app.client.id, "launch/patient patient/Patient.rs")
+    assert (await site.get("Observation/ann-laboratory", token)).status_code == 403
+    assert (await site.get("Patient/ann", token)).status_code == 200
 
 
 async def test_patient_switching_through_launch(site: Site) -> None:
