@@ -4,17 +4,40 @@ A request's URI must be a registered one, character for character (RFC 9700 2.1)
 address, which a native app does not know beforehand (RFC 8252 7.3).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 MOST_CHARACTERS = 2_048
+_NEVER = frozenset('"<>\\^`{|}\x7f')
 _FORBIDDEN_SCHEMES = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss"})
+
+_PLACE = re.compile(r"[A-Za-z0-9._:\[\]-]+", re.ASCII)
+
+
+def origin(uri: str) -> str:
+    """Return scheme and host of a web URL, empty where it is none.
+
+    Nothing that means something to a header, such as the `;` of a Content-Security-Policy, can stand in what this returns.
+    """
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    web = parts.scheme in {"https", "http"} and bool(host) and _PLACE.fullmatch(parts.netloc) is not None
+    return f"{parts.scheme}://{parts.netloc}" if web else ""
+
+
+def is_plain(uri: str) -> bool:
+    """Return whether a URI has only characters that URIs are made of, and not too many."""
+    return len(uri) <= MOST_CHARACTERS and uri.isascii() and not any(char <= " " or char in _NEVER for char in uri)
 
 
 def fault(uri: str, *, development: bool = False) -> str:
     """Return the sentence that says why a URI cannot be registered, empty where it can."""
-    if len(uri) > MOST_CHARACTERS or not uri.isascii() or any(char <= " " or char in '"<>\\^`{|}\x7f' for char in uri):
+    if not is_plain(uri):
         return "A redirect URI is ASCII without spaces, at most 2,048 characters."
     try:
         parts = urlsplit(uri)
@@ -23,7 +46,7 @@ def fault(uri: str, *, development: bool = False) -> str:
         return "The redirect URI is not a URI."
     if "#" in uri or "*" in parts.netloc or parts.username is not None:
         return "A redirect URI has no fragment, no wildcard in its host and no user name."
-    if parts.scheme == "https" and host:
+    if parts.scheme == "https" and host and origin(uri):
         return ""
     if parts.scheme == "http":
         if host in LOOPBACK or (development and host == "localhost"):

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from smart_auth import fetch, key_sets, opaque, protocol, redirects, throttle
 from smart_auth.errors import OAuthError, slow_down
@@ -133,7 +132,7 @@ def drafted(realm: Realm, metadata: Any, *, has_rights: bool = False) -> Client:
         grant_types=tuple(dict.fromkeys(grant_types)),
         jwks=jwks,
         jwks_uri=jwks_uri,
-        origins=tuple(dict.fromkeys(_origin(uri) for uri in uris if uri.startswith("http"))),
+        origins=tuple(dict.fromkeys(place for uri in uris if (place := redirects.origin(uri)))),
         contacts=_texts(known, "contacts"),
         name=_text(known, "client_name")[:MOST_NAME] or "App without a name",
         uri=_text(known, "client_uri"),
@@ -272,11 +271,6 @@ def _text(known: Mapping[str, Any], member: str) -> str:
     value = known.get(member, "")
     if not isinstance(value, str):
         raise OAuthError("invalid_client_metadata", f"The member '{member}' is a string.")
-    if member.endswith("_uri") and value and urlsplit(value).scheme not in {"https", "http"}:
+    if member.endswith("_uri") and value and not (redirects.is_plain(value) and redirects.origin(value)):
         raise OAuthError("invalid_client_metadata", f"The member '{member}' is an https URL.")
     return value
-
-
-def _origin(uri: str) -> str:
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}"

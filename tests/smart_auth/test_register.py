@@ -103,6 +103,16 @@ async def test_scope_escalation_by_registration_an_app_gets_no_system_scope_and_
         ),
         ({"launch_uris": ["http://new.example/launch"]}, "invalid_client_metadata"),
         ({"contacts": "me"}, "invalid_client_metadata"),
+        ({"logo_uri": "https://a.example;frame-ancestors https://evil.example/"}, "invalid_client_metadata"),
+        ({"logo_uri": "https://a.example;frame-ancestors/"}, "invalid_client_metadata"),
+        ({"tos_uri": "https://["}, "invalid_client_metadata"),
+        ({"client_uri": "https://\u202e.example/"}, "invalid_client_metadata"),
+        ({"policy_uri": "https:///nowhere"}, "invalid_client_metadata"),
+        ({"redirect_uris": ["https://a.example;script-src/cb"]}, "invalid_redirect_uri"),
+        (
+            {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://[/"},
+            "invalid_client_metadata",
+        ),
     ],
 )
 async def test_metadata_that_cannot_be_registered_is_refused_with_a_reason(change: dict[str, Any], code: str) -> None:

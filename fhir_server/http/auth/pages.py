@@ -5,6 +5,7 @@ No other site gets a referrer. Under `no-referrer`, though, browsers send `Origi
 where a form comes from could not tell ours from a stranger's.
 """
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
@@ -16,10 +17,12 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 
+from smart_auth import redirects
 from smart_auth.language import Language, Languages
 
 CSS = "auth.css"
 STYLE_PATH = "/auth/style.css"
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 WEB = frozenset({"https", "http"})
 
 
@@ -119,6 +122,12 @@ def headers(leads_to: str = "", picture: str = "") -> dict[str, str]:
 
 def _source(uris: str) -> str:
     """Return redirect URIs as CSP sources: their origins, or their schemes where those are native apps' own."""
-    found = [parts for uri in uris.split() if (parts := urlsplit(uri)).scheme]
-    sources = (f"{one.scheme}://{one.netloc}" if one.scheme in WEB else f"{one.scheme}:" for one in found)
-    return "".join(f" {source}" for source in dict.fromkeys(sources))
+    found = dict.fromkeys(filter(None, (_place(uri) for uri in uris.split())))
+    return "".join(f" {place}" for place in found)
+
+
+def _place(uri: str) -> str:
+    scheme = uri.partition(":")[0].lower()
+    if scheme in WEB:
+        return redirects.origin(uri)
+    return f"{scheme}:" if _SCHEME.fullmatch(scheme) and ":" in uri else ""

@@ -19,7 +19,7 @@ from smart_auth.records import User
 from smart_auth.sessions import COOKIE
 from tests.http.auth.surfing import forms, heading, onward, send, sign_in
 from tests.smart_auth.house import PASSWORD
-from tests.smart_auth.inferno.site import REDIRECT, Site, issued
+from tests.smart_auth.inferno.site import REDIRECT, App, Site, issued
 
 SCOPE = "launch/patient openid fhirUser patient/Patient.rs offline_access"
 ALLOW = ("decision", "allow")
@@ -86,6 +86,20 @@ async def test_clickjacking(site: Site, client: httpx.AsyncClient) -> None:
         assert "no-store" in shown.headers["cache-control"]
         assert shown.headers["referrer-policy"] in {"no-referrer", "same-origin"}
         assert "max-age=" in shown.headers["strict-transport-security"]
+
+
+async def test_clickjacking_by_the_logo_of_an_app(site: Site, client: httpx.AsyncClient) -> None:
+    """The address of a picture stands in the policy of the page, and must not add a directive to it."""
+    app = await site.app()
+    logo = "https://a.example;frame-ancestors https://evil.example/x.png"
+    kept = replace(app.client, logo_uri=logo)
+    assert await site.realm.store.swap(app.client, kept)
+    consent = await sign_in(client, await site.asked(client, site.asking(App(kept), SCOPE)))
+    policy = consent.headers["content-security-policy"]
+    directives = [one.split()[0] for one in policy.split(";")]
+    assert len(directives) == len(set(directives))
+    assert "frame-ancestors 'none'" in policy
+    assert "a.example;" not in policy
 
 
 async def test_user_enumeration_by_text(site: Site) -> None:
