@@ -49,7 +49,9 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
         return await _Run(ctx, repository, links, found).answers(unconditional)
 
     types = {entry.resource_type for entry in parsed if entry.request.resource is not None}
-    async with ctx.repository.leaving(leaving):
+    # Of what the caller cannot delete nobody needs to be warned.
+    warned = await ctx.repository.rights.within(leaving, "d")
+    async with ctx.repository.leaving(warned):
         answers = await ctx.repository.exclusively(locks, types & ctx.definitions.resource_types, walk)
     return FhirResponse(200, {}, answer.response_bundle("transaction-response", answers, ctx.base))
 

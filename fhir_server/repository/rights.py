@@ -6,8 +6,9 @@ what can be seen but not written so is forbidden, and the answer names the scope
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from fhir_server.access.scope_filter import Key, Letter, ScopeFilter, insufficient
 from fhir_server.model import reference
@@ -25,8 +26,7 @@ ANY_TYPE = "*"
 MOST_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(msgspec.Struct, frozen=True):
     """The rights of one caller.
 
     Attributes:
@@ -96,6 +96,14 @@ class Rights:
         contexts = await self.store.contexts(resource_type, ids, self.session)
         expression = await self._told(self.scope.expression(resource_type, letter), letter, contexts)
         return compiled(expression, resource_type, self.definitions)
+
+    async def within(self, instances: Sequence[Key], letter: Letter) -> list[Key]:
+        """Return those of some instances that the caller may do something with."""
+        if all(self.scope.where(name, letter) == ANYTHING for name, _ in instances):
+            return [*instances]
+        found = await self.store.exists(instances, lambda name: self.scope.where(name, letter), self.session)
+        guarded = [key for key in instances if key[0] == GUARDED and key not in found]
+        return [*(key for key in instances if key in found), *guarded]
 
     async def permit(self, resource_type: str, letter: Letter, document: Mapping[str, Any]) -> None:
         """Refuse a write whose result would lie outside of what the caller may reach.

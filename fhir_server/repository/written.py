@@ -8,7 +8,7 @@ from typing import Any
 from fhir_server.model import instant
 from fhir_server.model.errors import Gone
 from fhir_server.model.stored import Stored
-from fhir_server.store import ACCESS, Live, history_id
+from fhir_server.store import Live, access, history_id
 from profiles.issue import Issue
 
 
@@ -49,9 +49,8 @@ def stored(resource_type: str, document: Mapping[str, Any]) -> Stored:
 
 def tombstone(live: Live, moment: datetime, order: int) -> dict[str, Any]:
     """Return the history row of a deletion: who may see that there was something, and when it ended."""
-    kept = {name: live.document[name] for name in ACCESS if name in live.document}
     row_id = history_id(live.stored.id, live.stored.vid + 1)
-    return {"_id": row_id, "lu": moment, "o": order, "m": "DELETE", "del": True, **kept}
+    return {"_id": row_id, "lu": moment, "o": order, "m": "DELETE", "del": True, **access(live.document)}
 
 
 def gone(last: Stored) -> Gone:

@@ -6,7 +6,7 @@
 
 from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Stale, Update
 from fhir_server.store.clock import Clock, Stamp
-from fhir_server.store.documents import ACCESS, Live, history_id
+from fhir_server.store.documents import Live, access, history_id
 from fhir_server.store.history import Position
 from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Register
@@ -15,7 +15,6 @@ from fhir_server.store.store import Store
 from fhir_server.store.unit_of_work import Unit
 
 __all__ = [
-    "ACCESS",
     "Change",
     "Clock",
     "Create",
@@ -33,6 +32,7 @@ __all__ = [
     "Stretch",
     "Unit",
     "Update",
+    "access",
     "history_id",
     "same",
 ]

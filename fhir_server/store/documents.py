@@ -17,11 +17,13 @@ ENTRY = {"j": 1, "jb": 1}
 BODY = {"v": 1, "lu": 1, "m": 1, **ENTRY}
 ROW_BODY = {"lu": 1, "m": 1, "del": 1, "j": 1, "jb": 1}
 
-ACCESS = ("rg", "f", "p", "ps", "sl", "held", "va", "adv", "s", "rf", "d", "dh", "dl")
-"""What tells who may see a version: the same filter holds for the current one, a superseded one, and a deletion."""
+# What tells who may see a version: the same filter holds for the current one, a superseded one, and a deletion. The words of
+# `_text` and `_content` are no criteria of anybody's access.
+_ACCESS = ("rg", "f", "p", "ps", "sl", "held", "va", "adv", "s", "rf", "d", "dh", "dl")
+_WORDS = frozenset({"_words", "_text", "_content"})
 
-# What a superseded version keeps. Sort keys and what is found by contained resources are dropped.
-_KEPT = ("lu", "o", "m", *ACCESS, "sv", "tx", "r", "j", "jb")
+# What a superseded version keeps besides. Sort keys and what is found by contained resources are dropped.
+_KEPT = ("lu", "o", "m", "sv", "tx", "r", "j", "jb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,19 @@ def stored_row(resource_type: str, row: Mapping[str, Any]) -> Stored:
     return Stored(resource_type, resource_id, int(version), row["lu"], body, method, deleted, row)
 
 
+def access(live: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a live document that tell who may see it."""
+    kept = {key: live[key] for key in _ACCESS if key in live}
+    values = kept.get("s", {})
+    if not _WORDS.isdisjoint(values):
+        kept["s"] = {key: value for key, value in values.items() if key not in _WORDS}
+    return kept
+
+
 def superseded_row(live: Mapping[str, Any], until: datetime) -> dict[str, Any]:
     """Return the history row of a live document that the next version replaces at `until` (kept as `su`)."""
     row: dict[str, Any] = {"_id": history_id(live["_id"], live["v"])}
     row.update((key, live[key]) for key in _KEPT if key in live)
+    row.update(access(live))
     row["su"] = until
     return row
