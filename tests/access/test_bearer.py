@@ -102,9 +102,11 @@ async def test_writing_into_the_record_of_somebody_else_is_refused(caller: Calle
     moved_id = created.headers["Location"].split("/")[-3]
     assert (await caller.send("POST", "Observation", body)).status == 403
     assert (await caller.send("PUT", f"Observation/{moved_id}", {**body, "id": moved_id})).status == 403
-    # That there is such a patient must not show either: the reference leads nowhere (422).
-    assert (await caller.send("POST", "Observation", his)).status == 422
-    assert (await caller.send("PUT", f"Observation/{moved_id}", {**his, "id": moved_id})).status == 422
+    # That there is such a patient must not show either.
+    nobodys = {**body, "subject": {"reference": "Patient/nobody"}}
+    assert (await caller.send("POST", "Observation", his)).status == 403
+    assert (await caller.send("POST", "Observation", nobodys)).status == 403
+    assert (await caller.send("PUT", f"Observation/{moved_id}", {**his, "id": moved_id})).status == 403
 
 
 async def test_a_batch_is_judged_entry_by_entry(caller: Caller) -> None:
