@@ -41,7 +41,7 @@ class Person:
 
     async def sign_in(self, password: str = PASSWORD) -> None:
         """Type login and password, and set a second factor up, for staff need one."""
-        await self.page.wait_for_url("**/auth/continue?*")
+        await self.page.locator("input[name=login]").wait_for()
         await self.look("sign-in")
         await self.page.fill("input[name=login]", self.login)
         await self.page.fill("input[name=password]", password)

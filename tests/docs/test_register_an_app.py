@@ -16,7 +16,7 @@ from playwright.async_api import Browser
 
 from fhir_server.cli import demo_accounts
 from fhir_server.main import running
-from fhir_server.settings import Settings
+from fhir_server.settings import Server, Settings
 from tests.clients.person import Person
 from tests.docs.conftest import FHIR_SERVER
 
@@ -41,9 +41,10 @@ class Followed:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def passwords(documented: Settings) -> dict[str, str]:
+async def passwords(documented: Settings, server: str) -> dict[str, str]:
     """The passwords that `make run` prints, by login."""
-    async with running(documented) as service:
+    here = documented.model_copy(update={"server": Server(base_url=f"http://{server}/fhir")})
+    async with running(here) as service:
         told = await demo_accounts.made(service)
     return {one.login: one.password for one in told.people}
 
@@ -128,6 +129,28 @@ async def test_clara_chooses_a_record_and_gives_less_than_the_app_asked_for(
     assert re.fullmatch(r"born \d{4}-\d{2}-\d{2}", await clara.page.locator("#born").inner_text())
     assert "Observation" not in await clara.page.locator("#granted").inner_text()
     await clara.leave()
+
+
+async def test_nora_opens_the_sample_app_from_within_a_record(
+    passwords: dict[str, str], server: str, chromium: Browser, tmp_path: Path
+) -> None:
+    nora = await Person.before(chromium, "nora", tmp_path, is_staff=True)
+    await nora.page.goto(f"http://{server}/auth/apps")
+    await nora.sign_in(passwords["nora"])
+    await nora.page.click("a[href='/auth/launch']")
+    await nora.page.select_option("#app", label="Sample app")
+    await nora.page.fill("#words", "james smith")
+    await nora.page.click("button[value=search]")
+    await nora.page.click("button[name=patient][value=p0004]")
+    await nora.look("details")
+    await nora.page.click("button[value=open]")
+    await nora.page.locator("button[name=role]").first.click()
+    await nora.allow()
+    await nora.page.locator("#table").wait_for()
+    await nora.look("app")
+    assert await nora.page.locator("#name").inner_text() == "James Smith"
+    assert nora.place == f"http://{server}/sample-app/index.html"
+    await nora.leave()
 
 
 async def test_a_copy_of_it_runs_on_another_origin(
