@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unicodedata import category
 
 from smart_auth import fetch, key_sets, opaque, protocol, redirects, throttle
 from smart_auth.errors import OAuthError, slow_down
@@ -18,6 +19,9 @@ from smart_auth.records import AuthMethod, Client, ClientKind
 MOST_AN_HOUR = 20
 MOST_URIS = 20
 MOST_NAME = 100
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that words of Indic and Arabic scripts are written with."""
 
 KINDS: Mapping[str, ClientKind] = {
     "none": "public",
@@ -109,7 +113,7 @@ def drafted(realm: Realm, metadata: Any, *, has_rights: bool = False) -> Client:
         raise OAuthError("invalid_client_metadata", "The body must be a JSON object of client metadata.")
     known = protocol.judge_registration(metadata)
     method = known.get("token_endpoint_auth_method", "client_secret_basic")
-    if method not in KINDS:
+    if method not in tuple(KINDS):  # of any shape, also one that is no key
         raise OAuthError("invalid_client_metadata", f"token_endpoint_auth_method must be one of {', '.join(KINDS)}.")
     grant_types = _texts(known, "grant_types") or ("authorization_code",)
     kind = _kind(method, grant_types)
@@ -133,8 +137,8 @@ def drafted(realm: Realm, metadata: Any, *, has_rights: bool = False) -> Client:
         jwks=jwks,
         jwks_uri=jwks_uri,
         origins=tuple(dict.fromkeys(place for uri in uris if (place := redirects.origin(uri)))),
-        contacts=_texts(known, "contacts"),
-        name=_text(known, "client_name")[:MOST_NAME] or "App without a name",
+        contacts=tuple(_visible(one) for one in _texts(known, "contacts")),
+        name=_visible(_text(known, "client_name"))[:MOST_NAME] or "App without a name",
         uri=_text(known, "client_uri"),
         logo_uri=_text(known, "logo_uri"),
         policy_uri=_text(known, "policy_uri"),
@@ -265,6 +269,12 @@ def _texts(known: Mapping[str, Any], member: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value) or len(value) > MOST_URIS:
         raise OAuthError("invalid_client_metadata", f"The member '{member}' is a list of at most {MOST_URIS} strings.")
     return tuple(value)
+
+
+def _visible(text: str) -> str:
+    """Return a text without what people do not see: it would turn a page, a terminal or a log around it upside down."""
+    kept = (char for char in text if char.isspace() or char in _JOINERS or not category(char).startswith("C"))
+    return " ".join("".join(kept).split())
 
 
 def _text(known: Mapping[str, Any], member: str) -> str:

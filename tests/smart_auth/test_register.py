@@ -103,6 +103,8 @@ async def test_scope_escalation_by_registration_an_app_gets_no_system_scope_and_
         ),
         ({"launch_uris": ["http://new.example/launch"]}, "invalid_client_metadata"),
         ({"contacts": "me"}, "invalid_client_metadata"),
+        ({"token_endpoint_auth_method": ["none"]}, "invalid_client_metadata"),
+        ({"token_endpoint_auth_method": {}}, "invalid_client_metadata"),
         ({"logo_uri": "https://a.example;frame-ancestors https://evil.example/"}, "invalid_client_metadata"),
         ({"logo_uri": "https://a.example;frame-ancestors/"}, "invalid_client_metadata"),
         ({"tos_uri": "https://["}, "invalid_client_metadata"),
@@ -120,6 +122,16 @@ async def test_metadata_that_cannot_be_registered_is_refused_with_a_reason(chang
     assert answer.status == 400
     assert answer.body["error"] in {code, "invalid_redirect_uri" if "redirect" in code else "invalid_client_metadata"}
     assert answer.body["error_description"]
+
+
+async def test_deceiving_by_a_name_that_people_do_not_see_as_it_is() -> None:
+    """A name that turns the text around it, or that steers the terminal of an administrator."""
+    name = "Hospital\x1b[2J\r\n\u202e ppA\x00\u2066 \u0915\u094d\u200d\u0937"
+    house = await built()
+    body = (await asked(house, {**PUBLIC, "client_name": name, "contacts": ["\x1b]0;a\x07me@new.example"]})).body
+    assert body["client_name"] == "Hospital[2J ppA \u0915\u094d\u200d\u0937"
+    assert body["contacts"] == ["]0;ame@new.example"]
+    assert (await asked(house, {**PUBLIC, "client_name": "\u202e"})).body["client_name"] == "App without a name"
 
 
 @pytest.mark.parametrize("metadata", [None, [], "x", 5, {}])
