@@ -29,7 +29,7 @@ def test_the_environment_wins_over_secret_files_over_toml(secrets: Path, monkeyp
     assert settings.mongo.url.get_secret_value() == "mongodb://secret"
     assert settings.mongo.database == "toml"
     assert settings.server.port == 1
-    assert "secret" not in repr(settings).replace("SecretStr", "")
+    assert "mongodb://secret" not in repr(settings)
 
 
 def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
