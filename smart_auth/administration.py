@@ -77,7 +77,8 @@ async def enable_client(realm: Realm, client_id: str, scope: str = "") -> Client
     """
     client = await find_client(realm, client_id)
     reach = _drafted(realm, replace(_wanted(client), scope=scope)).scope if scope else client.scope
-    return await _changed(realm, client, disabled=False, pending=False, verified=True, scope=reach)
+    seen = ("scope", "redirect_uris", "jwks", "jwks_uri", "name")  # nothing else is approved than what was there
+    return await _changed(realm, client, seen, disabled=False, pending=False, verified=True, scope=reach)
 
 
 async def disable_client(realm: Realm, client_id: str) -> Client:
@@ -150,9 +151,9 @@ def _wanted(client: Client) -> Registration:
     )
 
 
-async def _changed(realm: Realm, before: Client, **changes: Any) -> Client:
+async def _changed(realm: Realm, before: Client, seen: Sequence[str] = (), **changes: Any) -> Client:
     after = replace(before, **changes)
-    if not await realm.store.swap(before, after, felt=True):
+    if not await realm.store.swap(before, after, felt=True, seen=seen):
         raise Unacceptable("The client was changed by somebody else at this moment. Try again.")
     await realm.note("client-changed", client_id=before.id, changed=" ".join(sorted(changes)))
     return after

@@ -1,6 +1,6 @@
 """The store in memory: for tests, and for a demonstration in one process. It keeps the promises of `AuthStore` there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
@@ -51,12 +51,12 @@ class MemoryStore:
         self._records[key] = record
         return True
 
-    async def swap(self, before: R, after: R, *, felt: bool = False) -> bool:
+    async def swap(self, before: R, after: R, *, felt: bool = False, seen: Collection[str] = ()) -> bool:
         """Write a record in place of another."""
         key = (type(before), before.id)
         there = self._records.get(key)
-        names = changed(before, after)
-        if there is None or any(getattr(there, name) != getattr(before, name) for name in names):
+        names: list[str] = [*changed(before, after)]
+        if there is None or any(getattr(there, name) != getattr(before, name) for name in (*names, *seen)):
             return False
         self._records[key] = replace(there, **{name: getattr(after, name) for name in names})
         self._epoch += felt

@@ -81,7 +81,8 @@ async def update(realm: Realm, request: Request, client_id: str, metadata: Any) 
         facility=client.facility,
         launch_uris=client.launch_uris,
     )
-    if not await realm.store.swap(client, changed, felt=True):
+    # Whoever approves it at this moment has not seen what it becomes.
+    if not await realm.store.swap(client, changed, felt=True, seen=("pending", "verified", "disabled")):
         return refusal(OAuthError("invalid_request", "The registration was changed by somebody else. Read it again."))
     await realm.note("client-changed", request, client_id=client.id)
     return Answer(described(realm, changed))

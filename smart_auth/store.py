@@ -5,7 +5,7 @@ changes is still as it was read. A code, a refresh token, a launch, a second fac
 processes that try at the same moment.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -103,13 +103,14 @@ class AuthStore(Protocol):
         """Keep a new record; return whether there was none of its kind and id, or with its login, before."""
         ...
 
-    async def swap(self, before: R, after: R, *, felt: bool = False) -> bool:
+    async def swap(self, before: R, after: R, *, felt: bool = False, seen: Collection[str] = ()) -> bool:
         """Write a record in place of the one that was read, where nobody has changed the same fields meanwhile.
 
         Args:
             before: As it was read.
             after: The same with other values.
             felt: Whether tokens that were checked before may no longer be valid: raises the epoch.
+            seen: Fields that stay and nobody may have changed meanwhile either: what the change rests on.
 
         Returns:
             Whether it was written. Of several who swap the same `before`, one is told so.

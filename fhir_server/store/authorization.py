@@ -9,7 +9,7 @@ would otherwise spend the database's time, and all of its connections, on confli
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -139,11 +139,11 @@ class Authorization:
             raise failures.expected(error) from error
         return True
 
-    async def swap(self, before: R, after: R, *, felt: bool = False) -> bool:
+    async def swap(self, before: R, after: R, *, felt: bool = False, seen: Collection[str] = ()) -> bool:
         """Write a record in place of another."""
-        names = changed(before, after)
+        names: list[str] = [*changed(before, after)]
         old, new = _document(before, self.vault), _document(after, self.vault)
-        condition = {"_id": before.id, **{name: old[name] for name in names}}
+        condition = {"_id": before.id, **{name: old[name] for name in (*names, *seen)}}
         for name in names:
             if (type(before), name) in CLOSED:  # it may have been stored before the deployment had a secret
                 condition[name] = {"$in": [old[name], _document(before, OPEN)[name]]}

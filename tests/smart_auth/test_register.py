@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from smart_auth import opaque, register
+from smart_auth import administration, opaque, register
 from smart_auth.exchange import Answer, Request
 from smart_auth.realm import Policy
 from smart_auth.records import Client
@@ -137,6 +137,37 @@ async def test_deceiving_by_a_name_that_people_do_not_see_as_it_is() -> None:
 @pytest.mark.parametrize("metadata", [None, [], "x", 5, {}])
 async def test_a_body_that_is_no_metadata_is_refused(metadata: Any) -> None:
     assert (await asked(await built(), metadata)).status == 400
+
+
+async def test_changing_a_service_while_it_is_being_approved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what an approval has not seen is approved, nor does an approval reach what comes after it."""
+    house = await built()
+    body = (await asked(house, {**BACKEND, "scope": "system/Patient.rs"})).body
+    client_id, wider = body["client_id"], {**BACKEND, "scope": "system/*.cruds"}
+    owner = posted({}, {"authorization": f"Bearer {body['registration_access_token']}"})
+    swap = house.store.swap
+
+    async def after_the_approval(before: Client, after: Client, **how: Any) -> bool:
+        monkeypatch.setattr(house.store, "swap", swap)
+        await administration.enable_client(house.realm, client_id)
+        return await swap(before, after, **how)
+
+    async def after_the_change(before: Client, after: Client, **how: Any) -> bool:
+        monkeypatch.setattr(house.store, "swap", swap)
+        assert (await register.update(house.realm, owner, client_id, wider)).status == 200
+        return await swap(before, after, **how)
+
+    monkeypatch.setattr(house.store, "swap", after_the_change)
+    with pytest.raises(administration.Unacceptable, match="at this moment"):
+        await administration.enable_client(house.realm, client_id)
+    assert (
+        await register.update(house.realm, owner, client_id, {**BACKEND, "scope": "system/Patient.rs"})
+    ).status == 200
+    monkeypatch.setattr(house.store, "swap", after_the_approval)
+    assert (await register.update(house.realm, owner, client_id, wider)).status == 400
+    client = await house.store.get(Client, client_id)
+    assert client
+    assert (client.scope, client.pending) == ("system/Patient.rs", False)
 
 
 async def test_a_closed_server_registers_nobody() -> None:
