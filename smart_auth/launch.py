@@ -125,7 +125,7 @@ def read(body: Mapping[str, Any]) -> LaunchContext:
         raise NotLaunchable(f"The member 'fhirContext' is a list of at most {MOST_RESOURCES} objects.")
     if why := _fault(resources):
         raise NotLaunchable(why)
-    if texts["smart_style_url"] and urlsplit(texts["smart_style_url"]).scheme != "https":
+    if texts["smart_style_url"] and _scheme(texts["smart_style_url"]) != "https":
         raise NotLaunchable("The smart_style_url begins with https://.")
     return LaunchContext(fhir_context=tuple(resources), need_patient_banner=banner, **texts)
 
@@ -151,7 +151,7 @@ def _fault(resources: Sequence[Any]) -> str:
         if not isinstance(one, dict) or not any(one.get(name) for name in NAMES):
             return f"Each entry of fhirContext is an object with at least one of {', '.join(NAMES)}."
         role = one.get("role", "launch")
-        if not isinstance(role, str) or not role or (role != "launch" and not urlsplit(role).scheme):
+        if not isinstance(role, str) or not role or (role != "launch" and not _scheme(role)):
             return "The role of an entry of fhirContext is 'launch' or an absolute URI; leave it out for 'launch'."
         reference = one.get("reference")
         found = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
@@ -161,3 +161,11 @@ def _fault(resources: Sequence[Any]) -> str:
         if role == "launch" and kind in _ALONE:
             return f"A {kind} is not an entry of fhirContext. Use the member '{_ALONE[kind]}', or give it another role."
     return ""
+
+
+def _scheme(url: str) -> str:
+    """Return the scheme of a URL, empty where it is none."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""

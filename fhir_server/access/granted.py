@@ -37,6 +37,12 @@ GUARDED = "Binary"
 TRAIL = "AuditEvent"
 """The type that only systems write, and nobody changes."""
 
+GOVERNING = frozenset({"SearchParameter"})
+"""Types that change how the server works for everybody; staff who work on records do not write them."""
+
+GOVERNORS = frozenset({"administrator", "system"})
+"""Audiences that do, and that start work on all of the record."""
+
 DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "Endpoint"})
 SUPPLIES = frozenset({"Medication", "Substance"})
 REFERENCED = (
@@ -122,6 +128,11 @@ class Granted:
                 return scope.text
         return ""
 
+    @property
+    def governs(self) -> bool:
+        """Whether the caller may change how the server works for everybody."""
+        return self.principal.audience in GOVERNORS
+
     def covers(self, letter: Letter) -> bool:
         """Return whether a scope for all types, without criteria, gives the letter for everything there is."""
         return any(
@@ -131,8 +142,10 @@ class Granted:
         )
 
     def whole(self, letter: Letter) -> str:
-        """Return a scope that would give the letter for everything; there is none for patients."""
-        contexts: dict[str, Context] = {"staff": "user", "administrator": "user", "system": "system"}
+        """Return a scope that would give the letter for everything; there is none for patients, and none to write for staff."""
+        contexts: dict[str, Context] = {"administrator": "user", "system": "system"}
+        if letter in "rs":
+            contexts["staff"] = "user"
         context = contexts.get(self.principal.audience)
         return ResourceScope(context, ANY_TYPE, "rs" if letter in "rs" else letter).text if context else ""
 
@@ -162,6 +175,8 @@ class Granted:
     def _reach(self, scope: ResourceScope, resource_type: str, letter: Letter) -> Expression:
         """Return what a scope reaches apart from its criteria."""
         if resource_type == TRAIL and letter in "cud" and (letter != "c" or self.principal.audience != "system"):
+            return Nothing()
+        if resource_type in GOVERNING and letter in "cud" and not self.governs:
             return Nothing()
         who = self.principal
         if scope.context == "patient":

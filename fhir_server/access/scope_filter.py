@@ -35,6 +35,11 @@ class ScopeFilter(Protocol):
         """Return a scope that would give the letter for the type or for `*`, empty where none does for this caller."""
         ...
 
+    @property
+    def governs(self) -> bool:
+        """Whether the caller may change how the server works for everybody."""
+        ...
+
     def covers(self, letter: Letter) -> bool:
         """Return whether the grant gives the letter for everything there is."""
         ...
@@ -83,6 +88,11 @@ class Unrestricted:
     def wanted(self, resource_type: str, letter: Letter) -> str:
         """Return nothing: nothing is wanting."""
         return ""
+
+    @property
+    def governs(self) -> bool:
+        """Always: nobody else is there to do it."""
+        return True
 
     def covers(self, letter: Letter) -> bool:
         """Return that it does."""

@@ -62,8 +62,13 @@ class Rights(msgspec.Struct, frozen=True):
         """Refuse what works on whole types, unless the caller may do so with every resource of them.
 
         Raises:
-            Forbidden: Some are out of reach.
+            Forbidden: Some are out of reach, or it is a change and the caller works on records only.
         """
+        if letter not in "rs" and not self.scope.governs:
+            raise insufficient(
+                "This changes how the server works for everybody, which is for administrators and for systems.",
+                self.scope.whole(letter),
+            )
         for name in () if self.scope.covers(letter) else types:
             if self.scope.where(name, letter) != ANYTHING:
                 raise insufficient(

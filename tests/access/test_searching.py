@@ -270,6 +270,16 @@ async def test_granular_scopes_hold_within_includes_chains_and_conditions(house:
     assert await ann.found("Patient?_has:Observation:patient:_id=ann-lab") == []
 
 
+async def test_staff_change_nothing_for_everybody(house: House) -> None:
+    doctor = await house.as_("user/*.cruds", user="u-doc")
+    for method, path in (("POST", "$reindex"), ("POST", "Patient/$reindex"), ("DELETE", "$reindex-status?job=x")):
+        answer = await doctor.ask(method, path)
+        assert answer.status_code == 403, path
+        assert "for administrators and for systems" in answer.text
+    assert (await doctor.post({"resourceType": "SearchParameter"})).status_code == 403
+    assert (await doctor.get("SearchParameter")).status_code == 200
+
+
 async def test_a_search_parameter_posted_by_who_may_not(house: House, fresh: Fresh) -> None:
     code = fresh("x")
     parameter = {

@@ -106,6 +106,8 @@ def test_a_second_patient_may_be_in_the_context_in_a_role_of_its_own() -> None:
         {"fhirContext": [IMAGING] * 51},
         {"intent": "x" * 5000},
         {"smart_style_url": "javascript:alert(1)"},
+        {"smart_style_url": "https://["},
+        {"fhirContext": [{**IMAGING, "role": "https://["}]},
     ],
 )
 def test_a_context_of_the_wrong_shape_is_refused(body: dict[str, Any]) -> None:
