@@ -12,6 +12,8 @@ import json
 import os
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -138,8 +140,15 @@ async def ready(mongod: Mongod, accounts: Accounts, database: str, *, started: b
     return accounts
 
 
-def _client(where: str, patience_ms: int = 5_000) -> AsyncMongoClient[Document]:
-    return AsyncMongoClient(where, serverSelectionTimeoutMS=patience_ms, maxPoolSize=2, appname="aquifer-setup")
+@asynccontextmanager
+async def _client(where: str, patience_ms: int = 5_000) -> AsyncIterator[AsyncMongoClient[Document]]:
+    """Yield a client that is closed also when this is cancelled while it connects."""
+    options: Document = {"serverSelectionTimeoutMS": patience_ms, "maxPoolSize": 2, "appname": "aquifer-setup"}
+    client: AsyncMongoClient[Document] = AsyncMongoClient(where, **options)
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 async def _initiate(anonymous: AsyncMongoClient[Document], mongod: Mongod) -> None:

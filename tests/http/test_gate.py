@@ -18,7 +18,7 @@ from fhir_server.http.app import create_app
 from fhir_server.main import Service, running
 from fhir_server.settings import Auth, Mongo, Server, Settings
 from smart_auth import opaque, tokens
-from smart_auth.records import Client, Grant, LaunchContext, User
+from smart_auth.records import Client, Grant, LaunchContext, Link, User
 
 BASE = "http://127.0.0.1:8080/fhir"
 
@@ -71,6 +71,10 @@ async def house(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
             services.append(service)
         for one in ("ann", "bo"):
             await services[0].repository.update("Patient", one, {"resourceType": "Patient", "id": one})
+        since = services[0].realm.clock() - timedelta(days=1)
+        await services[0].realm.store.add(
+            User("u-ann", "ann", "Ann", "patient", since, links=(Link("Patient/ann", "ann"),))
+        )
         yield House(servers, services[0])
 
 
@@ -119,7 +123,7 @@ async def test_discovery_needs_no_token_and_stands_below_the_base(house: House, 
 
 
 async def test_a_token_reaches_what_its_scopes_say(house: House) -> None:
-    token = await house.token("patient/Patient.rs", patient="ann")
+    token = await house.token("patient/Patient.rs", patient="ann", user="u-ann")
     assert (await house.get("/fhir/Patient/ann", token)).status_code == 200
     assert (await house.get("/fhir/Patient/bo", token)).status_code == 404
     refused = await house.get("/fhir/Observation", token)

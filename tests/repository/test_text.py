@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from fhir_server.access.scope_filter import Letter
 from fhir_server.main import Service, running
 from fhir_server.model.errors import FhirError, TooCostly
 from fhir_server.repository.reindexing import Reindexing
@@ -18,6 +19,7 @@ from fhir_server.search.params import params
 from fhir_server.search.parse import parse
 from fhir_server.search.types.conditions import Is
 from fhir_server.settings import Mongo, Search, Settings
+from tests.repository.stated import Stated
 
 STORIES = {
     "c1": "Fracture of the left knee",
@@ -91,14 +93,11 @@ async def test_a_new_version_has_the_words_that_it_says(service: Service) -> Non
 
 
 async def test_attack_words_of_others_are_not_found(service: Service) -> None:
-    class OnlyFirst:
-        facility = ""
-        fingerprint = "the first alone"
-
-        def expression(self, resource_type: str, letter: str) -> Expression:
+    class OnlyFirst(Stated):
+        def expression(self, resource_type: str, letter: Letter) -> Expression:
             return Criterion(params(resource_type, service.definitions)["_id"], (Is("c1"),))
 
-    scope = OnlyFirst()
+    scope = OnlyFirst("the first alone")
     assert await found(service, "Condition", ("_text", "metastases"), scope=scope) == []
     assert await found(service, "Condition", ("_content", "kode"), scope=scope) == ["c1"]
     assert await found(service, "Patient", ("_has:Condition:subject:_text", "metastases"), scope=scope) == []
