@@ -148,7 +148,12 @@ async def _client(where: str, patience_ms: int = 5_000) -> AsyncIterator[AsyncMo
     try:
         yield client
     finally:
-        await client.close()
+        closing = asyncio.ensure_future(client.close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:  # it came while closing, which ends all the same
+            await closing
+            raise
 
 
 async def _initiate(anonymous: AsyncMongoClient[Document], mongod: Mongod) -> None:
