@@ -64,6 +64,8 @@ class Guarded:
             raise Unfetched(f"The key set could not be fetched ({type(error).__name__}).") from error
 
     async def _get(self, url: str) -> Document:
+        import httpx
+
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
         if why := fault(url):
@@ -75,8 +77,6 @@ class Guarded:
         if parts.scheme != "https" and not local:
             raise Unfetched("The URL must begin with https://.")
         address = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
-        import httpx
-
         target = httpx.URL(url).copy_with(host=address)
         headers = {"Host": parts.netloc.rpartition("@")[2], "Accept": "application/json", "Accept-Encoding": "identity"}
         async with (
