@@ -7,7 +7,8 @@ from smart_auth.records import NOBODY
 from smart_auth.scopes.grammar import ResourceScope
 from smart_auth.tokens import Bearer
 
-Audience = Literal["patient", "staff", "administrator", "system"]
+Audience = Literal["patient", "staff", "administrator", "system", "server"]
+"""Who holds a token; `server` is this program itself, and everybody in open mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Principal:
         fhir_user: Who the person is in the record, as `Type/id`; readable with any token that says who that is.
         facility: Organization that keeps what is created, empty for the configured one.
         grant_id: The grant, for the audit trail.
+        acting_as: Who the person works as, `PractitionerRole/id` where there is such a role; empty for none.
+        advisory: Whether this is a reasoning service, whose advice never changes the record by itself (product.md 12).
     """
 
     audience: Audience
@@ -35,6 +38,12 @@ class Principal:
     fhir_user: str = ""
     facility: str = ""
     grant_id: str = ""
+    acting_as: str = ""
+    advisory: bool = False
+
+
+SERVER = Principal("server", "", NOBODY, ())
+"""This program, at its own work; and everybody where nobody is asked for a token."""
 
 
 def of(bearer: Bearer, facility: str = "") -> Principal:
@@ -51,4 +60,5 @@ def of(bearer: Bearer, facility: str = "") -> Principal:
         fhir_user=bearer.grant.fhir_user,
         facility=facility,
         grant_id=bearer.grant.id,
+        acting_as=bearer.acting_as,
     )

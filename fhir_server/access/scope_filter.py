@@ -6,6 +6,7 @@ nothing below this floor ever learns whether a caller is restricted.
 
 from typing import Literal, Protocol
 
+from fhir_server.access.principal import SERVER, Principal
 from fhir_server.model.errors import Forbidden
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.search.expression import Anything, Expression
@@ -18,6 +19,11 @@ Key = tuple[str, str]
 
 class ScopeFilter(Protocol):
     """Answers one question: which resources of a type may be reached by an interaction of this letter?"""
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        ...
 
     def expression(self, resource_type: str, letter: Letter) -> Expression:
         """Return the restriction: `Anything`, `Nothing`, or a search expression."""
@@ -72,6 +78,11 @@ class Unrestricted:
     def __init__(self, reason: str, facility: str = "") -> None:
         self.reason = reason
         self._facility = facility
+
+    @property
+    def principal(self) -> Principal:
+        """This program."""
+        return SERVER
 
     def expression(self, resource_type: str, letter: Letter) -> Expression:
         """Return `Anything`."""

@@ -38,9 +38,11 @@ from fhir_server.search.expression import (
     And,
     Anything,
     Chain,
+    Cleared,
     Concepts,
     Contains,
     Criterion,
+    Disclosed,
     Expression,
     Guarded,
     Hierarchy,
@@ -49,6 +51,7 @@ from fhir_server.search.expression import (
     Missing,
     Not,
     Nothing,
+    OfPatients,
     Or,
     OwnedBy,
     ReverseChain,
@@ -103,6 +106,13 @@ def compile(  # noqa: A001, C901, PLR0912 - what it does; one case for each node
             return Where("clause", _of_patient(patient, _index_names(resource_type, definitions)))
         case OwnedBy(facilities):
             return Where("clause", {"f": _one_of(facilities)}) if facilities else NOTHING
+        case OfPatients(patients):
+            return _of_patients(patients, _index_names(resource_type, definitions))
+        case Cleared(labels):
+            return Where("clause", {"sl": {"$not": {"$elemMatch": {"$nin": sorted(labels)}}}})
+        case Disclosed(now, gates):
+            gate = {"$in": [None, *sorted(gates)]} if gates else None
+            return Where("clause", {"held": {"$ne": True}, "gt": gate, "va": {"$not": {"$gt": now}}})
         case Guarded(contexts, is_open):
             return _guarded(contexts, is_open=is_open)
         case Contains(contained_type, item):
@@ -298,6 +308,15 @@ def _of_patient(patient: str, names: frozenset[str]) -> Mapping[str, Any]:
     """Return the filter for the record of a patient; types of which nothing has several patients have no index for them."""
     several = names & {"patients_date", "patients_updated"}
     return {"$or": [{"p": patient}, {"ps": patient}]} if several else {"p": patient}
+
+
+def _of_patients(patients: frozenset[str], names: frozenset[str]) -> Where:
+    """Return the filter for the records of several patients."""
+    if not patients:
+        return NOTHING
+    one = _one_of(patients)
+    several = names & {"patients_date", "patients_updated"}
+    return Where("clause", {"$or": [{"p": one}, {"ps": one}]} if several else {"p": one})
 
 
 def _one_of(texts: frozenset[str]) -> Any:

@@ -6,6 +6,7 @@ speak of other resources (`Chain`, `ReverseChain`, `Hierarchy`) are first replac
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -70,6 +71,34 @@ class OwnedBy(msgspec.Struct, frozen=True):
     """Its custodian is one of these facilities (Organization ids)."""
 
     facilities: frozenset[str]
+
+
+class OfPatients(msgspec.Struct, frozen=True):
+    """The resource is part of the record of at least one of these patients (ids)."""
+
+    patients: frozenset[str]
+
+
+class Cleared(msgspec.Struct, frozen=True):
+    """Every label that restricts it is one of these (envelope `sl`); true of what has no such label.
+
+    Attributes:
+        labels: Codes of security labels that the caller is cleared for.
+    """
+
+    labels: frozenset[str]
+
+
+class Disclosed(msgspec.Struct, frozen=True):
+    """It is there for the patient to see: neither held nor embargoed nor closed by its status (product.md 3, 4).
+
+    Attributes:
+        now: The time; what becomes visible later (envelope `va`) is not yet.
+        gates: Closed gates (envelope `gt`) that are open all the same, by configuration.
+    """
+
+    now: datetime
+    gates: frozenset[str] = frozenset()
 
 
 class Guarded(msgspec.Struct, frozen=True):
@@ -166,6 +195,9 @@ Expression = (
     | Criterion
     | InCompartment
     | OwnedBy
+    | OfPatients
+    | Cleared
+    | Disclosed
     | Guarded
     | Contains
     | Chain

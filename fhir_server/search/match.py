@@ -4,6 +4,7 @@ Writes use it on the document they are about to store, so that nothing is moved 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from fhir_server.model.errors import Forbidden
@@ -11,9 +12,11 @@ from fhir_server.search.expression import (
     And,
     Anything,
     Chain,
+    Cleared,
     Concepts,
     Contains,
     Criterion,
+    Disclosed,
     Expression,
     Guarded,
     Hierarchy,
@@ -22,6 +25,7 @@ from fhir_server.search.expression import (
     Missing,
     Not,
     Nothing,
+    OfPatients,
     Or,
     OwnedBy,
     ReverseChain,
@@ -32,7 +36,7 @@ from fhir_server.search.types.date import UPDATED
 from fhir_server.search.types.reference import PATIENT
 
 
-def matches(  # noqa: C901 - one case for each node
+def matches(  # noqa: C901, PLR0912 - one case for each node
     expression: Expression, document: Mapping[str, Any]
 ) -> bool:
     """Return whether a stored document (its envelope is enough) is selected."""
@@ -55,6 +59,12 @@ def matches(  # noqa: C901 - one case for each node
             return patient in {document.get("p"), *document.get("ps", ())}
         case OwnedBy(facilities):
             return document.get("f") in facilities
+        case OfPatients(patients):
+            return not patients.isdisjoint({document.get("p"), *document.get("ps", ())})
+        case Cleared(labels):
+            return labels.issuperset(document.get("sl", ()))
+        case Disclosed(now, gates):
+            return _is_disclosed(document, now, gates)
         case Guarded(contexts, is_open):
             context = document.get("r", {}).get("securityContext")
             return is_open if context is None else context.get("reference") in contexts
@@ -65,6 +75,13 @@ def matches(  # noqa: C901 - one case for each node
                 "This grant is restricted by other resources (a chain, _has, a hierarchy or a value set), which cannot be checked for a "
                 "single document. Ask for a grant that is restricted by parameters of the type itself."
             )
+
+
+def _is_disclosed(document: Mapping[str, Any], now: datetime, gates: frozenset[str]) -> bool:
+    if document.get("held"):
+        return False
+    gate, visible = document.get("gt"), document.get("va")
+    return (gate is None or gate in gates) and (visible is None or visible <= now)
 
 
 def entries(param: Param, document: Mapping[str, Any]) -> list[Any]:
