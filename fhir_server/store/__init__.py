@@ -10,6 +10,7 @@ from fhir_server.store.documents import Live, access, history_id
 from fhir_server.store.history import Position
 from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Register
+from fhir_server.store.patient_links import Confirmed
 from fhir_server.store.reindexing import Indexed, Rewrite, same
 from fhir_server.store.store import Store
 from fhir_server.store.unit_of_work import Unit
@@ -17,6 +18,7 @@ from fhir_server.store.unit_of_work import Unit
 __all__ = [
     "Change",
     "Clock",
+    "Confirmed",
     "Create",
     "Delete",
     "Exists",

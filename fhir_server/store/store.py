@@ -26,6 +26,7 @@ from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
 from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Parameters
+from fhir_server.store.patient_links import PatientLinks
 from fhir_server.store.reads import BODIES, IDS, WHOLE, Reads
 from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.searches import Searches
@@ -49,6 +50,7 @@ class Store:
         leaving: Marks on resources that are about to be deleted.
         jobs: The queue of background work.
         parameters: The register of search parameters that the deployment has added.
+        patient_links: Which Patients are confirmed to be one person.
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
     """
@@ -67,6 +69,7 @@ class Store:
         self.leaving = Leaving(self._database, self.clock)
         self.jobs = Jobs(self._database, self.clock)
         self.parameters = Parameters(self._database)
+        self.patient_links = PatientLinks(self._database)
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
         self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks())
@@ -98,6 +101,7 @@ class Store:
             await store.clock.open()
             await store.jobs.open()
             await store.parameters.open()
+            await store.patient_links.open()
         except PyMongoError as error:
             raise failures.expected(error) from error
         return store
