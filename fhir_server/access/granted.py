@@ -1,15 +1,17 @@
-"""What the scopes of a token reach, as one expression for each resource type and letter (SMART App Launch 2.2, 3).
+"""What a token reaches, as one expression for each resource type and letter (SMART App Launch 2.2, 3; product.md 2.2).
 
 Scopes of one type are or-ed; within one, the compartment of its context and its own search criteria are and-ed; no match is
 `Nothing`. A `patient/` scope reaches the record of the launch patient, and what stands in nobody's record but belongs to
 reading one: who treated, where, with what medicine. A `user/` scope reaches what the person may see, a `system/` scope what
-the client was registered for (docs/access.md).
+the client was registered for: the standing says what that is, by role, custody, agreement, relationship and label (docs/access.md).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
+from fhir_server.access.placed import DIRECTORY, SUPPLIES, placed
 from fhir_server.access.principal import Principal
 from fhir_server.access.scope_filter import Key, Letter
+from fhir_server.access.standing import FREE, Standing
 from fhir_server.model.errors import FhirError
 from fhir_server.model.query import Where
 from fhir_server.search.compile import compile as compiled
@@ -43,8 +45,6 @@ GOVERNING = frozenset({"SearchParameter"})
 GOVERNORS = frozenset({"administrator", "system"})
 """Audiences that do, and that start work on all of the record."""
 
-DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "Endpoint"})
-SUPPLIES = frozenset({"Medication", "Substance"})
 REFERENCED = (
     DIRECTORY
     | SUPPLIES
@@ -67,12 +67,26 @@ class Granted:
         principal: The holder.
         definitions: FHIR definitions.
         search: How the criteria of scopes are read.
+        standing: What the house has to say about the holder now.
     """
 
-    __slots__ = ("_definitions", "_found", "_search", "_shown", "_wheres", "fingerprint", "principal", "told")
+    __slots__ = (
+        "_definitions",
+        "_found",
+        "_search",
+        "_shown",
+        "_wheres",
+        "fingerprint",
+        "principal",
+        "standing",
+        "told",
+    )
 
-    def __init__(self, principal: Principal, definitions: Definitions, search: Search) -> None:
+    def __init__(
+        self, principal: Principal, definitions: Definitions, search: Search, standing: Standing = FREE
+    ) -> None:
         self.principal = principal
+        self.standing = standing
         self.fingerprint = _fingerprint(principal)
         self.told = frozenset(_told(principal))
         self._definitions = definitions
@@ -84,7 +98,7 @@ class Granted:
     @property
     def facility(self) -> str:
         """The custodian of what is created."""
-        return self.principal.facility
+        return self.standing.facility or self.principal.facility
 
     def expression(self, resource_type: str, letter: Letter) -> Expression:
         """Return the restriction; `Nothing` where no scope speaks of the type."""
@@ -135,7 +149,7 @@ class Granted:
 
     def covers(self, letter: Letter) -> bool:
         """Return whether a scope for all types, without criteria, gives the letter for everything there is."""
-        return any(
+        return self.standing.is_free and any(
             (scope.context, self.principal.audience) in UNBOUND
             for scope in self.principal.scopes
             if letter in scope.letters and scope.resource_type == ANY_TYPE and not scope.criteria
@@ -180,24 +194,31 @@ class Granted:
             return Nothing()
         who = self.principal
         if scope.context == "patient":
-            return self._records([who.patient] if who.patient else [], scope, resource_type, letter)
+            record = self._records(frozenset({who.patient} - {""}), scope, resource_type, letter)
+            return record if who.audience == "patient" else all_of([record, self._placed(resource_type, letter)])
         if (scope.context, who.audience) == ("user", "patient"):
-            return self._records(sorted(who.own), scope, resource_type, letter)
+            return self._records(who.own, scope, resource_type, letter)
         if (scope.context, who.audience) not in UNBOUND:
             return Nothing()
         if who.audience == "administrator":
             return Anything() if self._is_administrative(resource_type) else Nothing()
-        if resource_type != GUARDED or self.covers(letter):
+        return self._placed(resource_type, letter)
+
+    def _placed(self, resource_type: str, letter: Letter) -> Expression:
+        """Return what the standing reaches, whatever the scopes."""
+        if resource_type == GUARDED and self.covers(letter):
             return Anything()
-        return Guarded(open=True)
+        return placed(self.standing, resource_type, letter, self._definitions)
 
     def _is_administrative(self, resource_type: str) -> bool:
         """Return whether a type is of the house and not of anybody's record: the directory, and what a publisher publishes."""
         known = params(resource_type, self._definitions)
         return resource_type in DIRECTORY | {"OrganizationAffiliation"} or {"url", "publisher"} <= known.keys()
 
-    def _records(self, patients: Sequence[str], scope: ResourceScope, resource_type: str, letter: Letter) -> Expression:
-        """Return the part of a type that belongs to the records of patients."""
+    def _records(
+        self, patients: frozenset[str], scope: ResourceScope, resource_type: str, letter: Letter
+    ) -> Expression:
+        """Return the part of a type that belongs to the records of patients, and of those who are the same persons."""
         if not patients or resource_type in NEVER:
             return Nothing()
         if resource_type in REFERENCED:
@@ -207,12 +228,13 @@ class Granted:
         if resource_type == GUARDED:
             return Nothing() if letter == "s" else Guarded()
         known = params(resource_type, self._definitions)
+        own = sorted(self.standing.same(patients))
         if resource_type == "Patient":
             # Not by the compartment: it holds the records that are linked to this one, too.
-            return Criterion(known["_id"], tuple(Is(patient) for patient in patients))
+            return Criterion(known["_id"], tuple(Is(patient) for patient in own))
         members = self._definitions.compartments["Patient"].members.get(resource_type, ())
         code = ABOUT.get(resource_type) or next((code for code in SUBJECTS if code in members), "")
-        return Criterion(known[code], tuple(Is(f"Patient/{patient}") for patient in patients)) if code else Nothing()
+        return Criterion(known[code], tuple(Is(f"Patient/{patient}") for patient in own)) if code else Nothing()
 
     def _criteria(self, scope: ResourceScope, resource_type: str) -> Expression:
         """Return the criteria of a scope; what cannot be read reaches nothing, never everything."""
