@@ -7,15 +7,19 @@
 from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Stale, Update
 from fhir_server.store.clock import Clock, Stamp
 from fhir_server.store.documents import Live, access, history_id
+from fhir_server.store.glass import Broken
 from fhir_server.store.history import Position
 from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Register
 from fhir_server.store.patient_links import Confirmed
 from fhir_server.store.reindexing import Indexed, Rewrite, same
+from fhir_server.store.relations import EVERYBODY, Objection, Tie
 from fhir_server.store.store import Store
 from fhir_server.store.unit_of_work import Unit
 
 __all__ = [
+    "EVERYBODY",
+    "Broken",
     "Change",
     "Clock",
     "Confirmed",
@@ -25,6 +29,7 @@ __all__ = [
     "Extra",
     "Indexed",
     "Live",
+    "Objection",
     "Position",
     "Register",
     "Rewrite",
@@ -32,6 +37,7 @@ __all__ = [
     "Stamp",
     "Store",
     "Stretch",
+    "Tie",
     "Unit",
     "Update",
     "access",

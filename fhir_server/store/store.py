@@ -21,6 +21,7 @@ from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.collections import Collections, IndexesOf
 from fhir_server.store.documents import Live, stored
 from fhir_server.store.extraction import Extraction
+from fhir_server.store.glass import Glass
 from fhir_server.store.history import History, Position, Span
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
@@ -29,6 +30,7 @@ from fhir_server.store.parameters import Parameters
 from fhir_server.store.patient_links import PatientLinks
 from fhir_server.store.reads import BODIES, IDS, WHOLE, Reads
 from fhir_server.store.reindexing import Reindexing
+from fhir_server.store.relations import Relations
 from fhir_server.store.searches import Searches
 from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS, Locks, Unit, Workshop
 from fhir_server.store.writes import Writes
@@ -51,6 +53,8 @@ class Store:
         jobs: The queue of background work.
         parameters: The register of search parameters that the deployment has added.
         patient_links: Which Patients are confirmed to be one person.
+        relations: What makes a facility reach a patient of another one, and what forbids it.
+        glass: For whom the glass was broken.
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
     """
@@ -70,6 +74,8 @@ class Store:
         self.jobs = Jobs(self._database, self.clock)
         self.parameters = Parameters(self._database)
         self.patient_links = PatientLinks(self._database)
+        self.relations = Relations(self._database)
+        self.glass = Glass(self._database)
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
         self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks())
@@ -102,6 +108,8 @@ class Store:
             await store.jobs.open()
             await store.parameters.open()
             await store.patient_links.open()
+            await store.relations.open()
+            await store.glass.open()
         except PyMongoError as error:
             raise failures.expected(error) from error
         return store
