@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from fhir_server.access.labels import Labels
 from fhir_server.model import instant, json
 from fhir_server.model.errors import BadRequest
 from fhir_server.search.index import Indexer, version
@@ -70,6 +71,7 @@ class Draft:
         id: Logical id that it will have.
         resource: The resource without server-owned meta, `resourceType`, `id` and `meta` first.
         wire: The same as JSON, in which a version only has to be inserted.
+        derived: What the resource itself says of its envelope (`sl`).
         entries: Search part of the stored document (`s`, `rf`, `p`, `d`, …).
         indexer: What has made the entries.
         warnings: Findings that do not refuse it.
@@ -79,6 +81,7 @@ class Draft:
     id: str
     resource: dict[str, Any]
     wire: bytes
+    derived: Mapping[str, Any]
     entries: Mapping[str, Any]
     indexer: Indexer
     warnings: tuple[Issue, ...]
@@ -111,6 +114,7 @@ class Draft:
             "m": method,
             "sv": version(self.indexer.reading),
             **envelope,
+            **self.derived,
             **self.entries,
             "r": {**self.resource, "meta": {**own, **meta}},
             "j": self._wire(json.encode(own)[1:-1]),
@@ -126,17 +130,19 @@ class Draft:
 class Intake:
     """The checks, in their order."""
 
-    __slots__ = ("_indexer", "_validator")
+    __slots__ = ("_indexer", "_labels", "_validator")
 
-    def __init__(self, validator: Validator, indexer: Indexer) -> None:
+    def __init__(self, validator: Validator, indexer: Indexer, labels: Labels) -> None:
         self._validator = validator
         self._indexer = indexer
+        self._labels = labels
 
     def draft(self, resource_type: str, resource_id: str, resource: dict[str, Any]) -> Draft:
         """Return the draft of a resource that a client sent.
 
         Raises:
             BadRequest: The type is not that of the URL, or the resource fails the base checks; all findings are in it.
+            Unprocessable: It has a security label that nobody knows.
         """
         stated = resource.get("resourceType")
         if stated != resource_type:
@@ -150,11 +156,15 @@ class Intake:
         issues = self._validator.check(checked, resource_type)
         if any(issue.fails for issue in issues):
             raise BadRequest(f"The {resource_type} is not valid.", issues=issues)
-        complete = {**head, "meta": {}, **checked}
-        wire = json.encode(complete)
+        valid = {**head, "meta": {}, **checked}
+        wire = json.encode(valid)
+        complete = self._labels.complete(valid, wire)
+        if complete is not valid:
+            wire = json.encode(complete)
         indexer = self._indexer
         entries = indexer.entries(complete, wire)
-        return Draft(resource_type, resource_id, complete, wire, entries, indexer, tuple(issues))
+        derived = self._derived(complete)
+        return Draft(resource_type, resource_id, complete, wire, derived, entries, indexer, tuple(issues))
 
     def adopt(self, definitions: Definitions) -> None:
         """Make entries by these definitions from now on."""
@@ -181,9 +191,12 @@ class Intake:
         return replace(draft, entries=indexer.entries(draft.resource, draft.wire), indexer=indexer)
 
     def fields(self, resource: dict[str, Any]) -> dict[str, Any]:
-        """Return the search part that the stored document of a stored resource should have."""
+        """Return what is derived from a stored resource as its stored document should have it: search part and labels."""
         bare = {**resource, **_client_meta(resource)}
-        return {"sv": version(self.reading), **self._indexer.entries(bare)}
+        return {"sv": version(self.reading), **self._derived(bare), **self._indexer.entries(bare)}
+
+    def _derived(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        return self._labels.envelope(resource)
 
     def check_frame(self, bundle: dict[str, Any]) -> list[Issue]:
         """Return what is wrong with a batch or transaction itself; its resources are checked one by one, when stored."""

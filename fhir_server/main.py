@@ -12,6 +12,7 @@ import structlog
 
 from fhir_server import authority
 from fhir_server.access.bearer import Gate
+from fhir_server.access.labels import Labels
 from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
@@ -183,7 +184,7 @@ async def working(settings: Settings) -> AsyncIterator[Service]:
 def _intake(settings: Settings, definitions: Definitions) -> Intake:
     zone = ZoneInfo(settings.search.time_zone)
     indexer = Indexer(definitions, settings.server.base_url, zone, Ucum.load(), texts=settings.search.text == "on")
-    return Intake(Validator(definitions), indexer)
+    return Intake(Validator(definitions), indexer, Labels(definitions, settings.access))
 
 
 def _service(  # noqa: PLR0917 - what it puts together

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -166,6 +166,47 @@ class Record(Section):
     zone: str = Field(default="home", description="Residency zone stamped on new resources.")
 
 
+SENSITIVITIES = frozenset(
+    {
+        "ADOL", "B", "BH", "CEL", "COGN", "DEMO", "DIA", "DOB", "DRGIS", "DVD", "EMOTDIS", "EMP", "EMPL", "ETH",
+        "ETHUD", "GDIS", "GENDER", "HIV", "LIVARG", "LOCIS", "MARST", "MH", "MST", "OPIOIDUD", "PDS", "PHY", "PRS", "PSY",
+        "PSYTHPN", "R", "RACE", "REL", "SCA", "SDV", "SEX", "SICKLE", "SPI", "SSP", "STD", "SUD", "TBOO", "V",
+        "VIO",
+    }
+)  # fmt: skip
+"""Sensitivities of v3-ActCode (InformationSensitivityPolicy) and the confidentialities R and V."""
+
+
+class Access(Section):
+    """Who may see what, beyond scopes."""
+
+    labels: tuple[str, ...] = Field(
+        default=("PSY", "ETH", "HIV", "SDV", "R", "V"),
+        description="Security labels that restrict: sensitivities of v3-ActCode, and R and V of v3-Confidentiality.",
+    )
+    labelling: Literal["on", "off"] = Field(
+        default="on",
+        description="Whether the server adds labels to resources with sensitive codes when they are written.",
+    )
+    sensitive: Path | None = Field(
+        default=None,
+        description="JSON file of sensitive codes by label and code system; unset: the table that is shipped.",
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _labels(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return _known_labels(labels)
+
+
+def _known_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := [label for label in labels if label not in SENSITIVITIES]:
+        raise ValueError(
+            f"'{unknown[0]}' is not a label that can restrict; those are {', '.join(sorted(SENSITIVITIES))}"
+        )
+    return labels
+
+
 class Search(Section):
     """Limits and defaults of search."""
 
@@ -225,6 +266,7 @@ class Settings(BaseSettings):
     auth: Auth = Auth()
     messages: Messages = Messages()
     record: Record = Record()
+    access: Access = Access()
     search: Search = Search()
     jobs: Jobs = Jobs()
 

@@ -51,7 +51,7 @@ T = TypeVar("T")
 TRIES = 50
 MILLISECOND = timedelta(milliseconds=1)
 VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
-SERVER_OWNED = ("rg", "f", "sl", "held", "va", "adv")
+SERVER_OWNED = ("rg", "f", "held", "va", "adv")
 """Envelope fields that stay with an instance over its versions."""
 
 

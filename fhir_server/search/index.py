@@ -26,7 +26,7 @@ from fhir_server.search.together import Groups
 from fhir_server.search.types import TYPES, token
 from profiles.definitions.registry import Definitions
 
-SV = 7
+SV = 8
 """Version of the extraction. Raise it whenever the same resource would be indexed differently; documents with another
 `sv` are then indexed anew."""
 

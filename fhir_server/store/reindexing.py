@@ -18,8 +18,8 @@ from fhir_server.store.blobs import Blobs
 from fhir_server.store.clock import EPOCH, MILLISECOND
 from fhir_server.store.codecs import ENVELOPE, NATIVE, encode, native
 
-FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "c", "sv")
-"""The search part (`search.index`)."""
+FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "c", "sv", "sl")
+"""What is derived from the resource: the search part (`search.index`) and the labels that restrict."""
 
 MOST = 200
 
