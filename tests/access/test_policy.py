@@ -1,0 +1,65 @@
+"""The effective policy and its hash: what is in it, what changes it, and what must never be in it."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from fhir_server.access.policy import ASIDE, policy, policy_hash
+from fhir_server.settings import Access, Auth, Jobs, Record, Section, Server, Settings
+
+
+@pytest.fixture(scope="module")
+def base() -> Settings:
+    return Settings()
+
+
+def test_the_same_settings_give_the_same_hash(base: Settings) -> None:
+    assert policy_hash(base) == policy_hash(Settings())
+    assert len(policy_hash(base)) == 16
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"access": Access(labels=("HIV", "R"))},
+        {"access": Access(labelling="off")},
+        {"auth": Auth(mode="open")},
+        {"auth": Auth(session_idle_minutes=15)},
+        {"record": Record(facility="clinic")},
+    ],
+)
+def test_a_switch_changes_the_hash(base: Settings, changed: dict[str, Section]) -> None:
+    assert policy_hash(Settings(**changed)) != policy_hash(base)  # type: ignore[arg-type]
+
+
+def test_what_decides_nothing_about_access_does_not(base: Settings) -> None:
+    assert policy_hash(
+        Settings(server=Server(port=1), jobs=Jobs(concurrency=0), data_dir=Path("other"))
+    ) == policy_hash(base)
+    assert ASIDE <= Settings.model_fields.keys()
+
+
+def test_the_content_of_the_table_of_sensitive_codes_counts(tmp_path: Path) -> None:
+    table = tmp_path / "codes.json"
+    table.write_text("{}")
+    settings = Settings(access=Access(sensitive=table))
+    before = policy_hash(settings)
+    table.write_text('{"HIV": {"urn:x": ["1"]}}')
+    assert policy_hash(settings) != before
+    assert str(tmp_path) not in str(policy(settings))
+
+
+def test_no_secret_stands_in_the_policy() -> None:
+    secret = "s" * 40
+    settings = Settings(auth=Auth(secret=SecretStr(secret), registration="token", registration_token=SecretStr(secret)))
+    shown = policy(settings)
+    assert secret not in str(shown)
+    assert shown["settings"]["auth"]["secret"] == "set"
+
+
+def test_roles_labels_and_settings_are_in_it(base: Settings) -> None:
+    shown = policy(base)
+    assert shown["settings"]["access"]["labels"] == ["PSY", "ETH", "HIV", "SDV", "R", "V"]
+    assert "V" not in shown["roles"]["doctor"]["clearance"]
+    assert "HIV" in shown["labelling"]
