@@ -18,6 +18,7 @@ from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
 from fhir_server.capability.table import OFFERED
 from fhir_server.dispatch import Dispatch
+from fhir_server.facilities.house import House
 from fhir_server.intake import Intake
 from fhir_server.jobs import Save, Work, discovered
 from fhir_server.model.errors import NotFound
@@ -205,6 +206,7 @@ def _service(  # noqa: PLR0917 - what it puts together
         scope=Unrestricted(OWN, settings.record.facility),
         pages=Pages(store, definitions, settings.search, store.secret, reading, Spelling(store)),
         root=ROOT,
+        house=House(store.facilities, ROOT, reading.zone, reading.base),
     )
 
     editions = Editions(repository)

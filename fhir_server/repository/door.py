@@ -13,38 +13,27 @@ from functools import partial
 from typing import Any, TypeVar
 
 from fhir_server.access.scope_filter import Letter, ScopeFilter
+from fhir_server.facilities.house import House
 from fhir_server.intake import Draft, Intake, custodian
 from fhir_server.model import json
 from fhir_server.model.errors import Conflict, FhirError, NotFound
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
+from fhir_server.repository import effects
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.locks import Turns
 from fhir_server.repository.pages import Pages, SearchPage
-from fhir_server.repository.parameters import Parameters, concerns
 from fhir_server.repository.past import HistoryPage, HistoryRequest
 from fhir_server.repository.pending import Key, Pending
 from fhir_server.repository.reach import Reach
 from fhir_server.repository.rights import Rights
 from fhir_server.repository.targets import Targets, patiently
 from fhir_server.repository.written import Upcoming, Written, gone, stored, tombstone
-from fhir_server.search.custom import RESOURCE_TYPE
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
 from fhir_server.settings import Record
-from fhir_server.store import (
-    Change,
-    Create,
-    Delete,
-    Exists,
-    Live,
-    Stale,
-    Stamp,
-    Store,
-    Unit,
-    Update,
-)
+from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Store, Unit, Update
 from profiles.definitions.registry import Definitions
 
 T = TypeVar("T")
@@ -67,6 +56,7 @@ class Repository:
         scope: What the caller may reach.
         pages: Runs searches and histories.
         root: Id of the deployment's root Organization, empty before it exists.
+        house: The hierarchy of now.
         turns: Queues writers of one resource inside this process.
         pending: The unit of work that this repository is bound to, `None` for a free one.
     """
@@ -78,6 +68,7 @@ class Repository:
     scope: ScopeFilter
     pages: Pages
     root: str
+    house: House
     turns: Turns = field(default_factory=Turns)
     pending: Pending | None = None
 
@@ -291,14 +282,14 @@ class Repository:
         """
         if self.pending:
             return await work(self)
-        await self.store.prepare(types)
+        await self.store.prepare(types := [*types])
+        held = sorted({*locks, *effects.locks(types)})
 
         async def once() -> T:
             async with self.store.clock.writing() as stamp:
 
                 async def attempt(unit: Unit) -> T:
-                    if locks:
-                        await unit.lock(locks)
+                    await unit.lock(held)
                     bound = replace(self, pending=Pending(unit, stamp.now, self.store.clock))
                     result = await work(bound)
                     await bound.flush()
@@ -468,16 +459,16 @@ class Repository:
     async def _commit(self, changes: Sequence[Change]) -> None:
         if self.pending:
             self.pending.add(changes)
-        elif any(concerns(change) for change in changes):
-            await self.store.transact(lambda unit: self._send(unit, changes), [RESOURCE_TYPE])
+        elif any(effects.concerns(change) for change in changes):
+            await self.store.transact(lambda unit: self._send(unit, changes), effects.types(changes))
         else:
             await self.store.commit(changes)
 
     async def _send(self, unit: Unit, changes: Sequence[Change]) -> None:
-        """Write in a unit of work; what it says of search parameters goes into their register."""
-        await unit.apply(changes)
+        """Write in a unit of work, with all that the changes bring with them."""
         places = self.pending.places if self.pending else {}
-        await Parameters(self.store, self.definitions.own).enter(changes, unit, places)
+        ground = effects.Ground(self.store, self.definitions.own, places)
+        await effects.write(ground, changes, unit, locked=self.pending is not None)
 
     def _note_created(self, resource_type: str, resource_id: str) -> None:
         if self.pending:

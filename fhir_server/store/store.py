@@ -21,6 +21,7 @@ from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.collections import Collections, IndexesOf
 from fhir_server.store.documents import Live, stored
 from fhir_server.store.extraction import Extraction
+from fhir_server.store.facilities import Facilities
 from fhir_server.store.glass import Glass
 from fhir_server.store.history import History, Position, Span
 from fhir_server.store.jobs import Jobs
@@ -55,6 +56,7 @@ class Store:
         patient_links: Which Patients are confirmed to be one person.
         relations: What makes a facility reach a patient of another one, and what forbids it.
         glass: For whom the glass was broken.
+        facilities: What the hierarchy is made of.
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
     """
@@ -76,6 +78,7 @@ class Store:
         self.patient_links = PatientLinks(self._database)
         self.relations = Relations(self._database)
         self.glass = Glass(self._database)
+        self.facilities = Facilities(self._database)
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
         self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks())
@@ -110,6 +113,7 @@ class Store:
             await store.patient_links.open()
             await store.relations.open()
             await store.glass.open()
+            await store.facilities.open()
         except PyMongoError as error:
             raise failures.expected(error) from error
         return store

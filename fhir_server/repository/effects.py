@@ -1,0 +1,121 @@
+"""What writes of some types do besides: rules that are checked and registers that change in the same unit of work.
+
+A row says of which types the changes concern it. A write that concerns none goes out by itself, grouped with those of
+concurrent requests; one that does becomes a unit of work, and what it does besides is there if and only if the write is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fhir_server.repository.parameters import Parameters
+from fhir_server.repository.pending import Key
+from fhir_server.search.custom import RESOURCE_TYPE
+from fhir_server.store import Change, Extra, Store, Unit
+from profiles.definitions.registry import Definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an effect may stand on.
+
+    Attributes:
+        store: The database.
+        own: FHIR's own definitions.
+        places: FHIRPath location of each resource in its bundle, where there is one.
+    """
+
+    store: Store
+    own: Definitions
+    places: Mapping[Key, str]
+
+
+class Effect(Protocol):
+    """Does what changes bring with them, in their unit of work, when they are written in it already."""
+
+    async def __call__(self, ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
+        """Check, and write what goes with the changes; what it raises undoes all of it.
+
+        Args:
+            ground: What to stand on.
+            changes: Those of the types that the effect is for.
+            unit: The unit of work.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        types: Resource types whose changes it is for.
+        effect: What it does.
+        lock: Name of the lock that units with such changes hold from their beginning, so that they queue and do not collide.
+    """
+
+    types: frozenset[str]
+    effect: Effect
+    lock: str
+
+
+async def _parameters(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
+    """Enter search parameters into their register."""
+    await Parameters(ground.store, ground.own).enter(changes, unit, ground.places)
+
+
+async def _hierarchy(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
+    """Tell that the hierarchy is another one."""
+    await ground.store.facilities.raise_version(unit.session)
+
+
+async def _reach(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
+    """Tell that somebody's reach may be another one."""
+    await ground.store.facilities.raise_epoch(unit.session)
+
+
+TABLE: tuple[Row, ...] = (
+    Row(frozenset({RESOURCE_TYPE}), _parameters, "search-parameters"),
+    Row(frozenset({"Organization", "OrganizationAffiliation"}), _hierarchy, "hierarchy"),
+    Row(frozenset({"Organization", "OrganizationAffiliation", "PractitionerRole"}), _reach, "reach"),
+)
+"""All effects, in the order in which they take place. Whatever changes somebody's reach belongs into the last row."""
+
+CONCERNED = frozenset(name for row in TABLE for name in row.types)
+
+
+def concerns(change: Change) -> bool:
+    """Return whether a change has effects."""
+    return not isinstance(change, Extra) and change.resource_type in CONCERNED
+
+
+def types(changes: Sequence[Change]) -> frozenset[str]:
+    """Return the resource types of changes."""
+    return frozenset(change.resource_type for change in changes if not isinstance(change, Extra))
+
+
+def locks(resource_types: Iterable[str]) -> list[str]:
+    """Return the locks of units that change resources of these types, sorted."""
+    concerned = frozenset(resource_types)
+    return sorted(row.lock for row in TABLE if row.types & concerned)
+
+
+async def write(ground: Ground, changes: Sequence[Change], unit: Unit, *, locked: bool) -> None:
+    """Write changes in a unit, with all their effects.
+
+    Args:
+        ground: What to stand on.
+        changes: What is written.
+        unit: The unit of work.
+        locked: Whether the unit holds the locks of such changes from its beginning; else it has only begun.
+
+    Raises:
+        FhirError: An effect refuses them.
+    """
+    if not locked:
+        await unit.lock(locks(types(changes)))
+    await unit.apply(changes)
+    for row in TABLE:
+        own = [change for change in changes if not isinstance(change, Extra) and change.resource_type in row.types]
+        if own:
+            await row.effect(ground, own, unit)

@@ -1,0 +1,96 @@
+"""What the hierarchy is made of, read as of one moment, and the number that tells that it has changed.
+
+Two rows of `meta` count up: the version of the hierarchy, and the epoch of all that is known of tokens and of who may reach
+what (`store.authorization`). A unit that changes either of them raises them itself, so that no process relies on what was
+before once the unit has committed. Units that raise the same row collide, and one of them begins again: what a unit has read
+of the hierarchy still holds when it commits.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import ReadPreference
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from fhir_server.store import failures
+from fhir_server.store.authorization import EPOCH, META
+
+KEY = "facilities"
+
+ORGANIZATION, AFFILIATION = "Organization", "OrganizationAffiliation"
+ORGANIZATIONS = {f"r.{name}": 1 for name in ("id", "active", "type", "name", "partOf", "extension")}
+AFFILIATIONS = {
+    f"r.{name}": 1
+    for name in ("id", "active", "period", "organization", "participatingOrganization", "code", "extension")
+}
+
+Resource = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The resources that the hierarchy is made of, without what it does not need, and which version of it they are."""
+
+    version: int
+    organizations: Sequence[Resource]
+    affiliations: Sequence[Resource]
+
+
+class Facilities:
+    """The hierarchy of one database."""
+
+    def __init__(self, database: AsyncDatabase[Any]) -> None:
+        self._database = database
+        self._meta = database[META]
+
+    async def open(self) -> None:
+        """Create the rows; inside a transaction that would be too late (see `unit_of_work`)."""
+        for key in (KEY, EPOCH):
+            await self._meta.update_one({"_id": key}, {"$setOnInsert": {"n": 0}}, upsert=True)
+
+    async def version(self) -> int:
+        """Return the version of now.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        try:
+            row = await self._meta.find_one({"_id": KEY})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return int(row["n"]) if row else 0
+
+    async def read(self) -> Census:
+        """Return everything, as of one moment.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        plain = self._database.with_options(read_concern=ReadConcern(), read_preference=ReadPreference.PRIMARY)
+        try:
+            async with self._database.client.start_session(snapshot=True) as session:
+                row = await plain[META].find_one({"_id": KEY}, session=session)
+                organizations = await plain[ORGANIZATION].find({}, ORGANIZATIONS, session=session).to_list()
+                affiliations = await plain[AFFILIATION].find({}, AFFILIATIONS, session=session).to_list()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return Census(
+            int(row["n"]) if row else 0,
+            [one["r"] for one in organizations],
+            [one["r"] for one in affiliations],
+        )
+
+    async def raise_version(self, session: AsyncClientSession) -> None:
+        """Tell, when the unit of the session commits, that the hierarchy has changed."""
+        await self._raise(KEY, session)
+
+    async def raise_epoch(self, session: AsyncClientSession) -> None:
+        """Tell, when the unit of the session commits, that what somebody may reach has changed."""
+        await self._raise(EPOCH, session)
+
+    async def _raise(self, key: str, session: AsyncClientSession) -> None:
+        await self._meta.update_one({"_id": key}, {"$inc": {"n": 1}}, upsert=True, session=session)
