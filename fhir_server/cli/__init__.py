@@ -6,6 +6,7 @@ from fhir_server.cli import client, definitions, keys, user
 from fhir_server.cli.config import config
 from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
+from fhir_server.cli.init import init
 from fhir_server.cli.load import load
 from fhir_server.cli.reindex import reindex
 from fhir_server.cli.serve import serve
@@ -19,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command()(init)
 app.command()(serve)
 app.command()(load)
 app.command()(demo)

@@ -19,6 +19,7 @@ def test_help_lists_every_command_and_is_quick_about_it(command: Run) -> None:
     shown = command("--help")
     assert shown.code == 0
     for name in (
+        "init",
         "serve",
         "load",
         "demo",
@@ -45,6 +46,7 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 def test_every_command_takes_a_data_directory_and_speaks_json() -> None:
     found = dict(leaves(get_command(app)))
     assert {
+        ("init",),
         ("serve",),
         ("load",),
         ("demo",),
