@@ -101,6 +101,7 @@ def gate(settings: Settings, realm: Realm, definitions: Callable[[], Definitions
         definitions,
         search=settings.search,
         realm=realm.policy.base,
+        gates=settings.access.gates,
         external=[_external(one, realm) for one in settings.auth.issuers],
     )
 

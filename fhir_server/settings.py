@@ -192,6 +192,16 @@ class Access(Section):
         default=None,
         description="JSON file of sensitive codes by label and code system; unset: the table that is shipped.",
     )
+    preliminary: bool = Field(
+        default=False, description="Whether patients see preliminary and partial results and documents."
+    )
+    provisional: bool = Field(default=False, description="Whether patients see provisional and differential diagnoses.")
+
+    @property
+    def gates(self) -> frozenset[str]:
+        """Gates of what is not final that are open to patients all the same (docs/live-record.md)."""
+        switches = {"preliminary": self.preliminary, "provisional": self.provisional}
+        return frozenset(gate for gate, is_open in switches.items() if is_open)
 
     @field_validator("labels")
     @classmethod

@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from fhir_server.access import principal
 from fhir_server.access.granted import Granted
@@ -34,6 +35,7 @@ class Gate:
         search: How the criteria of scopes are read.
         realm: What `WWW-Authenticate` names; the FHIR base.
         external: Issuers of others whose tokens are accepted.
+        gates: Closed gates that are open to patients here.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class Gate:
         search: Search,
         realm: str,
         external: Sequence[External] = (),
+        gates: frozenset[str] = frozenset(),
     ) -> None:
+        self._gates = gates
         self._check = check
         self._epoch = epoch
         self._definitions = definitions
@@ -122,10 +126,10 @@ class Gate:
         """Return the compiled grant, the same one as long as the token check finds the same."""
         definitions = self._definitions()
         kept = self._compiled.get(bearer.token.id)
-        if kept and kept[0] is bearer and kept[1] is definitions:
+        if kept and kept[0] is bearer and kept[1] is definitions and kept[2].is_current(datetime.now(UTC)):
             self._compiled.move_to_end(bearer.token.id)
             return kept[2]
-        granted = Granted(principal.of(bearer), definitions, self._search)
+        granted = Granted(principal.of(bearer), definitions, self._search, gates=self._gates)
         self._compiled[bearer.token.id] = bearer, definitions, granted
         if len(self._compiled) > KEPT:
             self._compiled.popitem(last=False)

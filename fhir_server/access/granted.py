@@ -7,6 +7,7 @@ the client was registered for: the standing says what that is, by role, custody,
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 
 from fhir_server.access.placed import DIRECTORY, SUPPLIES, placed
 from fhir_server.access.principal import Principal
@@ -15,7 +16,16 @@ from fhir_server.access.standing import FREE, Standing
 from fhir_server.model.errors import FhirError
 from fhir_server.model.query import Where
 from fhir_server.search.compile import compile as compiled
-from fhir_server.search.expression import Anything, Criterion, Expression, Guarded, Nothing, all_of, any_of
+from fhir_server.search.expression import (
+    Anything,
+    Criterion,
+    Disclosed,
+    Expression,
+    Guarded,
+    Nothing,
+    all_of,
+    any_of,
+)
 from fhir_server.search.params import params
 from fhir_server.search.parse import parse
 from fhir_server.search.types.conditions import Is
@@ -56,6 +66,8 @@ searched, and only supplies created, by a scope that names the type itself."""
 UNBOUND = frozenset({("user", "staff"), ("user", "administrator"), ("system", "system")})
 """Contexts and audiences that no record binds."""
 
+LAG = timedelta(seconds=1)
+
 COMMON = frozenset({"_id", "_lastUpdated", "_profile", "_security", "_source", "_tag"})
 """Search parameters that every type has."""
 
@@ -68,24 +80,37 @@ class Granted:
         definitions: FHIR definitions.
         search: How the criteria of scopes are read.
         standing: What the house has to say about the holder now.
+        gates: Closed gates that are open to patients here (`search.gates`).
+
+    Attributes:
+        made: When it was compiled; of patients, what they are disclosed at this moment.
     """
 
     __slots__ = (
         "_definitions",
+        "_disclosed",
         "_found",
         "_search",
         "_shown",
         "_wheres",
         "fingerprint",
+        "made",
         "principal",
         "standing",
         "told",
     )
 
     def __init__(
-        self, principal: Principal, definitions: Definitions, search: Search, standing: Standing = FREE
+        self,
+        principal: Principal,
+        definitions: Definitions,
+        search: Search,
+        standing: Standing = FREE,
+        gates: frozenset[str] = frozenset(),
     ) -> None:
         self.principal = principal
+        self.made = datetime.now(UTC)
+        self._disclosed = Disclosed(self.made, gates) if principal.audience == "patient" else Anything()
         self.standing = standing
         self.fingerprint = _fingerprint(principal)
         self.told = frozenset(_told(principal))
@@ -94,6 +119,10 @@ class Granted:
         self._found: dict[tuple[str, Letter], Expression] = {}
         self._wheres: dict[tuple[str, Letter], Where] = {}
         self._shown: dict[str, Where] = {}
+
+    def is_current(self, now: datetime) -> bool:
+        """Return whether it may still be relied upon; what time opens to a patient is open a second later at the latest."""
+        return self.principal.audience != "patient" or now - self.made < LAG
 
     @property
     def facility(self) -> str:
@@ -195,14 +224,22 @@ class Granted:
         who = self.principal
         if scope.context == "patient":
             record = self._records(frozenset({who.patient} - {""}), scope, resource_type, letter)
-            return record if who.audience == "patient" else all_of([record, self._placed(resource_type, letter)])
+            return (
+                self._open(record)
+                if who.audience == "patient"
+                else all_of([record, self._placed(resource_type, letter)])
+            )
         if (scope.context, who.audience) == ("user", "patient"):
-            return self._records(who.own, scope, resource_type, letter)
+            return self._open(self._records(who.own, scope, resource_type, letter))
         if (scope.context, who.audience) not in UNBOUND:
             return Nothing()
         if who.audience == "administrator":
             return Anything() if self._is_administrative(resource_type) else Nothing()
         return self._placed(resource_type, letter)
+
+    def _open(self, record: Expression) -> Expression:
+        """Return the part of a record that patients are shown now; what is in nobody's record is not kept from them."""
+        return record if isinstance(record, Anything) else all_of([record, self._disclosed])
 
     def _placed(self, resource_type: str, letter: Letter) -> Expression:
         """Return what the standing reaches, whatever the scopes."""

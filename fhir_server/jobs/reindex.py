@@ -10,9 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.jobs import Job, Work
+from fhir_server.repository.reindexing import Reindexing, Step
 from fhir_server.search import backfill
 
 LONGEST_REST = 10.0
+
+LIVE, PAST = 0, 2
+"""Parts of the work: what is there; what contains it; what was there."""
+
+Stretch = tuple[int, str, str]
 
 
 async def run(work: Work) -> Mapping[str, Any]:
@@ -20,7 +26,7 @@ async def run(work: Work) -> Mapping[str, Any]:
 
     The payload is that of `search.backfill`: of its types all resources are gone through, and of others those that contain
     one of them. The checkpoint holds the version of the register that all writes keep to, that of
-    the extraction, the stretch that is gone through (all of a type, or what of a type contains another one) with the last place
+    the extraction, the stretch that is gone through (all of a type, what of a type contains another one, or its superseded versions) with the last place
     seen, and the counts.
     """
     payload, reindexing = work.record.payload, work.reindexing
@@ -40,24 +46,31 @@ async def run(work: Work) -> Mapping[str, Any]:
             "total": await reindexing.total(types),
         }
         await work.save(at, _progress(at))
-    stretches = [(name, "") for name in types], await reindexing.holding(wanted)
+    stretches = [(name, "") for name in types], await reindexing.holding(wanted), [(name, "") for name in types]
     for part, (name, held) in ((part, each) for part, several in enumerate(stretches) for each in several):
-        stretch = [part, name, held]
-        if stretch < at["stretch"]:
+        stretch = (part, name, held)
+        if stretch < tuple(at["stretch"]):
             continue
-        after = at["after"] if stretch == at["stretch"] else ""
+        after = at["after"] if stretch == tuple(at["stretch"]) else ""
         began = time.monotonic()
-        while step := await (reindexing.step_inside(name, held, after) if held else reindexing.step(name, after)):
+        while step := await _step(reindexing, stretch, after):
             after = step.last
             done, changed = at["done"] + step.seen, at["changed"] + step.changed
-            at = {**at, "stretch": stretch, "after": after, "done": done, "changed": changed}
+            at = {**at, "stretch": [*stretch], "after": after, "done": done, "changed": changed}
             await work.save(at, _progress(at))
             await asyncio.sleep(_rest(time.monotonic() - began, work.settings.reindex_share))
             began = time.monotonic()
-        if not held:
+        if part == LIVE:
             await reindexing.gone_through(name)
     active = await reindexing.complete(wanted, at["version"])
     return {"done": at["done"], "changed": at["changed"], "active": active}
+
+
+async def _step(reindexing: Reindexing, stretch: Stretch, after: str) -> Step | None:
+    part, name, held = stretch
+    if part == PAST:
+        return await reindexing.step_past(name, after)
+    return await (reindexing.step_inside(name, held, after) if held else reindexing.step(name, after))
 
 
 def _progress(at: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from fhir_server.model import json
 from fhir_server.model.queue import JobRecord
 from fhir_server.repository.editions import Editions
-from fhir_server.search import backfill
+from fhir_server.search import backfill, gates, index
 from fhir_server.search.edition import Added
 from fhir_server.search.index import SV
 from fhir_server.search.layout import ADDED, added_indexes
@@ -139,6 +139,22 @@ class Reindexing:
         """
         rows = await self._store.reindexing.containers(resource_type, contained_type, after)
         return await self._renewed(resource_type, rows)
+
+    async def step_past(self, resource_type: str, after: str) -> Step | None:
+        """Set the gates (`search.gates`) of the next superseded versions of a type that an earlier release has written.
+
+        Of a superseded version nothing else is made anew: it is found by its instance only.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        version = index.version(self._editions.intake.reading)
+        rows = await self._store.reindexing.past(resource_type, after, version)
+        if not rows:
+            return None
+        found = {row.id: gates.gate(json.decode(row.body)) for row in rows}
+        await self._store.reindexing.gate(resource_type, found, version)
+        return Step(rows[-1].place, len(rows), 0)
 
     async def _renewed(self, resource_type: str, rows: Sequence[Indexed]) -> Step | None:
         if not rows:

@@ -2,7 +2,7 @@
 
 `s` holds the entries of each parameter, `p` and `ps` the patients whose record the resource belongs to
 (CompartmentDefinition Patient), `d`, `dh` and `dl` the primary date, `k` the sort keys, `rf` the local references.
-`params` tells what is stored where; the modules of `types` tell what an entry looks like.
+`gt` is the gate that keeps it from patients (`gates`). `params` tells what is stored where; the modules of `types` tell what an entry looks like.
 
 `c` holds the same of each contained resource, in their order, with its type `t` and its local id `_id`, so that a filter on
 documents of its type is one on an element of `c`. There are no sort keys in it.
@@ -17,7 +17,7 @@ from typing import Any
 
 from fhir_server.model import json
 from fhir_server.model.reference import plain
-from fhir_server.search import words
+from fhir_server.search import gates, words
 from fhir_server.search.chosen import PRIMARY_DATES, SORT_KEYS
 from fhir_server.search.params import LAST, Param, params, patient_code, routes
 from fhir_server.search.paths import COMPUTED, Extractor, Pair
@@ -116,13 +116,15 @@ class Indexer:
         return other
 
     def entries(self, resource: Mapping[str, Any], wire: bytes = b"") -> dict[str, Any]:
-        """Return the members `s` and `rf`, and where they apply `p`, `ps`, `d`, `dh`, `dl`, `k` and `c`.
+        """Return the members `s` and `rf`, and where they apply `p`, `ps`, `d`, `dh`, `dl`, `k`, `c` and `gt`.
 
         Args:
             resource: Structurally valid; for a Patient, with its id.
             wire: The same as compact JSON, where somebody has it already.
         """
         document = self._search_part(resource, wire)
+        if gate := gates.gate(resource):
+            document["gt"] = gate
         if "contained" in resource:
             document["c"] = [*self._contained(resource)]
         return document

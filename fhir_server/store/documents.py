@@ -19,7 +19,7 @@ ROW_BODY = {"lu": 1, "m": 1, "del": 1, "j": 1, "jb": 1}
 
 # What tells who may see a version: the same filter holds for the current one, a superseded one, and a deletion. The words of
 # `_text` and `_content` are no criteria of anybody's access.
-_ACCESS = ("rg", "f", "p", "ps", "sl", "held", "va", "adv", "s", "rf", "d", "dh", "dl")
+_ACCESS = ("rg", "f", "p", "ps", "sl", "held", "hb", "va", "gt", "wd", "adv", "s", "rf", "d", "dh", "dl")
 _WORDS = frozenset({"_words", "_text", "_content"})
 
 # What a superseded version keeps besides. Sort keys and what is found by contained resources are dropped.

@@ -17,9 +17,10 @@ from fhir_server.store import failures
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.clock import EPOCH, MILLISECOND
 from fhir_server.store.codecs import ENVELOPE, NATIVE, encode, native
+from fhir_server.store.collections import history
 
-FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "c", "sv", "sl")
-"""What is derived from the resource: the search part (`search.index`) and the labels that restrict."""
+FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "c", "gt", "sv", "sl")
+"""What is derived from the resource: the search part (`search.index`), the gate and the labels that restrict."""
 
 MOST = 200
 
@@ -137,6 +138,35 @@ class Reindexing:
         if reply.get("writeConcernError"):
             raise Conflict("The database did not confirm that documents were indexed anew.")
         return int(reply["nModified"])
+
+    async def past(self, resource_type: str, after: str, version: int, most: int = MOST) -> list[Indexed]:
+        """Return the next superseded versions of a type, by id and version, that an earlier extraction has made.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        where = {"_id": {"$gt": after}, "sv": {"$lt": version}, "del": {"$exists": False}}
+        rows = await self._batch(history(resource_type), where, {"_id": 1}, "_id_", most)
+        return [_indexed({"v": int(row["_id"].rpartition("/")[2]), **row}, row["_id"]) for row in rows]
+
+    async def gate(self, resource_type: str, gates: Mapping[str, str], version: int) -> None:
+        """Set the gates of superseded versions, empty for open ones.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        statements = [
+            {
+                "q": {"_id": row},
+                "u": {"$set": {"sv": version, "gt": gate}} if gate else {"$set": {"sv": version}, "$unset": {"gt": 1}},
+            }
+            for row, gate in gates.items()
+        ]
+        command = {"update": history(resource_type), "updates": statements, "ordered": False}
+        try:
+            await self._database.command(command, write_concern=WriteConcern("majority", j=True))
+        except PyMongoError as error:
+            raise failures.expected(error) from error
 
     async def estimate(self, resource_type: str) -> int:
         """Return about how many live resources of a type there are."""

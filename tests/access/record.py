@@ -44,7 +44,7 @@ def of(patient: str, other: str) -> list[Json]:
 
     return [
         observation(f"{patient}-lab", patient, performer=[them, reference("Practitioner/pat")]),
-        observation(f"{patient}-vital", patient, "vital-signs", status="preliminary"),
+        observation(f"{patient}-vital", patient, "vital-signs", status="amended"),
         mine(
             "Condition",
             subject=me,
@@ -89,7 +89,7 @@ def of(patient: str, other: str) -> list[Json]:
         mine("List", status="current", mode="working", subject=me, source=them, entry=[{"item": me}]),
         mine("RelatedPerson", patient=me),
         mine("CareTeam", subject=me, participant=[{"member": them}]),
-        mine("Communication", status="completed", subject=me, sender=them, recipient=[them]),
+        mine("Communication", status="completed", subject=me, sender=them, recipient=[me]),
         mine("Schedule", actor=[me]),
         mine("Account", status="active", subject=[me]),
         mine("AuditEvent", type={"code": "rest"}, recorded="2026-01-01T00:00:00Z",

@@ -87,12 +87,12 @@ def test_granular_scopes_are_or_ed_and_their_criteria_and_ed(definitions: Defini
     filter_ = granted(
         definitions,
         f"patient/Observation.rs?category={CATEGORY}|laboratory patient/Observation.rs?category={CATEGORY}|vital-signs"
-        " patient/Observation.rs?category=survey&status=preliminary",
+        " patient/Observation.rs?category=survey&status=amended",
     )
     assert reaches(filter_, observation("ann"), "s", definitions)
     assert reaches(filter_, observation("ann", "vital-signs"), "s", definitions)
     assert not reaches(filter_, observation("ann", "survey"), "s", definitions)
-    assert reaches(filter_, observation("ann", "survey", status="preliminary"), "s", definitions)
+    assert reaches(filter_, observation("ann", "survey", status="amended"), "s", definitions)
     assert not reaches(filter_, observation("bo"), "s", definitions)
 
 
@@ -114,7 +114,8 @@ def test_devices_and_tasks_of_the_patient_are_part_of_the_record(
 ) -> None:
     filter_ = granted(definitions, f"patient/{kind}.rs")
     for patient, expected in (("ann", True), ("bo", False)):
-        resource = {"resourceType": kind, "id": "x", element: {"reference": f"Patient/{patient}"}}
+        me = {"reference": f"Patient/{patient}"}
+        resource = {"resourceType": kind, "id": "x", element: me, **({"owner": me} if kind == "Task" else {})}
         assert reaches(filter_, resource, "s", definitions) is expected
 
 

@@ -46,7 +46,7 @@ async def test_searching_by_post_is_searching(house: House) -> None:
     assert_forbidden(answer, "patient/Condition.rs")
     answer = await house.client.post("/fhir/_search", content="_type=Condition", headers=form)
     assert_forbidden(answer, "patient/Condition.rs")
-    answer = await house.client.post("/fhir/Patient/bo/Observation/_search", content="status=preliminary", headers=form)
+    answer = await house.client.post("/fhir/Patient/bo/Observation/_search", content="status=amended", headers=form)
     assert answer.json()["total"] == 0
 
 
@@ -228,9 +228,9 @@ async def test_granular_scopes_are_a_union_and_nothing_else(house: House) -> Non
     for scope, expected in (
         (f"patient/Observation.rs?{LAB}", ["Observation/ann-lab"]),
         (f"patient/Observation.rs?{LAB} patient/Observation.rs?{VITAL}", everything),
-        (f"patient/Observation.rs?{LAB}&status=preliminary", []),
+        (f"patient/Observation.rs?{LAB}&status=amended", []),
         (f"patient/Observation.rs?{quote(LAB, safe='=')}", ["Observation/ann-lab"]),
-        ("patient/Observation.rs?status=preliminary", ["Observation/ann-vital"]),
+        ("patient/Observation.rs?status=amended", ["Observation/ann-vital"]),
         (f"patient/Observation.rs?{LAB} patient/*.rs", everything),
     ):
         ann = await house.as_(scope, patient="ann")
@@ -266,7 +266,7 @@ async def test_granular_scopes_hold_within_includes_chains_and_conditions(house:
         "Provenance/ann-provenance",
         "Patient/ann",
     ]
-    assert await ann.found("Patient?_has:Observation:patient:status=preliminary") == ["Patient/ann"]
+    assert await ann.found("Patient?_has:Observation:patient:status=amended") == ["Patient/ann"]
     assert await ann.found("Patient?_has:Observation:patient:_id=ann-lab") == []
 
 

@@ -67,6 +67,34 @@ async def test_a_new_release_makes_the_entries_of_an_older_one_again(settings: S
             assert len((await client.get("$reindex-status")).json()["parameter"]) == 1, "there is nothing more to do"
 
 
+async def test_a_new_release_sets_the_gates_of_what_was_and_of_what_is(
+    settings: Settings, mongo_url: SecretStr
+) -> None:
+    body: Json = {"resourceType": "Observation", "id": "o", "code": {"text": "x"}}
+    async with server(settings, running) as client:
+        for status in ("registered", "final", "preliminary"):
+            assert (await client.put("Observation/o", json={**body, "status": status})).is_success
+    async with connect(mongo_url, settings) as mongo:
+        record = mongo[settings.mongo.database]
+        rows, past = record.Observation, record.Observation_h
+
+        async def stored() -> list[Any]:
+            found = [*await past.find().sort("_id").to_list(), *await rows.find().to_list()]
+            return [(row.get("gt"), row["sv"]) for row in found]
+
+        current = version(PLAIN)
+        wanted = [("draft", current), (None, current), ("preliminary", current)]
+        assert await stored() == wanted
+        for name in (rows, past):
+            await name.update_many({}, {"$set": {"sv": 2 * SV - 2, "gt": "other"}})
+        await past.update_one({"_id": "o/00000001"}, {"$unset": {"gt": 1}})
+        await record.meta.update_one({"_id": "extraction"}, {"$set": {"version": SV - 1}})
+        async with server(settings, working) as client, asyncio.timeout(PATIENCE):
+            while (await client.get("$reindex-status")).json()["parameter"][0]["part"][1]["valueCode"] != "done":  # noqa: ASYNC110 - as clients do
+                await asyncio.sleep(0.05)
+        assert await stored() == wanted
+
+
 @pytest.mark.parametrize("handling", ["strict", "lenient"])
 async def test_whatever_names_a_parameter_that_is_building_is_refused(settings: Settings, handling: str) -> None:
     """No server does the work, so it stays building; leaving it out would answer another question."""
