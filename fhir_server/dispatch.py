@@ -1,9 +1,14 @@
 """The one pipeline: route, check, authorize, run. Requests, bundle entries and jobs all pass through here."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from fhir_server.access.scope_filter import ScopeFilter
+from fhir_server.audit.footprint import Footprint
+from fhir_server.audit.recorder import Recorder
 from fhir_server.bundle.references import link_members
 from fhir_server.capability.table import OFFERED, Interaction
 from fhir_server.context import Context, Statement
@@ -26,6 +31,7 @@ from fhir_server.repository.editions import Editions
 from fhir_server.settings import Settings
 
 ALL, MEMBER = "*", "{member}"
+COMPARTMENT = "search-compartment"
 NAMES, ANY = frozenset({"{type}", MEMBER}), (MEMBER, ALL)
 
 
@@ -48,13 +54,22 @@ class Dispatch:
         queue: Where background work is put.
         settings: Effective settings.
         statement: Service base to CapabilityStatement.
+        recorder: Writes the audit trail; `None` where none is kept.
     """
 
-    def __init__(self, editions: Editions, queue: Queue, settings: Settings, statement: Statement) -> None:
+    def __init__(
+        self,
+        editions: Editions,
+        queue: Queue,
+        settings: Settings,
+        statement: Statement,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._editions = editions
         self._queue = queue
         self._settings = settings
         self._statement = statement
+        self._recorder = recorder
         self._resource_types = editions.current.searchable.resource_types
         self._routes = _routes()
         self._known: dict[tuple[str, tuple[str, ...]], Route] = {}
@@ -67,26 +82,80 @@ class Dispatch:
         return (request.method, request.path) in self._public
 
     async def answer(self, request: FhirRequest, scope: ScopeFilter | None = None) -> FhirResponse:
-        """Return the answer to a request. Never raises: failures are answers with an OperationOutcome.
+        """Return the answer to a request, when the trail has it. Never raises: failures are answers with an OperationOutcome.
 
         Args:
             request: What is asked.
             scope: What the caller may reach; by default what the service was made with.
         """
+        return await self.settled(await self.tentative(request, scope))
+
+    async def refused(self, request: FhirRequest, error: FhirError) -> FhirResponse:
+        """Return the answer to a request whose caller is not let in, when the trail has it."""
+        footprint = self._begin(request, None)
+        if footprint:
+            self._name(footprint, request)
+        return await self.settled(structs.replace(refusal(error), footprint=footprint))
+
+    async def settled(self, response: FhirResponse) -> FhirResponse:
+        """Return an answer when the trail has it, or the refusal of an answer that the trail cannot have."""
+        footprint: Footprint | None = response.footprint
+        if footprint is None or self._recorder is None:
+            return response
+        try:
+            await self._recorder.settle(footprint, response.status)
+        except FhirError as error:
+            return refusal(error)
+        return response
+
+    async def tentative(self, request: FhirRequest, scope: ScopeFilter | None = None) -> FhirResponse:
+        """Return the answer to a request, which may be thrown away, or be given out when it is `settled`."""
+        scope = scope or self._editions.repository.scope
+        footprint = None if self.is_public(request) else self._begin(request, scope)
+        response = await self._tried(request, scope, footprint)
+        return structs.replace(response, footprint=footprint) if footprint else response
+
+    async def _tried(self, request: FhirRequest, scope: ScopeFilter, footprint: Footprint | None) -> FhirResponse:
+        """Return the answer, whatever happens."""
         try:
             # Lenient handling would pass over what this process does not know yet.
             if self._editions.matter_to(request) or not is_strict(request, self._settings):
                 await self._editions.refresh()
-            repository = self._editions.repository
-            return await self._enter(request, replace(repository, scope=scope) if scope else repository, "")
+            repository = replace(self._editions.repository, scope=scope, footprint=footprint)
+            return await self._enter(request, repository, "")
         except FhirError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
             return fault(error, request)
 
+    async def _entry(self, request: FhirRequest, repository: Repository, assigned: str) -> FhirResponse:
+        """Run an entry of a bundle, which has a row of its own in the trail; raises FhirError.
+
+        In a transaction the rows are committed with it; of one that fails, the row of the bundle says so.
+        """
+        outer, pending = repository.footprint, repository.pending
+        if outer is None or self._recorder is None:
+            return await self._enter(request, repository, assigned)
+        footprint = self._recorder.begin(request, repository.scope, outer.shared())
+        status = 500
+        try:
+            response = await self._enter(request, replace(repository, footprint=footprint), assigned)
+            status = response.status
+        except FhirError as error:
+            status = error.status
+            raise
+        finally:
+            if pending is None:
+                await self._recorder.settle(footprint, status)
+        if pending is not None:
+            pending.rows.append(footprint.row(status))
+        return response
+
     async def _enter(self, request: FhirRequest, repository: Repository, assigned: str) -> FhirResponse:
         """Run one interaction; raises FhirError."""
         route = self._known.get((request.method, request.path)) or self.route(request)
+        if repository.footprint:
+            _describe(repository.footprint, route)
         searched = route.member.strip(ALL) if route.row.compartment else route.resource_type
         _permit(repository, route)
         await self._editions.refuse_unready(request, searched)
@@ -95,7 +164,7 @@ class Dispatch:
             repository,
             repository.definitions,
             self._settings,
-            self._enter,
+            self._entry,
             self._statement,
             self._queue,
             self._link_members,
@@ -111,7 +180,16 @@ class Dispatch:
             if repository.pending or not await self._editions.refresh():
                 await self._editions.refuse_unready(request)
                 raise
-        return await self._enter(request, replace(self._editions.repository, scope=repository.scope), assigned)
+        renewed = replace(self._editions.repository, scope=repository.scope, footprint=repository.footprint)
+        return await self._enter(request, renewed, assigned)
+
+    def _begin(self, request: FhirRequest, scope: ScopeFilter | None) -> Footprint | None:
+        return self._recorder.begin(request, scope) if self._recorder else None
+
+    def _name(self, footprint: Footprint, request: FhirRequest) -> None:
+        """Say which interaction was asked for, where the request names one."""
+        with suppress(FhirError):
+            _describe(footprint, self.route(request))
 
     def route(self, request: FhirRequest) -> Route:
         """Return the interaction that method and path name.
@@ -173,6 +251,18 @@ class Dispatch:
             "No FHIR interaction has this URL. The CapabilityStatement at [base]/metadata lists those that are offered.",
             expression="http.url",
         )
+
+
+def _describe(footprint: Footprint, route: Route) -> None:
+    """Say which interaction it is."""
+    row = route.row
+    if row.operation:
+        footprint.kind = f"${row.operation.definition.code}"
+    else:
+        footprint.kind = COMPARTMENT if row.compartment else row.code
+    footprint.resource_type = route.member.strip(ALL) or route.resource_type
+    if route.id:
+        footprint.target = f"{route.resource_type}/{route.id}"
 
 
 def _permit(repository: Repository, route: Route) -> None:

@@ -14,6 +14,7 @@ from fhir_server import authority
 from fhir_server.access.bearer import Gate
 from fhir_server.access.labels import Labels
 from fhir_server.access.scope_filter import Unrestricted
+from fhir_server.audit.recorder import Recorder
 from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
 from fhir_server.capability.table import OFFERED
@@ -21,7 +22,7 @@ from fhir_server.dispatch import Dispatch
 from fhir_server.facilities.house import House
 from fhir_server.intake import Intake
 from fhir_server.jobs import Save, Work, discovered
-from fhir_server.model.errors import NotFound
+from fhir_server.model.errors import FhirError, NotFound
 from fhir_server.model.queue import JobRecord
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
@@ -82,14 +83,14 @@ class Service:
         return self.editions.repository
 
     async def receive(self, request: FhirRequest) -> FhirResponse:
-        """Return the answer to a request from outside, as far as its caller is let in.
-
-        Raises:
-            FhirError: The caller is not let in.
-        """
+        """Return the answer to a request from outside, as far as its caller is let in, when the audit trail has it."""
         if self._gate is None or self._pipeline.is_public(request):
             return await self._pipeline.answer(request)
-        return await self._gate.through(request, self._pipeline.answer)
+        try:
+            response = await self._gate.through(request, self._pipeline.tentative)
+        except FhirError as error:
+            return await self._pipeline.refused(request, error)
+        return await self._pipeline.settled(response)
 
     async def dispatch(self, request: FhirRequest, facility: str = "") -> FhirResponse:
         """Return the answer to a request of this program itself, which may do everything; never raises.
@@ -139,6 +140,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 await service.editions.refresh()
                 store.clock.follow(service.editions.renew)
                 await Reindexing(store, service.editions).begin()
+                if settings.audited:
+                    await store.trail.open()
                 await _found(service.repository)
                 if settings.auth.mode == "smart":
                     await authority.found(records, service.realm)
@@ -218,7 +221,8 @@ def _service(  # noqa: PLR0917 - what it puts together
         places = oauth_uris(realm.policy) if gate else {}
         return statement(OFFERED, defined(), settings, base, started, places)
 
-    pipeline = Dispatch(editions, store.jobs, settings, capability)
+    recorder = Recorder(store.trail, store.clock, defined, store.secret) if settings.audited else None
+    pipeline = Dispatch(editions, store.jobs, settings, capability, recorder)
     realm = authority.realm(settings, store, records, defined, pipeline.answer)
     gate = authority.gate(settings, realm, defined) if settings.auth.mode == "smart" else None
     return Service(settings, store, editions, database, realm, pipeline, gate)

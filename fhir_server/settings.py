@@ -245,6 +245,18 @@ class Search(Section):
     cursor_hours: int = Field(default=24, ge=1, description="How long a paging link stays usable.")
 
 
+class Audit(Section):
+    """The audit trail: who did what."""
+
+    mode: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Whether it is kept; `auto`: yes in the mode `smart`, not in open mode."
+    )
+    fail: Literal["closed", "open"] = Field(
+        default="closed",
+        description="What becomes of an answer whose row cannot be stored: `closed`: 503; `open`: it leaves, the row waits in a file.",
+    )
+
+
 class Jobs(Section):
     """Background work, such as indexing what is stored."""
 
@@ -278,7 +290,13 @@ class Settings(BaseSettings):
     record: Record = Record()
     access: Access = Access()
     search: Search = Search()
+    audit: Audit = Audit()
     jobs: Jobs = Jobs()
+
+    @property
+    def audited(self) -> bool:
+        """Whether the audit trail is kept."""
+        return self.audit.mode == "on" or (self.audit.mode == "auto" and self.auth.mode == "smart")
 
     @property
     def service_base(self) -> str:

@@ -162,7 +162,7 @@ def _entry(index: int, row: Any, outer: FhirRequest) -> Entry:
     elif method in {"POST", "PUT"} and not isinstance(resource, dict):
         raise BadRequest(f"Entry {index} has no resource to {method}.", expression=f"Bundle.entry[{index}].resource")
     content = resource if method in {"POST", "PUT"} else None
-    asked = FhirRequest(method, path, outer.base, query, headers, body, content, outer.id)
+    asked = FhirRequest(method, path, outer.base, query, headers, body, content, outer.id, outer.address)
     return Entry(index, row.get("fullUrl", ""), asked, fresh if method == "POST" else named, fresh)
 
 

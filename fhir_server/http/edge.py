@@ -130,7 +130,8 @@ class Edge:
             exchange.cors = self._cors.headers(origin, tells=True)
         exchange.shape = self._shapes.of(method, path)
         query = target.pairs(scope["query_string"])
-        request = FhirRequest(method, path, base, query, headers, id=exchange.id)
+        address = scope["client"][0] if scope.get("client") else ""
+        request = FhirRequest(method, path, base, query, headers, id=exchange.id, address=address)
         if method in TAKE_BODY and (body.announced(headers) or binary.sends_content(request)):
             return await self._receive(await self._with_body(exchange, request, receive))
         accept = headers.get("accept", "")

@@ -17,6 +17,7 @@ from fhir_server.model.request import FhirResponse
 from profiles.issue import Issue
 
 AT_ONCE = 32
+KINDS = ("batch", "transaction")
 
 _IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]", re.ASCII)
 
@@ -35,6 +36,8 @@ async def bundle(ctx: Context) -> FhirResponse:
             expression="resourceType",
         )
     kind = resource.get("type")
+    if ctx.repository.footprint and kind in KINDS:
+        ctx.repository.footprint.kind = kind
     if kind == "transaction":
         return await transaction(ctx, resource)
     if kind == "batch":

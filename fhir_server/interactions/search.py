@@ -82,6 +82,8 @@ def _pairs(ctx: Context) -> Pairs:
         raise BadRequest(
             "The form of the search is not valid. Send name=value pairs in percent-encoded UTF-8."
         ) from None
+    if ctx.repository.footprint:
+        ctx.repository.footprint.pairs = (*ctx.request.query, *form)
     return (*ctx.request.query, *form)
 
 

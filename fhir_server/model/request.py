@@ -23,6 +23,7 @@ class FhirRequest(msgspec.Struct, frozen=True):
         body: Raw body, empty where there is none.
         resource: The decoded body where somebody (a bundle) has it already; otherwise `None` and `body` is decoded.
         id: Value of X-Request-Id.
+        address: Network address of whoever asks; empty for this program itself.
     """
 
     method: str
@@ -33,6 +34,7 @@ class FhirRequest(msgspec.Struct, frozen=True):
     body: bytes = b""
     resource: dict[str, Any] | None = None
     id: str = ""
+    address: str = ""
 
 
 class FhirResponse(msgspec.Struct, frozen=True):
@@ -44,6 +46,7 @@ class FhirResponse(msgspec.Struct, frozen=True):
         body: JSON bytes exactly as they go out; empty where there is no body.
         version: The version that the answer speaks of, where it speaks of one.
         reports: Whether the body is an OperationOutcome about the interaction, not a resource that was asked for.
+        footprint: What the interaction leaves in the audit trail, where that is yet to be stored.
     """
 
     status: int
@@ -51,6 +54,7 @@ class FhirResponse(msgspec.Struct, frozen=True):
     body: bytes = b""
     version: Stored | None = None
     reports: bool = False
+    footprint: Any = None
 
     @property
     def resource(self) -> Any:

@@ -64,7 +64,7 @@ class Contained:
         begun, place, *start = cursor.values if cursor and cursor.values else ("", ITSELF)
         before = replace(cursor, values=tuple(start)) if cursor else None
         containers = await across.places(parts, before)
-        fields = tuple({field for part in parts for field in self._fields(part.resource_type)})
+        fields = tuple({*self.reach.fields, *(field for part in parts for field in self._fields(part.resource_type))})
         read = {f"{each.resource_type}/{each.id}": each for each in await across.read(containers, fields)}
         count = parts[0].count
         found: list[Hit] = []

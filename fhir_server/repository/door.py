@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from fhir_server.access.scope_filter import Letter, ScopeFilter
+from fhir_server.audit.footprint import Footprint
 from fhir_server.facilities.house import House
 from fhir_server.intake import Draft, Intake, custodian
 from fhir_server.model import json
@@ -20,15 +21,15 @@ from fhir_server.model.errors import Conflict, FhirError, NotFound
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
-from fhir_server.repository import effects
+from fhir_server.repository import effects, noted
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.locks import Turns
 from fhir_server.repository.pages import Pages, SearchPage
 from fhir_server.repository.past import HistoryPage, HistoryRequest
-from fhir_server.repository.pending import Key, Pending
+from fhir_server.repository.pending import Key, Pending, by_type
 from fhir_server.repository.reach import Reach
 from fhir_server.repository.rights import Rights
-from fhir_server.repository.targets import Targets, patiently
+from fhir_server.repository.targets import Targets, patiently, refuse_root
 from fhir_server.repository.written import Upcoming, Written, gone, stored, tombstone
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
@@ -59,6 +60,7 @@ class Repository:
         house: The hierarchy of now.
         turns: Queues writers of one resource inside this process.
         pending: The unit of work that this repository is bound to, `None` for a free one.
+        footprint: What the interaction leaves in the audit trail; `None` where none is kept.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class Repository:
     house: House
     turns: Turns = field(default_factory=Turns)
     pending: Pending | None = None
+    footprint: Footprint | None = None
 
     async def read(self, resource_type: str, resource_id: str) -> Stored:
         """Return the current version.
@@ -83,7 +86,7 @@ class Repository:
         stored = await self.store.read(resource_type, resource_id, where, self._session)
         if stored is None:
             raise await self._absence(resource_type, resource_id, where)
-        return stored
+        return noted.read(self.footprint, stored)
 
     async def vread(self, resource_type: str, resource_id: str, version: str) -> Stored:
         """Return one version.
@@ -101,7 +104,7 @@ class Repository:
             )
         if stored.deleted:
             raise gone(stored)
-        return stored
+        return noted.read(self.footprint, stored)
 
     async def create(self, resource_type: str, resource_id: str, resource: dict[str, Any]) -> Written:
         """Store a new instance under an id that nobody uses.
@@ -188,11 +191,7 @@ class Repository:
             Forbidden: It can be seen but not deleted.
             PreconditionFailed: The current version is not what was demanded.
         """
-        if (resource_type, resource_id) == ("Organization", self.root):
-            raise Conflict(
-                f"Organization/{self.root} is the root of this deployment, the custodian of what no facility keeps. It stays; "
-                "change its name and address as you like."
-            )
+        refuse_root(resource_type, resource_id, self.root)
 
         async def attempt(live: Live | None) -> Stored | None:
             demand.check(_version(live), f"{resource_type}/{resource_id}")
@@ -220,7 +219,8 @@ class Repository:
             Unavailable: Not all is indexed that it may match.
         """
         self.rights.require([resource_type], "s")
-        return await self.pages.matches(resource_type, pairs, self._reach(self._searchable), most)
+        reach = self._reach(self._searchable)
+        return noted.matched(self.footprint, await self.pages.matches(resource_type, pairs, reach, most))
 
     async def search(self, request: SearchRequest, base: str) -> SearchPage:
         """Return one page of a search with its includes.
@@ -234,7 +234,7 @@ class Repository:
         """
         self.rights.require([request.resource_type], "s")
         self.rights.refuse_explaining([request])
-        return await self.pages.search(request, self._reach(self._searchable, base))
+        return noted.page(self.footprint, await self.pages.search(request, self._reach(self._searchable, base)))
 
     async def lagging(self, parts: Sequence[SearchRequest]) -> list[str]:
         """Return the types of which the search, of one type or several, may miss something; ask before it is run."""
@@ -254,7 +254,7 @@ class Repository:
         may = tuple(part for part in request.parts if self.rights.has(part.resource_type, "s"))
         asked = replace(request, parts=may or request.parts[:1])
         self.rights.refuse_explaining(asked.parts)
-        return await self.pages.across(asked, self._reach(self._searchable, base))
+        return noted.page(self.footprint, await self.pages.across(asked, self._reach(self._searchable, base)))
 
     async def history(self, request: HistoryRequest, base: str) -> HistoryPage:
         """Return one page of an instance's, a type's or the system's history.
@@ -262,10 +262,11 @@ class Repository:
         Raises:
             NotFound: The instance never existed, or never within the scope.
         """
-        if not request.id:
-            return await self.pages.history(request, self._reach(self._searchable, base))
-        where = await self.rights.where(request.type_name, "r", [request.id])
-        return await self.pages.history(request, self._reach(lambda _: where, base))
+        reach = self._reach(self._searchable, base)
+        if request.id:
+            where = await self.rights.where(request.type_name, "r", [request.id])
+            reach = self._reach(lambda _: where, base)
+        return noted.versions(self.footprint, await self.pages.history(request, reach))
 
     async def exclusively(
         self, locks: Sequence[str], types: Iterable[str], work: Callable[["Repository"], Awaitable[T]]
@@ -289,15 +290,20 @@ class Repository:
             async with self.store.clock.writing() as stamp:
 
                 async def attempt(unit: Unit) -> T:
+                    noted.begun(self.footprint)
                     await unit.lock(held)
-                    bound = replace(self, pending=Pending(unit, stamp.now, self.store.clock))
+                    pending = Pending(unit, stamp.now, self.store.clock)
+                    bound = replace(self, pending=pending)
                     result = await work(bound)
                     await bound.flush()
+                    await unit.apply(noted.unit(self.footprint, pending.rows, result))
                     return result
 
                 return await self.store.transact(attempt)
 
-        return await patiently(once)
+        result = await patiently(once)
+        noted.committed(self.footprint)
+        return result
 
     async def expect(self, instances: Iterable[tuple[Key, Letter]], places: Mapping[Key, str]) -> None:
         """Prepare for what a bundle is about to write.
@@ -310,10 +316,7 @@ class Repository:
         if not self.pending:
             return
         self.pending.places.update(places)
-        asked: dict[tuple[str, Letter], list[str]] = {}
-        for (resource_type, resource_id), letter in instances:
-            asked.setdefault((resource_type, letter), []).append(resource_id)
-        for (resource_type, letter), ids in asked.items():
+        for (resource_type, letter), ids in by_type(instances).items():
             where = await self.rights.where(resource_type, letter, ids)
             found = await self.store.current(resource_type, ids, where, self._session)
             self.pending.known |= {(resource_type, each, letter): found.get(each) for each in ids}
@@ -365,7 +368,8 @@ class Repository:
 
     def _reach(self, where_of: Callable[[str], Where], base: str = "") -> Reach:
         require = partial(self.rights.require, letter="s")
-        return Reach(where_of, self.scope.shown, require, self._session, self.scope.fingerprint, base)
+        fields = noted.FIELDS if self.footprint else ()
+        return Reach(where_of, self.scope.shown, require, self._session, self.scope.fingerprint, base, fields)
 
     def _searchable(self, resource_type: str) -> Where:
         return self.scope.where(resource_type, "s")
@@ -457,12 +461,15 @@ class Repository:
         return self.pending.writing() if self.pending else self.store.clock.writing()
 
     async def _commit(self, changes: Sequence[Change]) -> None:
+        changes = noted.written(self.footprint, changes, alone=not self.pending)
         if self.pending:
             self.pending.add(changes)
-        elif any(effects.concerns(change) for change in changes):
+            return
+        if any(effects.concerns(change) for change in changes):
             await self.store.transact(lambda unit: self._send(unit, changes), effects.types(changes))
         else:
             await self.store.commit(changes)
+        noted.committed(self.footprint)
 
     async def _send(self, unit: Unit, changes: Sequence[Change]) -> None:
         """Write in a unit of work, with all that the changes bring with them."""

@@ -127,7 +127,9 @@ class Includes:
         """Return the first resources of streams of one type, by id, each once."""
         found: dict[str, Hit] = {}
         for stream in streams:
-            query = Query(stream.resource_type, stream.where & clause, (("_id", 1),), room, stream.hint)
+            query = Query(
+                stream.resource_type, stream.where & clause, (("_id", 1),), room, stream.hint, self.reach.fields
+            )
             found |= {stored.id: stored for stored in await self.store.find(query, self.reach.session)}
         return [found[each] for each in sorted(found)[:room]]
 
@@ -182,7 +184,7 @@ class Includes:
     async def _read(self, keys: Sequence[Key]) -> list[Hit]:
         found: list[Hit] = []
         for stream in self._streams({name: dict.fromkeys(ids) for name, ids in _by_type(keys).items()}, (), {}):
-            query = Query(stream.resource_type, stream.where, (("_id", 1),), AT_ONCE, stream.hint)
+            query = Query(stream.resource_type, stream.where, (("_id", 1),), AT_ONCE, stream.hint, self.reach.fields)
             found += await self.store.find(query, self.reach.session)
         return found
 

@@ -101,8 +101,8 @@ class Pages:
         if spelt is not request:
             reach.trace.lap("codes")
         query = plan(spelt, reach.where_of(request.resource_type), cursor, self.definitions)
-        if request.includes:
-            query = replace(query, fields=tuple({*query.fields, *include.FIELDS}))
+        if wanted := _fields(request, reach):
+            query = replace(query, fields=tuple({*query.fields, *wanted}))
         reach.trace.queries.append(query)
         reach.trace.lap("plan")
         found = await self.store.find(query, reach.session)
@@ -177,9 +177,8 @@ class Pages:
         cursor = page.decode(request, self._sealing(reach))
         if cursor and cursor.inside:
             return await self._further(parts, request, cursor, reach)
-        fields = include.FIELDS if request.shape.includes else ()
         cursor = await self._kept(cursor, parts, reach)
-        found = await Across(self.store, self.definitions, reach).page(parts, cursor, fields)
+        found = await Across(self.store, self.definitions, reach).page(parts, cursor, _fields(request.shape, reach))
         reach.trace.lap("database")
         return await self._page(parts, request, cursor, found, reach)
 
@@ -195,9 +194,8 @@ class Pages:
 
     async def _steady(self, request: SearchRequest, cursor: Cursor, reach: Reach) -> SearchPage:
         """Return a page in the order of last updates, as it was when the first page was made."""
-        fields = include.FIELDS if request.includes else ()
         start = replace(cursor, values=(*cursor.values, request.resource_type)) if cursor.values else cursor
-        found = await Across(self.store, self.definitions, reach).page([request], start, fields)
+        found = await Across(self.store, self.definitions, reach).page([request], start, _fields(request, reach))
         reach.trace.lap("database")
         return await self._page([request], request, cursor, replace(found, end=found.end[:-1]), reach)
 
@@ -322,3 +320,8 @@ class Pages:
             where = compiled(part.expression, part.resource_type, self.definitions) & reach.where_of(part.resource_type)
             found += await self.store.count(part.resource_type, rooted(where), most, reach.session)
         return found if most is None else min(found, most)
+
+
+def _fields(request: SearchRequest, reach: Reach) -> tuple[str, ...]:
+    """Return the envelope fields that are needed of matches."""
+    return (*include.FIELDS, *reach.fields) if request.includes else reach.fields

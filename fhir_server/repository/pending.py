@@ -1,11 +1,12 @@
 """The writes of one unit of work before they go out together: a transaction bundle or a conditional interaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from fhir_server.access.scope_filter import Letter
+from fhir_server.audit.footprint import Row
 from fhir_server.intake import Draft
 from fhir_server.store import Change, Clock, Live, Stamp, Unit
 
@@ -28,6 +29,7 @@ class Pending:
         deleted: Instances that it deletes; no reference to them may remain.
         needed: Referenced instances that must exist, each with a draft that refers to it.
         places: FHIRPath location of each of its resources, where that is not the resource itself.
+        rows: What its entries leave in the audit trail.
     """
 
     unit: Unit
@@ -40,6 +42,7 @@ class Pending:
     deleted: set[Key] = field(default_factory=set)
     needed: dict[Key, Draft] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
 
     def writing(self) -> AbstractAsyncContextManager[Stamp]:
         """Return a context that gives the stamp of one of its writes; the unit of work as a whole counts as in flight."""
@@ -53,3 +56,11 @@ class Pending:
         """Return the writes that were not sent yet and forget them."""
         taken, self.changes = self.changes, []
         return taken
+
+
+def by_type(instances: Iterable[tuple[Key, Letter]]) -> dict[tuple[str, Letter], list[str]]:
+    """Return the ids of instances by their type and the letter that they are needed for."""
+    asked: dict[tuple[str, Letter], list[str]] = {}
+    for (resource_type, resource_id), letter in instances:
+        asked.setdefault((resource_type, letter), []).append(resource_id)
+    return asked

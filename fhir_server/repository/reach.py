@@ -22,6 +22,7 @@ class Reach(msgspec.Struct, frozen=True):
         session: Of a unit of work, `None` outside of one.
         caller: What tells the caller from others.
         base: The service base URL that was called.
+        fields: Envelope fields that are wanted of everything found.
         trace: What the search did.
     """
 
@@ -31,6 +32,7 @@ class Reach(msgspec.Struct, frozen=True):
     session: Any
     caller: str = ""
     base: str = ""
+    fields: tuple[str, ...] = ()
     trace: Trace = msgspec.field(default_factory=Trace)
 
     def sealing(self, key: bytes, hours: int) -> Sealing:

@@ -152,3 +152,16 @@ def _missing(key: Key, draft: Draft, places: Mapping[Key, str]) -> Issue:
         place,
         "reference-not-found",
     )
+
+
+def refuse_root(resource_type: str, resource_id: str, root: str) -> None:
+    """Refuse to delete the deployment's root Organization.
+
+    Raises:
+        Conflict: It is that one.
+    """
+    if (resource_type, resource_id) == ("Organization", root):
+        raise Conflict(
+            f"Organization/{root} is the root of this deployment, the custodian of what no facility keeps. It stays; "
+            "change its name and address as you like."
+        )

@@ -15,6 +15,7 @@ from fhir_server.store.patient_links import Confirmed
 from fhir_server.store.reindexing import Indexed, Rewrite, same
 from fhir_server.store.relations import EVERYBODY, Objection, Tie
 from fhir_server.store.store import Store
+from fhir_server.store.trail import Trail
 from fhir_server.store.unit_of_work import Unit
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Store",
     "Stretch",
     "Tie",
+    "Trail",
     "Unit",
     "Update",
     "access",

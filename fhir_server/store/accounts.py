@@ -21,11 +21,12 @@ from typing import Any, Self
 from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
+from fhir_server.store import trail
 from fhir_server.store.client import Document, MongoUnavailable
 from fhir_server.store.mongod import SET, Mongod, url
 
-VERSION = 1
-"""Raised when the roles below change: existing directories are then brought up to date at the next start."""
+VERSION = 2
+"""Raised when the roles below or the collections of the trail change: directories are brought up to date at the next start."""
 
 READY_SECONDS = 120
 LOST_SECONDS = 0.5
@@ -245,6 +246,9 @@ async def _grant(admin: AsyncMongoClient[Document], accounts: Accounts) -> None:
         admin, "User", "app", USER_EXISTS, {"pwd": accounts.app, "roles": [*records, "auditWriter", "status"]}
     )
     await _upsert(admin, "User", "audit", USER_EXISTS, {"pwd": accounts.audit, "roles": readers})
+    for audit in audits:
+        # By `app` it could not be done: who may create an index may create one that lets rows expire.
+        await trail.create(admin[audit["db"]])
 
 
 async def _upsert(admin: AsyncMongoClient[Document], kind: str, name: str, exists: int, body: Document) -> None:

@@ -103,6 +103,10 @@ class Operations:
         if self.earliest is None or moment < self.earliest:
             self.earliest = moment
 
+    def rows_of(self, namespace: Namespace) -> Sequence[RawBSONDocument]:
+        """Return the new documents of a collection."""
+        return self.inserts.get(namespace, ())
+
     def insert(self, namespace: Namespace, doc: Mapping[str, Any]) -> None:
         """Add a new document."""
         document = encode(doc)

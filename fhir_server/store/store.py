@@ -33,6 +33,7 @@ from fhir_server.store.reads import BODIES, IDS, WHOLE, Reads
 from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.relations import Relations
 from fhir_server.store.searches import Searches
+from fhir_server.store.trail import Trail
 from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS, Locks, Unit, Workshop
 from fhir_server.store.writes import Writes
 
@@ -59,6 +60,7 @@ class Store:
         facilities: What the hierarchy is made of.
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
+        trail: Rows of the audit trail.
     """
 
     secret: bytes = b""
@@ -81,7 +83,8 @@ class Store:
         self.facilities = Facilities(self._database)
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
-        self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks())
+        self.trail = Trail(self._database)
+        self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks(), self.trail)
         self._reads = Reads(self._database)
         self._writes = Writes(self._workshop)
         self._history = History(self._database, self._blobs, time_limit_ms)
@@ -151,6 +154,7 @@ class Store:
         """Finish what is on the wire. The client stays open."""
         await self._writes.close()
         await self._reads.close()
+        await self.trail.close()
         await self.clock.close()
 
     async def read(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
@@ -19,6 +20,7 @@ from fhir_server.store.changes import Change, Create, Update
 from fhir_server.store.clock import Clock
 from fhir_server.store.collections import Collections
 from fhir_server.store.operations import Operations, Refused
+from fhir_server.store.trail import Trail
 from fhir_server.store.transactions import Again, once, retried
 
 T = TypeVar("T")
@@ -65,6 +67,7 @@ class Workshop:
     blobs: Blobs
     clock: Clock
     locks: Locks
+    trail: Trail
 
     async def prepare(self, changes: Sequence[Change], files: list[Any]) -> Operations:
         """Return the operations of the changes; ids of what was uploaded for them are added to `files`.
@@ -102,7 +105,9 @@ class Workshop:
                     raise
 
             try:
-                return await once(session, guarded)
+                result = await once(session, guarded)
+                self.trail.committed(unit.rows)
+                return result
             finally:
                 unit.end()
                 # Only now: creating a collection waits for every open transaction, so it would wait for this one.
@@ -124,12 +129,14 @@ class Unit:
         session: Pass it to the store's reads, so that they see what this unit wrote.
         files: Uploads made for it.
         missing: Types whose collections must be made before the next attempt.
+        rows: Rows of the audit trail among what was written.
     """
 
     def __init__(self, session: AsyncClientSession, workshop: Workshop) -> None:
         self.session = session
         self.files: list[Any] = []
         self.missing: tuple[str, ...] = ()
+        self.rows: list[RawBSONDocument] = []
         self._workshop = workshop
         self._keys: list[str] = []
         self._tickets: list[int] = []
@@ -170,6 +177,7 @@ class Unit:
             await operations.execute(workshop.database, self.session)
         except Refused as refused:
             raise next(iter(refused.culprits.values())) from None
+        self.rows += operations.rows_of(workshop.trail.namespace)
 
     def end(self) -> None:
         """Give back what the unit holds in this process: its locks, and its place among the writes in flight."""

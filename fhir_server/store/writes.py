@@ -170,6 +170,7 @@ class Writes:
                 operations.join(waiting.operations)
         async with self._database.client.start_session() as session:
             await once(session, lambda: operations.execute(self._database, session))
+        self._workshop.trail.committed(operations.rows_of(self._workshop.trail.namespace))
 
     def _settle_culprits(self, batch: list[Waiting], refused: Refused) -> list[Waiting]:
         """Answer those whose guard failed; return the others."""
