@@ -15,20 +15,27 @@ PRESENTATION = frozenset({"_format", "_pretty"})
 BARE = frozenset({"boolean", "integer", "positiveInt", "unsignedInt", "decimal"})
 """Types that are no strings in JSON; in a URL they are the same text without quotes."""
 
+RESOURCES = frozenset({"Resource", "Patient"})
+"""Types of parameters that are resources."""
+
+COMPLEX = RESOURCES | {"Reference", "Identifier", "Coding", "CodeableConcept", "Period"}
+"""Types whose values are objects."""
+
 Values = Mapping[str, tuple[Any, ...]]
 
 
 def read(ctx: Context, definition: OperationDefinition) -> Values:
     """Return the values of the parameters that were sent, by name; of those not sent, an empty tuple.
 
-    Values of primitive types may stand in the URL; all may be in a Parameters resource in the body.
+    Values of primitive types may stand in the URL; all may be in a Parameters resource in the body. Where only one is a
+    resource, that may be the body itself.
 
     Raises:
         BadRequest: A parameter that the operation does not take, one too many or too few, or a value of the wrong type.
     """
     known = {row.name: row for row in definition.parameters if row.use == "in"}
     found: dict[str, list[Any]] = {name: [] for name in known}
-    for name, value in (*_of_url(ctx), *_of_body(ctx)):
+    for name, value in (*_of_url(ctx), *_of_body(ctx, definition)):
         row = known.get(name)
         if row is None:
             takes = ", ".join(known) or "no parameters"
@@ -56,6 +63,8 @@ def resource(rows: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:
 def _row(name: str, kind: str, value: Any) -> dict[str, Any]:
     if kind == "part":
         return {"name": name, "part": [_row(*part) for part in value]}
+    if kind in RESOURCES:
+        return {"name": name, "resource": value}
     return {"name": name, f"value{kind[0].upper()}{kind[1:]}": value}
 
 
@@ -63,11 +72,15 @@ def _of_url(ctx: Context) -> Iterable[tuple[str, Any]]:
     return ((name, value) for name, value in ctx.request.query if name not in PRESENTATION)
 
 
-def _of_body(ctx: Context) -> Iterable[tuple[str, Any]]:
+def _of_body(ctx: Context, definition: OperationDefinition) -> Iterable[tuple[str, Any]]:
     if not ctx.request.body and ctx.request.resource is None:
         return
     body = ctx.resource()
     if body.get("resourceType") != "Parameters":
+        bare = [row.name for row in definition.parameters if row.use == "in" and row.type in RESOURCES]
+        if len(bare) == 1:
+            yield bare[0], body
+            return
         raise BadRequest(
             f"The body of an operation is a Parameters resource, not '{str(body.get('resourceType'))[:60]}'.",
             expression="resourceType",
@@ -78,10 +91,10 @@ def _of_body(ctx: Context) -> Iterable[tuple[str, Any]]:
     ):
         raise BadRequest("Parameters.parameter is an array of objects with a name.", expression="Parameters.parameter")
     for row in rows:
-        values = [value for key, value in row.items() if key.startswith("value")]
+        values = [value for key, value in row.items() if key.startswith("value") or key == "resource"]
         if len(values) != 1:
             raise BadRequest(
-                f"The parameter '{row['name'][:60]}' has {len(values)} values. Give it one value[x], or repeat it.",
+                f"The parameter '{row['name'][:60]}' has {len(values)} values. Give it one value[x] or resource, or repeat it.",
                 expression="Parameters.parameter",
             )
         yield row["name"], values[0]
@@ -91,6 +104,12 @@ def _value(definition: OperationDefinition, row: OperationParameter, value: Any)
     if row.type in BARE and isinstance(value, str):
         with contextlib.suppress(BadRequest):
             value = json.decode(value.encode())
+    if row.type in COMPLEX and not isinstance(value, dict):
+        raise BadRequest(
+            f"The parameter '{row.name}' of ${definition.code} is a {row.type}, not a plain value. Give it as one in a "
+            "Parameters resource in the body.",
+            expression=f"http.{row.name}",
+        )
     shape = SHAPES.get(row.type)
     if shape is not None and not shape(value):
         raise BadRequest(
