@@ -217,8 +217,14 @@ class Dispatch:
                     f"{request.method} is not offered at {'/'.join(shape) or 'the service base'}. Use {allowed}.",
                     headers={"Allow": allowed},
                 )
+            # An operation of one type has it as a literal segment.
+            stated = shape[0] if shape and shape[0] in self._resource_types else ""
             route = Route(
-                row, values.get("{type}", ""), values.get("{id}", ""), values.get("{vid}", ""), values.get(MEMBER, "")
+                row,
+                values.get("{type}", stated),
+                values.get("{id}", ""),
+                values.get("{vid}", ""),
+                values.get(MEMBER, ""),
             )
             if len(path) < 2:  # there are a few hundred of these, and most entries of a bundle have one
                 self._known[request.method, path] = route

@@ -17,7 +17,7 @@ async def found(house: House, scope: str, body: Any, **who: str) -> list[str]:
 
 async def test_a_patient_matching_somebody_else_learns_nothing(house: House, fresh: Callable[[str], str]) -> None:
     own = f"bo-{fresh('mrn')}"
-    hidden = {**BO, "id": fresh("hidden"), "identifier": [{"system": "urn:example:mrn", "value": own}]}
+    hidden: dict[str, Any] = {**BO, "id": fresh("hidden"), "identifier": [{"system": "urn:example:mrn", "value": own}]}
     await house.service.repository.update("Patient", hidden["id"], hidden)
     asked = {"resourceType": "Patient", "identifier": hidden["identifier"]}
     assert await found(house, "user/Patient.rs", asked, user="u-doc") == [hidden["id"]]
