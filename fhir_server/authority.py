@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from fhir_server.access.bearer import Gate
 from fhir_server.access.granted import Check
+from fhir_server.access.grants import Grants
+from fhir_server.access.standings import Standings
+from fhir_server.facilities.house import House
 from fhir_server.http.bind import is_loopback
 from fhir_server.http.patient_directory import Answer, Directory
 from fhir_server.settings import Settings, TrustedIssuer
@@ -52,7 +55,7 @@ def realm(
     settings: Settings,
     store: Store,
     records: Authorization,
-    definitions: Callable[[], Definitions],
+    grants: Grants,
     answer: Answer,
 ) -> Realm:
     """Return the authorization server.
@@ -61,13 +64,13 @@ def realm(
         settings: Effective settings.
         store: The record, for its clock and its secret.
         records: Where clients, people and grants are kept.
-        definitions: FHIR definitions of now.
+        grants: Compiles what callers reach, by the definitions of now.
         answer: Answers a request within a scope; what the pages show of patients is asked so.
     """
     rules = policy(settings)
 
     def check(resource_type: str, name: str, value: str) -> str:
-        return Check(definitions(), settings.search)(resource_type, name, value)
+        return Check(grants.definitions(), settings.search)(resource_type, name, value)
 
     return Realm(
         policy=rules,
@@ -75,9 +78,9 @@ def realm(
         clock=store.clock.now,
         secret=store.secret,
         key_sets=KeySets(Guarded(development=rules.development), store.clock.now),
-        directory=Directory(answer, definitions, settings.search, rules.base),
+        directory=Directory(answer, grants, rules.base),
         passwords=Passwords(),
-        types=definitions().resource_types,
+        types=grants.definitions().resource_types,
         check=check,
         messenger=messenger(settings, store.clock.now),
     )
@@ -93,15 +96,28 @@ def messenger(settings: Settings, clock: Callable[[], datetime]) -> Messenger:
     return Smtp(way.host, way.port, way.security, sender, clock, way.user, password)
 
 
-def gate(settings: Settings, realm: Realm, definitions: Callable[[], Definitions]) -> Gate:
+def grants(
+    settings: Settings, store: Store, records: Authorization, house: House, definitions: Callable[[], Definitions]
+) -> Grants:
+    """Return what compiles the reach of callers.
+
+    Args:
+        settings: Effective settings.
+        store: The record.
+        records: Where clients, people and grants are kept.
+        house: The tree of organizations.
+        definitions: FHIR definitions of now.
+    """
+    return Grants(Standings(store, house, settings), definitions, settings, records.epoch, store.clock.now)
+
+
+def gate(settings: Settings, realm: Realm, grants: Grants) -> Gate:
     """Return what every request from outside passes."""
     return Gate(
         TokenCheck(realm),
         realm.store.epoch,
-        definitions,
-        search=settings.search,
+        grants,
         realm=realm.policy.base,
-        gates=settings.access.gates,
         external=[_external(one, realm) for one in settings.auth.issuers],
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.access.grants import Grants
 from fhir_server.model import json
 from fhir_server.model.queue import Queue
 from fhir_server.model.request import FhirRequest, FhirResponse
@@ -27,6 +28,7 @@ class Context(msgspec.Struct, frozen=True):
         statement: Service base to CapabilityStatement.
         queue: Where background work is put.
         link_members: JSON members that may hold a link (`bundle.references.link_members`).
+        grants: Compiles what others than the caller reach, for operations that show or explain it.
         resource_type: Type in the URL, empty for system interactions.
         id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
         vid: Version id in the URL.
@@ -41,6 +43,7 @@ class Context(msgspec.Struct, frozen=True):
     statement: Statement
     queue: Queue
     link_members: frozenset[str]
+    grants: Grants
     resource_type: str = ""
     id: str = ""
     vid: str = ""

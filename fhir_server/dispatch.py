@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
+from fhir_server.access.grants import Grants
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.audit.footprint import Footprint
 from fhir_server.audit.recorder import Recorder
@@ -54,17 +55,20 @@ class Dispatch:
         queue: Where background work is put.
         settings: Effective settings.
         statement: Service base to CapabilityStatement.
+        grants: Compiles what others than the caller reach.
         recorder: Writes the audit trail; `None` where none is kept.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what it puts together
         self,
         editions: Editions,
         queue: Queue,
         settings: Settings,
         statement: Statement,
+        grants: Grants,
         recorder: Recorder | None = None,
     ) -> None:
+        self._grants = grants
         self._editions = editions
         self._queue = queue
         self._settings = settings
@@ -168,6 +172,7 @@ class Dispatch:
             self._statement,
             self._queue,
             self._link_members,
+            self._grants,
             route.resource_type,
             assigned or route.id,
             route.vid,

@@ -12,6 +12,7 @@ import structlog
 
 from fhir_server import authority
 from fhir_server.access.bearer import Gate
+from fhir_server.access.grants import Grants
 from fhir_server.access.labels import Labels
 from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.audit.recorder import Recorder
@@ -62,6 +63,7 @@ class Service:
         editions: The repository, with the search parameters of now.
         database: What the database is, for logs and `doctor`; without secrets.
         realm: The authorization server; its records are prepared in the mode `smart` only.
+        grants: Compiles what callers reach.
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class Service:
     editions: Editions
     database: str
     realm: Realm
+    grants: Grants
     _pipeline: Dispatch
     _gate: Gate | None
 
@@ -222,10 +225,11 @@ def _service(  # noqa: PLR0917 - what it puts together
         return statement(OFFERED, defined(), settings, base, started, places)
 
     recorder = Recorder(store.trail, store.clock, defined, store.secret) if settings.audited else None
-    pipeline = Dispatch(editions, store.jobs, settings, capability, recorder)
-    realm = authority.realm(settings, store, records, defined, pipeline.answer)
-    gate = authority.gate(settings, realm, defined) if settings.auth.mode == "smart" else None
-    return Service(settings, store, editions, database, realm, pipeline, gate)
+    grants = authority.grants(settings, store, records, repository.house, defined)
+    pipeline = Dispatch(editions, store.jobs, settings, capability, grants, recorder)
+    realm = authority.realm(settings, store, records, grants, pipeline.answer)
+    gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None
+    return Service(settings, store, editions, database, realm, grants, pipeline, gate)
 
 
 async def _found(repository: Repository) -> None:

@@ -178,8 +178,13 @@ SENSITIVITIES = frozenset(
 
 
 class Access(Section):
-    """Who may see what, beyond scopes."""
+    """Who may see and do what, beyond scopes."""
 
+    roles: dict[str, str] = Field(
+        default={},
+        description="What codes of PractitionerRole mean that are neither HL7's nor ours: code, or system|code, to a role of "
+        "docs/access.md.",
+    )
     labels: tuple[str, ...] = Field(
         default=("PSY", "ETH", "HIV", "SDV", "R", "V"),
         description="Security labels that restrict: sensitivities of v3-ActCode, and R and V of v3-Confidentiality.",

@@ -7,14 +7,12 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from fhir_server.access import principal
 from fhir_server.access.granted import Granted
+from fhir_server.access.grants import Grants
 from fhir_server.model.errors import BadRequest, Unauthenticated
 from fhir_server.model.request import FhirRequest, FhirResponse
-from fhir_server.settings import Search
-from profiles.definitions.registry import Definitions
 from smart_auth.errors import OAuthError
 from smart_auth.external import External
 from smart_auth.tokens import Bearer, TokenCheck
@@ -31,32 +29,26 @@ class Gate:
     Args:
         check: Knows the tokens of this server.
         epoch: Tells whether what was known of tokens still holds.
-        definitions: FHIR definitions of now.
-        search: How the criteria of scopes are read.
+        grants: Compiles what callers reach.
         realm: What `WWW-Authenticate` names; the FHIR base.
         external: Issuers of others whose tokens are accepted.
-        gates: Closed gates that are open to patients here.
     """
 
     def __init__(
         self,
         check: TokenCheck,
         epoch: Callable[[], Awaitable[int]],
-        definitions: Callable[[], Definitions],
+        grants: Grants,
         *,
-        search: Search,
         realm: str,
         external: Sequence[External] = (),
-        gates: frozenset[str] = frozenset(),
     ) -> None:
-        self._gates = gates
         self._check = check
         self._epoch = epoch
-        self._definitions = definitions
-        self._search = search
+        self._grants = grants
         self._realm = realm
         self._external = tuple(external)
-        self._compiled: OrderedDict[str, tuple[Bearer, Definitions, Granted]] = OrderedDict()
+        self._compiled: OrderedDict[str, tuple[Bearer, Granted]] = OrderedDict()
 
     async def through(self, request: FhirRequest, answer: Answer) -> FhirResponse:
         """Return the answer to a request of a caller who is let in.
@@ -78,7 +70,7 @@ class Gate:
         kept = self._check.kept(text) if _only_reads(request) else None
         if kept:
             bearer, known = kept
-            response = await answer(request, self._granted(bearer))
+            response = await answer(request, await self._granted(bearer, known))
             if await epoch == known:
                 return response
         return await answer(request, await self._scope(text, epoch))
@@ -117,20 +109,20 @@ class Gate:
         try:
             for issuer in self._external:
                 if issuer.is_theirs(text):
-                    return self._granted(await issuer.check(text))
-            return self._granted(await self._check.check(text, await epoch))
+                    return await self._granted(await issuer.check(text), await epoch)
+            known = await epoch
+            return await self._granted(await self._check.check(text, known), known)
         except OAuthError as error:
             raise self._refused(error.description, error.code) from error
 
-    def _granted(self, bearer: Bearer) -> Granted:
-        """Return the compiled grant, the same one as long as the token check finds the same."""
-        definitions = self._definitions()
+    async def _granted(self, bearer: Bearer, epoch: int) -> Granted:
+        """Return the compiled grant, the same one as long as the token check finds the same and nothing else has changed."""
         kept = self._compiled.get(bearer.token.id)
-        if kept and kept[0] is bearer and kept[1] is definitions and kept[2].is_current(datetime.now(UTC)):
-            self._compiled.move_to_end(bearer.token.id)
-            return kept[2]
-        granted = Granted(principal.of(bearer), definitions, self._search, gates=self._gates)
-        self._compiled[bearer.token.id] = bearer, definitions, granted
+        granted = await self._grants.renewed(kept[1]) if kept and kept[0] is bearer else None
+        if granted is None:
+            granted = await self._grants.of(principal.of(bearer), epoch)
+        self._compiled[bearer.token.id] = bearer, granted
+        self._compiled.move_to_end(bearer.token.id)
         if len(self._compiled) > KEPT:
             self._compiled.popitem(last=False)
         return granted

@@ -87,12 +87,12 @@ class Granted:
     """
 
     __slots__ = (
-        "_definitions",
         "_disclosed",
         "_found",
         "_search",
         "_shown",
         "_wheres",
+        "definitions",
         "fingerprint",
         "made",
         "principal",
@@ -114,7 +114,7 @@ class Granted:
         self.standing = standing
         self.fingerprint = _fingerprint(principal)
         self.told = frozenset(_told(principal))
-        self._definitions = definitions
+        self.definitions = definitions
         self._search = search
         self._found: dict[tuple[str, Letter], Expression] = {}
         self._wheres: dict[tuple[str, Letter], Where] = {}
@@ -141,7 +141,7 @@ class Granted:
         """Return the restriction as a filter; of one type and letter always the same object."""
         key = resource_type, letter
         if key not in self._wheres:
-            self._wheres[key] = compiled(self.expression(*key), resource_type, self._definitions)
+            self._wheres[key] = compiled(self.expression(*key), resource_type, self.definitions)
         return self._wheres[key]
 
     def shown(self, resource_type: str) -> Where:
@@ -149,7 +149,7 @@ class Granted:
         if resource_type not in self._shown:
             letters: tuple[Letter, ...] = ("r", "s")
             parts = dict.fromkeys(self.expression(resource_type, letter) for letter in letters)
-            self._shown[resource_type] = compiled(any_of(parts), resource_type, self._definitions)
+            self._shown[resource_type] = compiled(any_of(parts), resource_type, self.definitions)
         return self._shown[resource_type]
 
     def speaks_of(self, resource_type: str, letter: Letter) -> bool:
@@ -205,7 +205,7 @@ class Granted:
         kind, _, own_id = self.principal.fhir_user.partition("/")
         if letter != "r" or kind != resource_type:
             return []
-        return [Criterion(params(kind, self._definitions)["_id"], (Is(own_id),))]
+        return [Criterion(params(kind, self.definitions)["_id"], (Is(own_id),))]
 
     def _parts(self, scopes: Iterable[ResourceScope], resource_type: str, letter: Letter) -> list[Expression]:
         """Return what the scopes reach, with the criteria of those together that reach equally far."""
@@ -245,11 +245,11 @@ class Granted:
         """Return what the standing reaches, whatever the scopes."""
         if resource_type == GUARDED and self.covers(letter):
             return Anything()
-        return placed(self.standing, resource_type, letter, self._definitions)
+        return placed(self.standing, resource_type, letter, self.definitions)
 
     def _is_administrative(self, resource_type: str) -> bool:
         """Return whether a type is of the house and not of anybody's record: the directory, and what a publisher publishes."""
-        known = params(resource_type, self._definitions)
+        known = params(resource_type, self.definitions)
         return resource_type in DIRECTORY | {"OrganizationAffiliation"} or {"url", "publisher"} <= known.keys()
 
     def _records(
@@ -264,22 +264,22 @@ class Granted:
             return Anything() if letter == "r" or searched or supplied else Nothing()
         if resource_type == GUARDED:
             return Nothing() if letter == "s" else Guarded()
-        known = params(resource_type, self._definitions)
+        known = params(resource_type, self.definitions)
         own = sorted(self.standing.same(patients))
         if resource_type == "Patient":
             # Not by the compartment: it holds the records that are linked to this one, too.
             return Criterion(known["_id"], tuple(Is(patient) for patient in own))
-        members = self._definitions.compartments["Patient"].members.get(resource_type, ())
+        members = self.definitions.compartments["Patient"].members.get(resource_type, ())
         code = ABOUT.get(resource_type) or next((code for code in SUBJECTS if code in members), "")
         return Criterion(known[code], tuple(Is(f"Patient/{patient}") for patient in own)) if code else Nothing()
 
     def _criteria(self, scope: ResourceScope, resource_type: str) -> Expression:
         """Return the criteria of a scope; what cannot be read reaches nothing, never everything."""
-        known = params(resource_type, self._definitions)
+        known = params(resource_type, self.definitions)
         if any(name not in known for name, _ in scope.criteria):
             return Nothing()
         try:
-            return parse(resource_type, scope.criteria, self._definitions, self._search, strict=True).expression
+            return parse(resource_type, scope.criteria, self.definitions, self._search, strict=True).expression
         except FhirError:
             return Nothing()
 
@@ -307,7 +307,7 @@ class Check:
     """
 
     def __init__(self, definitions: Definitions, search: Search) -> None:
-        self._definitions = definitions
+        self.definitions = definitions
         self._search = search
 
     def __call__(self, resource_type: str, name: str, value: str) -> str:
@@ -316,10 +316,10 @@ class Check:
             if name not in COMMON:
                 return f"not every type has the search parameter '{name}'; name the type"
             resource_type = "Patient"
-        if name not in params(resource_type, self._definitions):
+        if name not in params(resource_type, self.definitions):
             return f"{resource_type} has no search parameter '{name}'"
         try:
-            found = parse(resource_type, ((name, value),), self._definitions, self._search, strict=True)
+            found = parse(resource_type, ((name, value),), self.definitions, self._search, strict=True)
         except FhirError as error:
             return str(error)
         return "" if not isinstance(found.expression, Anything | Nothing) else f"'{name}' says nothing here"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fhir_server.access.care import Place
 from fhir_server.access.privileges import EVERYTHING, Privileges
 from fhir_server.search.expression import Anything, Expression
 
@@ -27,6 +28,7 @@ class Standing:
         patients: Patients of other facilities with a relationship to this one.
         objecting: Patients who deny that their records are shared in networks.
         glass: Patients for whom the glass was broken, each with the end of it.
+        where: What relationships are asked for at each request, where there are agreements; `None` otherwise.
         records: Of a patient or proxy: further patients that are the same person, by a link that somebody has confirmed.
         until: When this may no longer be relied upon without looking; `None` for as long as the epoch is the same.
     """
@@ -39,6 +41,7 @@ class Standing:
     patients: frozenset[str] = frozenset()
     objecting: frozenset[str] = frozenset()
     glass: Mapping[str, datetime] = field(default_factory=dict)
+    where: Place | None = None
     records: Mapping[str, frozenset[str]] = field(default_factory=dict)
     until: datetime | None = None
 

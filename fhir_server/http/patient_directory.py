@@ -7,13 +7,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from fhir_server.access.granted import Granted
-from fhir_server.access.principal import Audience, Principal
+from fhir_server.access.grants import Grants
+from fhir_server.access.principal import Principal
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.model import ids
 from fhir_server.model.request import FhirRequest, FhirResponse, Pairs
-from fhir_server.settings import Search
-from profiles.definitions.registry import Definitions
 from smart_auth.records import User
 from smart_auth.scopes.grammar import ResourceScope
 from smart_auth.store import MOST_CHARTS, Chart
@@ -40,15 +38,13 @@ class Directory:
 
     Args:
         answer: Answers a request within a scope.
-        definitions: FHIR definitions of now.
-        search: How searches are read.
+        grants: Compiles what the person reaches.
         base: The FHIR base.
     """
 
-    def __init__(self, answer: Answer, definitions: Callable[[], Definitions], search: Search, base: str) -> None:
+    def __init__(self, answer: Answer, grants: Grants, base: str) -> None:
         self._answer = answer
-        self._definitions = definitions
-        self._search = search
+        self._grants = grants
         self._base = base
 
     async def patients(self, user: User, acting_as: str, words: str) -> Sequence[Chart]:
@@ -60,14 +56,14 @@ class Directory:
             query = _query(words.strip())
         if not query:
             return []
-        found = await self._found(user, "Patient", (*query, ("_sort", "family"), ("_count", MOST)))
+        found = await self._found(user, acting_as, "Patient", (*query, ("_sort", "family"), ("_count", MOST)))
         return [Chart(one["id"], _name(one), one.get("birthDate", "")) for one in found]
 
     async def patient(self, user: User, acting_as: str, patient: str) -> Chart | None:
         """Return how a patient is recognized whose record the person may open, or `None`."""
         if not ids.valid(patient) or (user.kind == "patient" and patient not in _own(user)):
             return None
-        found = await self._ask(user, ("Patient", patient), ())
+        found = await self._ask(user, ("Patient", patient), (), acting_as=acting_as)
         if found.status != 200:
             return None
         return Chart(patient, _name(found.resource), found.resource.get("birthDate", ""))
@@ -82,7 +78,7 @@ class Directory:
 
     async def _public(self, path: tuple[str, ...], query: Pairs) -> dict[str, Any]:
         """Return what everybody may know: organizations only, asked for as nobody."""
-        scope = Granted(Principal("system", CLIENT, "", PUBLIC), self._definitions(), self._search)
+        scope = await self._grants.of(Principal("system", CLIENT, "", PUBLIC))
         response = await self._answer(FhirRequest("GET", path, self._base, query), scope)
         return dict(response.resource) if response.status == 200 else {}
 
@@ -112,14 +108,14 @@ class Directory:
         """Return whether the person may open the record of this patient."""
         if not ids.valid(patient) or (user.kind == "patient" and patient not in _own(user)):
             return False
-        return (await self._ask(user, ("Patient", patient), ())).status == 200
+        return (await self._ask(user, ("Patient", patient), (), acting_as=acting_as)).status == 200
 
     async def encounters(self, user: User, acting_as: str, patient: str) -> Sequence[Chart]:
         """Return the encounters of a patient that the person may open, the newest first."""
         if not ids.valid(patient):
             return []
         query = (("patient", f"Patient/{patient}"), ("_sort", "-date"), ("_count", MOST))
-        found = await self._found(user, "Encounter", query)
+        found = await self._found(user, acting_as, "Encounter", query)
         return [Chart(one["id"], _kind(one), one.get("period", {}).get("start", "")[:10]) for one in found]
 
     async def has_encounter(self, user: User, acting_as: str, patient: str, encounter: str) -> bool:
@@ -127,21 +123,24 @@ class Directory:
         if not ids.valid(patient) or not ids.valid(encounter):
             return False
         query = (("patient", f"Patient/{patient}"), ("_id", encounter), ("_count", "1"))
-        return bool(await self._found(user, "Encounter", query))
+        return bool(await self._found(user, acting_as, "Encounter", query))
 
-    async def _found(self, user: User, resource_type: str, query: Pairs) -> list[dict[str, Any]]:
-        response = await self._ask(user, (resource_type,), query)
+    async def _found(self, user: User, acting_as: str, resource_type: str, query: Pairs) -> list[dict[str, Any]]:
+        response = await self._ask(user, (resource_type,), query, acting_as=acting_as)
         if response.status != 200:
             return []
         return [one["resource"] for one in response.resource.get("entry", []) if one["search"]["mode"] == "match"]
 
     async def _ask(
-        self, user: User, path: tuple[str, ...], query: Pairs, scopes: tuple[ResourceScope, ...] = SCOPES
+        self,
+        user: User,
+        path: tuple[str, ...],
+        query: Pairs,
+        scopes: tuple[ResourceScope, ...] = SCOPES,
+        acting_as: str = "",
     ) -> FhirResponse:
-        audience: Audience = "patient" if user.kind == "patient" else "staff"
-        who = Principal(audience, CLIENT, user.id, scopes, own=_own(user))
-        scope = Granted(who, self._definitions(), self._search)
-        return await self._answer(FhirRequest("GET", path, self._base, query), scope)
+        who = Principal(user.kind, CLIENT, user.id, scopes, own=_own(user), acting_as=acting_as)
+        return await self._answer(FhirRequest("GET", path, self._base, query), await self._grants.of(who))
 
 
 def _own(user: User) -> frozenset[str]:

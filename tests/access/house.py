@@ -58,7 +58,7 @@ class House:
 
     client: httpx.AsyncClient
     service: Service
-    tokens: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    tokens: dict[tuple[str, str, str, str], str] = field(default_factory=dict)
 
     async def open(self) -> None:
         """Let the people in."""
@@ -74,20 +74,36 @@ class House:
         links = tuple(Link(f"Patient/{patient}", patient) for patient in patients)
         await self.service.realm.store.add(User(user, user, user.title(), "patient", since, links=links))
 
-    async def as_(self, scope: str, *, user: str = "", patient: str = "") -> "Caller":
-        """Return the holder of a token; of the patient that is launched with, where no user is said."""
-        key = (scope, user, patient)
+    async def add_staff(self, user: str, *roles: str) -> None:
+        """Let in a member of staff who holds these PractitionerRoles (ids)."""
+        since = self.service.realm.clock() - timedelta(days=1)
+        links = tuple(Link(f"PractitionerRole/{role}") for role in roles)
+        await self.service.realm.store.add(User(user, user, user.title(), "staff", since, links=links))
+
+    async def as_(self, scope: str, *, user: str = "", patient: str = "", role: str = "") -> "Caller":
+        """Return the holder of a token; of the patient that is launched with, where no user is said.
+
+        Args:
+            scope: Scopes.
+            user: Id of the user.
+            patient: Patient of the launch.
+            role: Id of the PractitionerRole that the user works in.
+        """
+        key = (scope, user, patient, role)
         if key not in self.tokens:
-            self.tokens[key] = await self._token(scope, user or (f"u-{patient}" if patient else ""), patient)
+            self.tokens[key] = await self._token(scope, user or (f"u-{patient}" if patient else ""), patient, role)
         return Caller(self.client, self.tokens[key])
 
-    async def _token(self, scope: str, user: str, patient: str) -> str:
+    async def _token(self, scope: str, user: str, patient: str, role: str = "") -> str:
         realm = self.service.realm
         now = realm.clock()
         client = Client(f"c-{uuid4().hex}", "App", "public" if user else "backend", "none", now, scope=scope)
         await realm.store.add(client)
         until = now + timedelta(days=1)
-        grant = Grant(opaque.new(), client.id, user, scope, "once", now, until, LaunchContext(patient))
+        acting_as = f"PractitionerRole/{role}" if role else ""
+        grant = Grant(
+            opaque.new(), client.id, user, scope, "once", now, until, LaunchContext(patient), acting_as=acting_as
+        )
         await realm.store.add(grant)
         return str((await tokens.issue(realm, grant, client))["access_token"])
 

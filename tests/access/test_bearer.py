@@ -10,6 +10,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from fhir_server.access.bearer import Gate
+from fhir_server.access.grants import Grants
 from fhir_server.main import Service, running
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest, Unauthenticated
@@ -40,8 +41,13 @@ class Caller:
         self.gate = Gate(
             TokenCheck(house.realm),
             house.store.epoch,
-            lambda: service.definitions,
-            search=service.settings.search,
+            Grants(
+                service.grants.standings,
+                lambda: service.definitions,
+                service.settings,
+                house.store.epoch,
+                house.realm.clock,
+            ),
             realm=BASE,
         )
         self.token = ""

@@ -11,7 +11,7 @@ Fresh = Callable[[str], str]
 EVERYTHING = "patient/*.cruds"
 
 
-async def test_LV_2_a_preliminary_result_is_not_there_for_the_patient_until_it_is_final(  # noqa: N802 - the id of the product test
+async def test_LV_2_a_preliminary_result_is_not_there_for_the_patient_until_it_is_final(
     house: House, fresh: Fresh
 ) -> None:
     doctor = await house.as_("user/*.cruds", user=STAFF)

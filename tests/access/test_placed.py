@@ -102,9 +102,7 @@ CLINICAL = ("Observation", "Condition", "DiagnosticReport", "DocumentReference",
 
 @pytest.mark.parametrize("role", ["front-desk", "billing", "administrator", "privacy-officer", "ict"])
 @pytest.mark.parametrize("kind", CLINICAL)
-def test_HI_7_who_does_not_treat_opens_no_clinical_data(  # noqa: N802 - the id of the product test
-    definitions: Definitions, role: str, kind: str
-) -> None:
+def test_HI_7_who_does_not_treat_opens_no_clinical_data(definitions: Definitions, role: str, kind: str) -> None:
     standing = replace(HERE, privileges=of([f"{OWN_ROLE}|{role}"], {}))
     granted = Granted(WHO, definitions, Search(), standing)
     assert [letter for letter in "cruds" if granted.expression(kind, letter) != Nothing()] == []  # type: ignore[arg-type]

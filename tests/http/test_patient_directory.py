@@ -68,7 +68,7 @@ async def directory(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Direc
         for resource in HOUSES:
             await service.repository.update(str(resource["resourceType"]), str(resource["id"]), dict(resource))
         answer = service._pipeline.answer
-        yield Directory(answer, lambda: service.definitions, settings.search, "https://a.example/fhir")
+        yield Directory(answer, service.grants, "https://a.example/fhir")
 
 
 async def test_a_patient_sees_the_own_record_and_those_of_whom_the_person_acts_for(directory: Directory) -> None:
