@@ -11,9 +11,7 @@ from hmac import digest
 from itertools import count
 from typing import Literal
 
-from fhir_server.demo.geography import FACILITIES
 from fhir_server.demo.people import patient_id
-from fhir_server.demo.staff import CLERK
 
 _CONSONANTS, _VOWELS = "bdfghklmnprstvz", "aeiou"
 _SYLLABLES = [consonant + vowel for consonant in _CONSONANTS for vowel in _VOWELS]
@@ -49,8 +47,19 @@ class Account:
 ACCOUNTS = (
     Account("james", "patient", (f"Patient/{patient_id(4)}",), "a patient"),
     Account("clara", "patient", (f"Person/person-{patient_id(3)}",), "a mother who acts for her twins too"),
-    Account("nora", "staff", ("Practitioner/dr24",), "a doctor with roles at two facilities"),
-    Account("rose", "staff", (f"Practitioner/{CLERK}",), f"the front desk of {FACILITIES[1].name}"),
+    Account("paul", "staff", ("Practitioner/dr01",), "a doctor at Port Meridia General Hospital"),
+    Account("nora", "staff", ("Practitioner/dr24",), "a doctor with roles at facilities of two networks"),
+    Account(
+        "sal", "staff", ("Practitioner/dr03",), "a doctor at Saltmarsh, which shares where there is a relationship"
+    ),
+    Account("cora", "staff", ("Practitioner/dr04",), "a doctor at Cairn Hospital, in another network"),
+    Account("hedy", "staff", ("Practitioner/hc01",), "a doctor at Seaview and an administrator at Saltmarsh"),
+    Account("nils", "staff", ("Practitioner/dr11",), "a nurse at Port Meridia General Hospital"),
+    Account("rose", "staff", ("Practitioner/fd01",), "the front desk of Seaview Family Practice"),
+    Account("bill", "staff", ("Practitioner/bl01",), "billing at Port Meridia General Hospital"),
+    Account("petra", "staff", ("Practitioner/po01",), "the privacy officer of Port Meridia General Hospital"),
+    Account("regina", "staff", ("Practitioner/ad01",), "an administrator of the Northreach Region"),
+    Account("sam", "staff", ("Practitioner/ad02",), "the administrator of a practice outside any network"),
     Account("admin", "administrator", (), "for what administrators may do", "Demo Administrator"),
 )
 

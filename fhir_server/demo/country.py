@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 
-from fhir_server.demo import course, registration
+from fhir_server.demo import course, planted, registration
 from fhir_server.demo.chance import Chance
 from fhir_server.demo.datatypes import Resource
 from fhir_server.demo.geography import FACILITIES, SOVEREIGN, locations, organizations
+from fhir_server.demo.offices import offices
 from fhir_server.demo.people import HOUSEHOLDS, Person, person
-from fhir_server.demo.staff import doctors, front_desk, practitioners, role_resource, roles
+from fhir_server.demo.staff import doctors, practitioners, role_resource, roles
 
 PATIENTS = 500
 SCALES = (1, 10, 100)
@@ -55,8 +56,8 @@ def ground() -> Iterator[Shipment]:
     for facility in FACILITIES:
         here = [role_resource(role) for role in roles() if role.facility is facility]
         yield _shipment(f"roles at {facility.name}", facility.id, here)
-    desk = FACILITIES[1]
-    yield _shipment(f"front desk of {desk.name}", desk.id, front_desk(desk))
+    for place, people in offices():
+        yield _shipment(f"offices of {place}", place, people)
 
 
 def patients(scale: int = 1) -> Iterator[Shipment]:
@@ -74,7 +75,7 @@ def patients(scale: int = 1) -> Iterator[Shipment]:
 def size(scale: int = 1) -> int:
     """Return how many shipments there are."""
     together = sum(len(household) - 1 for household in HOUSEHOLDS)
-    return 3 + 2 * len(FACILITIES) + PATIENTS * scale - together
+    return 2 + 2 * len(FACILITIES) + len(list(offices())) + PATIENTS * scale - together
 
 
 def _household(people: list[Person], present: tuple[str, ...]) -> Iterator[Resource]:
@@ -82,6 +83,7 @@ def _household(people: list[Person], present: tuple[str, ...]) -> Iterator[Resou
         usual = Chance(f"doctor/{member.number}").one(present)
         yield from registration.resources(member, usual)
         yield from course.resources(member, tuple(islice(_rotated(present, usual), 2)))
+        yield from planted.resources(member, usual)
     for member in people:
         wards = [other for other in people if other.guardian and other.guardian[0] == member.number]
         if wards:

@@ -67,6 +67,18 @@ NETWORKS = (
     Unit("highland", "Highland Health Network", "northreach"),
     Unit("vale", "Vale Community Network", "southvale"),
 )
+SHARING = f"{OWN}/StructureDefinition/sharing-agreement"
+AGREEMENTS = {
+    "port-meridia": ("network", "aggregate", True),
+    "seaview": ("network", "aggregate", True),
+    "saltmarsh": ("relationship", "aggregate", True),
+    "cairn": ("relationship", "identified", True),
+    "high-glen": ("relationship", "aggregate", True),
+    "valebridge": ("none", "aggregate", True),
+    "orchard": ("none", "none", False),
+}
+"""What each member of a network agrees to: who treats its patients, what is counted of it, whether emergencies open it."""
+
 ZONES = {"northreach": timezone(timedelta(hours=1)), "southvale": timezone(timedelta(hours=2))}
 
 _HOSPITAL = ("HOSP", "Hospital")
@@ -160,9 +172,17 @@ def _organization(organization: str, name: str, level: str, kind: str, parent: s
 
 
 def _membership(facility: Facility) -> Resource:
+    treatment, rollup, emergency = AGREEMENTS[facility.id]
+    agreement = [
+        {"url": "treatmentAccess", "valueCode": treatment},
+        {"url": "rollup", "valueCode": rollup},
+        {"url": "directory", "valueBoolean": True},
+        {"url": "emergency", "valueBoolean": emergency},
+    ]
     return {
         "resourceType": "OrganizationAffiliation",
         "id": f"{facility.network}-{facility.id}",
+        "extension": [{"url": SHARING, "extension": agreement}],
         "active": True,
         "period": {"start": "2024-01-01"},
         "organization": reference(f"Organization/{facility.network}"),

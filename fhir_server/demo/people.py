@@ -10,6 +10,7 @@
 | 11 | brought in unknown: no name, no birth date |
 | 12, 13, 14 | names in Arabic, Hebrew and Devanagari letters |
 | 15, 16 | day of birth unknown, month of birth unknown |
+| 18 | the same woman as 3, registered at a second facility; nobody has linked the two |
 """
 
 from dataclasses import dataclass, replace
@@ -42,6 +43,7 @@ class Person:
         twin: Order of birth in a multiple birth, 0 for none.
         replaced_by, replaces: Patient numbers of a merge, 0 for none.
         unknown: Whether nobody knows who it is.
+        same: Number of the patient of another facility who is the same person, 0 for none.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Person:
     replaced_by: int = 0
     replaces: int = 0
     unknown: bool = False
+    same: int = 0
 
     @property
     def id(self) -> str:
@@ -140,4 +143,5 @@ _CASES: dict[int, dict[str, Any]] = {
     14: {**_named("hi", "राम", "कुमार", female=False), **_born("1971-10-10"), "facility": _HIGHLAND},
     15: {**_named("pl", "Halina", "Wójcik", female=True), **_born("1958-07")},
     16: {**_named("en", "Martha", "Kerr", female=True), **_born("1949")},
+    18: {**_named("en", "Clara", "Ashby", female=True), **_born("1992-09-03"), "facility": _HOSPITAL, "same": 3},
 }

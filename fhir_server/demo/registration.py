@@ -106,7 +106,10 @@ def _identifiers(person: Person) -> list[Resource]:
     record["assigner"] = reference(f"Organization/{person.facility.id}", person.facility.name)
     if person.unknown or person.replaced_by:
         return [record]
-    return [record, identifier(f"{OWN}/sid/national", f"{10_000_000 + person.number * 7919 % 89_999_999}", "NI")]
+    return [
+        record,
+        identifier(f"{OWN}/sid/national", f"{10_000_000 + (person.same or person.number) * 7919 % 89_999_999}", "NI"),
+    ]
 
 
 def _gender(person: Person) -> str:

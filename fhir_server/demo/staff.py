@@ -1,4 +1,4 @@
-"""Sixty practitioners and their eighty-five roles: some work at several facilities, some roles have ended; and one clerk."""
+"""Sixty practitioners and their eighty-five roles: some work at several facilities, some roles have ended."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +11,6 @@ from fhir_server.demo.names import POOLS
 COUNT = 60
 SECOND_ROLES = 25
 ENDED_ROLES = 9
-
-CLERK = "fd01"
-"""Id of the Practitioner at the front desk."""
 
 DOCTOR = ("doctor", "Doctor")
 NURSE = ("nurse", "Nurse")
@@ -92,28 +89,6 @@ def role_resource(role: Role) -> Resource:
         "code": [concept(f"{HL7}/practitioner-role", *code)],
         "specialty": [concept(SNOMED, specialty, display)],
         "location": [reference(f"Location/{role.facility.id}-site")],
-    }
-
-
-def front_desk(facility: Facility) -> Iterator[Resource]:
-    """Yield the clerk at the front desk of a facility, with the role."""
-    yield {
-        "resourceType": "Practitioner",
-        "id": CLERK,
-        "active": True,
-        "name": [{"use": "official", "family": "Tully", "given": ["Rose"]}],
-        "telecom": [{"system": "email", "value": f"{CLERK}@meridia.example", "use": "work"}],
-        "gender": "female",
-    }
-    yield {
-        "resourceType": "PractitionerRole",
-        "id": f"role-{CLERK}",
-        "active": True,
-        "period": {"start": "2021-03-01"},
-        "practitioner": reference(f"Practitioner/{CLERK}"),
-        "organization": reference(f"Organization/{facility.id}"),
-        "code": [{"text": "Front desk"}],
-        "location": [reference(f"Location/{facility.id}-site")],
     }
 
 

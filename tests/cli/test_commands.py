@@ -10,6 +10,7 @@ from typer.main import get_command
 from fhir_server.cli import app
 from fhir_server.cli.config import consequences
 from fhir_server.demo import country
+from fhir_server.demo.accounts import ACCOUNTS
 from fhir_server.settings import Auth, Messages, Settings
 
 Run = Callable[..., Any]
@@ -115,7 +116,7 @@ def test_the_demo_loads_once_and_the_doctor_finds_it_healthy(command: Run) -> No
     assert first.json["created"]["Patient"] == country.PATIENTS
     assert first.json["refused"] == 0
     logins = {one["login"]: one["password"] for one in first.json["signIn"]["people"]}
-    assert logins.keys() == {"james", "clara", "nora", "rose", "admin"}
+    assert logins.keys() == {account.login for account in ACCOUNTS}
     again = command("demo")
     assert again.code == 0
     assert "there already" in again.out

@@ -15,6 +15,7 @@ from joserfc.jws import JWSRegistry
 from fhir_server.cli import demo_accounts
 from fhir_server.cli.posting import Poster
 from fhir_server.demo import country
+from fhir_server.demo.accounts import ACCOUNTS
 from fhir_server.main import Service, running
 from fhir_server.model import json
 from fhir_server.settings import Mongo, Settings
@@ -62,7 +63,7 @@ async def backend_status(realm: Realm, told: demo_accounts.Told) -> int:
 
 async def test_everybody_signs_in_and_the_service_gets_a_token(service: Service) -> None:
     told = await demo_accounts.made(service)
-    assert await signed_in(service, told) == ["patient", "patient", "staff", "staff", "administrator"]
+    assert await signed_in(service, told) == [account.kind for account in ACCOUNTS]
     assert await backend_status(service.realm, told) == 200
     assert told.key.stat().st_mode & 0o777 == 0o600
     clara = await accounts.find(service.realm, "clara")
@@ -72,6 +73,12 @@ async def test_everybody_signs_in_and_the_service_gets_a_token(service: Service)
         "Practitioner/dr24",
         "PractitionerRole/role24-1",
         "PractitionerRole/role24-2",
+    ]
+    hedy = await accounts.find(service.realm, "hedy")
+    assert [link.reference for link in hedy.links] == [
+        "Practitioner/hc01",
+        "PractitionerRole/role-hc01",
+        "PractitionerRole/role-hc01-2",
     ]
 
 

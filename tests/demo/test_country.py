@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 
+from fhir_server.access import consent, privileges, relationship
+from fhir_server.access.labels import Labels
+from fhir_server.demo import offices
 from fhir_server.demo.country import Shipment, ground, patients, shipments, size
-from fhir_server.demo.geography import FACILITIES
+from fhir_server.demo.geography import FACILITIES, SHARING
+from fhir_server.demo.offices import EMPLOYEES
+from fhir_server.facilities import agreement
 from fhir_server.model import json
 from fhir_server.model.reference import walk
+from fhir_server.settings import Access
 from profiles.definitions.registry import load
 from profiles.validate.validator import Validator
 
@@ -54,9 +60,9 @@ def test_it_has_the_organizations_places_and_staff_of_the_plan(resources: dict[s
     assert "Organization/solo" not in members
     kinds = Counter(row["physicalType"]["coding"][0]["code"] for row in of_type(resources, "Location"))
     assert (kinds["si"], kinds["bd"]) == (8, 40)
-    assert len(of_type(resources, "Practitioner")) == 60 + 1
+    assert len(of_type(resources, "Practitioner")) == 60 + len(EMPLOYEES)
     roles = of_type(resources, "PractitionerRole")
-    assert len(roles) == 85 + 1
+    assert len(roles) == 85 + sum(len(employee.posts) for employee in EMPLOYEES)
     assert sum(not role["active"] for role in roles) == 9
     assert len(of_type(resources, "Patient")) == 500
 
@@ -147,3 +153,59 @@ def test_every_facility_has_patients_and_doctors(resources: dict[str, dict[str, 
     keepers = Counter(row["managingOrganization"]["reference"] for row in of_type(resources, "Patient"))
     assert set(keepers) == {f"Organization/{facility.id}" for facility in FACILITIES}
     assert min(keepers.values()) >= 20
+
+
+def test_every_role_that_lasts_gives_privileges_that_the_server_knows(resources: dict[str, dict[str, Any]]) -> None:
+    worked = set()
+    for role in of_type(resources, "PractitionerRole"):
+        codes = [f"{coding['system']}|{coding['code']}" for coding in role["code"][0]["coding"]]
+        assert privileges.of(codes, {}).areas.keys() > privileges.NOTHING.areas.keys(), codes
+        worked |= {code.partition("|")[2] for code in codes}
+    assert worked >= {"doctor", "nurse", "pharmacist", "front-desk", "billing", "privacy-officer", "administrator"}
+    for code, (system, display) in offices.ROLES.items():
+        assert system == (privileges.HL7_ROLE if code == "doctor" else privileges.OWN_ROLE)
+        assert display == privileges.ROLES[code].title
+
+
+def test_somebody_treats_at_one_facility_and_administers_another(resources: dict[str, dict[str, Any]]) -> None:
+    hers = [one for one in of_type(resources, "PractitionerRole") if one["practitioner"]["reference"].endswith("/hc01")]
+    assert {(one["organization"]["reference"], one["code"][0]["coding"][0]["code"]) for one in hers} == {
+        ("Organization/seaview", "doctor"),
+        ("Organization/saltmarsh", "administrator"),
+    }
+
+
+def test_members_share_by_agreements_of_every_kind(resources: dict[str, dict[str, Any]]) -> None:
+    found = [agreement.read(one) for one in of_type(resources, "OrganizationAffiliation")]
+    assert [wrong for _, wrong in found if wrong] == []
+    assert SHARING == agreement.SHARING
+    assert {one.treatment_access for one, _ in found} == set(agreement.TREATMENT)
+    assert {one.emergency for one, _ in found} == {True, False}
+
+
+def test_what_is_planted_for_access_can_be_enforced(resources: dict[str, dict[str, Any]]) -> None:
+    denial = resources["Consent/p0005-no-sharing"]
+    assert consent.findings(denial) == []
+    said = consent.provision(denial)
+    assert said is not None
+    assert (said.permits, said.recipients) == (False, ("Organization/coastal",))
+    labels = Labels(load(), Access())
+    assert labels.envelope(resources["Condition/p0004-labelled"]) == {"sl": ["PSY", "R"]}
+    referral = relationship.claim("Task", {"p": "p0013", "r": resources["Task/p0013-referral-task"]})
+    assert referral is not None
+    assert (referral.actors, referral.via) == (("Organization/port-meridia",), "ServiceRequest/p0013-referral")
+    assert resources["Observation/p0004-preliminary"]["status"] == "preliminary"
+    assert resources["DiagnosticReport/p0004-held"]["meta"]["security"][0]["code"] == "NOPAT"
+
+
+def test_one_woman_is_registered_at_two_facilities_and_nobody_has_linked_the_two(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    one, other = resources["Patient/p0003"], resources["Patient/p0018"]
+    assert (one["name"], one["birthDate"]) == (other["name"], other["birthDate"])
+    assert one["managingOrganization"] != other["managingOrganization"]
+    national = [
+        [row["value"] for row in each["identifier"] if row["system"].endswith("national")] for each in (one, other)
+    ]
+    assert national[0] == national[1]
+    assert "link" not in other
