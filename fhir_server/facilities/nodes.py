@@ -129,11 +129,11 @@ def span(period: Any, zone: tzinfo = UTC) -> tuple[datetime, datetime]:
     return found.low, found.high if found.high >= FOREVER else found.high + MILLISECOND
 
 
-def target(holder: Any, base: str = "") -> str:
-    """Return the id of the Organization that a Reference names, empty where it names none of this server."""
+def target(holder: Any, base: str = "", resource_type: str = "Organization") -> str:
+    """Return the id of the instance that a Reference names, empty where it names none of this type on this server."""
     text = holder.get("reference", "") if isinstance(holder, Mapping) else ""
     found = reference.local(text, base) if isinstance(text, str) else None
-    return found.id if found and found.resource_type == "Organization" else ""
+    return found.id if found and found.resource_type == resource_type else ""
 
 
 def _codings(concept: Any) -> Iterator[tuple[str, str]]:

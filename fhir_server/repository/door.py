@@ -23,6 +23,7 @@ from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
 from fhir_server.repository import effects, noted
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
+from fhir_server.repository.ground import Ground
 from fhir_server.repository.locks import Turns
 from fhir_server.repository.pages import Pages, SearchPage
 from fhir_server.repository.past import HistoryPage, HistoryRequest
@@ -474,7 +475,7 @@ class Repository:
     async def _send(self, unit: Unit, changes: Sequence[Change]) -> None:
         """Write in a unit of work, with all that the changes bring with them."""
         places = self.pending.places if self.pending else {}
-        ground = effects.Ground(self.store, self.definitions.own, places)
+        ground = Ground(self.store, self.definitions.own, self.intake.reading, self.scope, places)
         await effects.write(ground, changes, unit, locked=self.pending is not None)
 
     def _note_created(self, resource_type: str, resource_id: str) -> None:

@@ -4,30 +4,15 @@ A row says of which types the changes concern it. A write that concerns none goe
 concurrent requests; one that does becomes a unit of work, and what it does besides is there if and only if the write is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fhir_server.repository import hierarchy
+from fhir_server.repository.ground import Ground
 from fhir_server.repository.parameters import Parameters
-from fhir_server.repository.pending import Key
 from fhir_server.search.custom import RESOURCE_TYPE
-from fhir_server.store import Change, Extra, Store, Unit
-from profiles.definitions.registry import Definitions
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What an effect may stand on.
-
-    Attributes:
-        store: The database.
-        own: FHIR's own definitions.
-        places: FHIRPath location of each resource in its bundle, where there is one.
-    """
-
-    store: Store
-    own: Definitions
-    places: Mapping[Key, str]
+from fhir_server.store import Change, Extra, Unit
 
 
 class Effect(Protocol):
@@ -76,7 +61,9 @@ async def _reach(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
 
 TABLE: tuple[Row, ...] = (
     Row(frozenset({RESOURCE_TYPE}), _parameters, "search-parameters"),
+    Row(frozenset({"Organization", "OrganizationAffiliation"}), hierarchy.check, "hierarchy"),
     Row(frozenset({"Organization", "OrganizationAffiliation"}), _hierarchy, "hierarchy"),
+    Row(frozenset({"Location"}), hierarchy.check, "places"),
     Row(frozenset({"Organization", "OrganizationAffiliation", "PractitionerRole"}), _reach, "reach"),
 )
 """All effects, in the order in which they take place. Whatever changes somebody's reach belongs into the last row."""
@@ -97,7 +84,7 @@ def types(changes: Sequence[Change]) -> frozenset[str]:
 def locks(resource_types: Iterable[str]) -> list[str]:
     """Return the locks of units that change resources of these types, sorted."""
     concerned = frozenset(resource_types)
-    return sorted(row.lock for row in TABLE if row.types & concerned)
+    return sorted({row.lock for row in TABLE if row.types & concerned})
 
 
 async def write(ground: Ground, changes: Sequence[Change], unit: Unit, *, locked: bool) -> None:

@@ -6,7 +6,7 @@ before once the unit has committed. Units that raise the same row collide, and o
 of the hierarchy still holds when it commits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,16 @@ from fhir_server.store.authorization import EPOCH, META
 
 KEY = "facilities"
 
-ORGANIZATION, AFFILIATION = "Organization", "OrganizationAffiliation"
-ORGANIZATIONS = {f"r.{name}": 1 for name in ("id", "active", "type", "name", "partOf", "extension")}
-AFFILIATIONS = {
-    f"r.{name}": 1
-    for name in ("id", "active", "period", "organization", "participatingOrganization", "code", "extension")
+ORGANIZATION, AFFILIATION, LOCATION = "Organization", "OrganizationAffiliation", "Location"
+NEEDED: Mapping[str, Mapping[str, int]] = {
+    name: {f"r.{element}": 1 for element in elements}
+    for name, elements in {
+        ORGANIZATION: ("id", "active", "type", "name", "partOf", "extension"),
+        AFFILIATION: ("id", "active", "period", "organization", "participatingOrganization", "code", "extension"),
+        LOCATION: ("id", "name", "physicalType", "partOf"),
+    }.items()
 }
+"""What the hierarchy goes by, of each type."""
 
 Resource = Mapping[str, Any]
 
@@ -74,8 +78,8 @@ class Facilities:
         try:
             async with self._database.client.start_session(snapshot=True) as session:
                 row = await plain[META].find_one({"_id": KEY}, session=session)
-                organizations = await plain[ORGANIZATION].find({}, ORGANIZATIONS, session=session).to_list()
-                affiliations = await plain[AFFILIATION].find({}, AFFILIATIONS, session=session).to_list()
+                organizations = await plain[ORGANIZATION].find({}, NEEDED[ORGANIZATION], session=session).to_list()
+                affiliations = await plain[AFFILIATION].find({}, NEEDED[AFFILIATION], session=session).to_list()
         except PyMongoError as error:
             raise failures.expected(error) from error
         return Census(
@@ -83,6 +87,28 @@ class Facilities:
             [one["r"] for one in organizations],
             [one["r"] for one in affiliations],
         )
+
+    async def one(self, resource_type: str, resource_id: str, session: AsyncClientSession) -> Resource | None:
+        """Return what the hierarchy needs of a resource as the unit of the session sees it, `None` where it is not there."""
+        row = await self._database[resource_type].find_one({"_id": resource_id}, NEEDED[resource_type], session=session)
+        return row["r"] if row else None
+
+    async def referring(
+        self, resource_type: str, parameter: str, target: str, session: AsyncClientSession
+    ) -> list[Resource]:
+        """Return what the hierarchy needs of the resources whose reference parameter leads to a target `Type/id`."""
+        found = {"rf": target, f"s.{parameter}": target}
+        rows = await self._database[resource_type].find(found, NEEDED[resource_type], session=session).to_list()
+        return [row["r"] for row in rows]
+
+    async def kept(self, organization: str, types: Iterable[str], session: AsyncClientSession) -> Sequence[str]:
+        """Return the types of the resources that are in the custody of an Organization, itself left out."""
+        found = []
+        for name in types:
+            others = {"_id": {"$ne": organization}} if name == ORGANIZATION else {}
+            if await self._database[name].find_one({"f": organization, **others}, {"_id": 1}, session=session):
+                found.append(name)
+        return found
 
     async def raise_version(self, session: AsyncClientSession) -> None:
         """Tell, when the unit of the session commits, that the hierarchy has changed."""
