@@ -16,6 +16,7 @@ from fhir_server.access.grants import Grants
 from fhir_server.access.labels import Labels
 from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.audit.recorder import Recorder
+from fhir_server.audit.render import Observer
 from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
 from fhir_server.capability.table import OFFERED
@@ -31,9 +32,11 @@ from fhir_server.repository.editions import Editions
 from fhir_server.repository.pages import Pages
 from fhir_server.repository.reindexing import Reindexing
 from fhir_server.repository.spelling import Spelling
+from fhir_server.repository.trailed import Trailed
 from fhir_server.search.codes import DefinedCodes
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
+from fhir_server.search.reading import Reading
 from fhir_server.settings import Settings
 from fhir_server.store import Store
 from fhir_server.store.authorization import Authorization
@@ -210,7 +213,7 @@ def _service(  # noqa: PLR0917 - what it puts together
         definitions=definitions,
         rules=settings.record,
         scope=Unrestricted(OWN, settings.record.facility),
-        pages=Pages(store, definitions, settings.search, store.secret, reading, Spelling(store)),
+        pages=_pages(settings, store, definitions, reading),
         root=ROOT,
         house=House(store.facilities, ROOT, reading.zone, reading.base),
     )
@@ -230,6 +233,15 @@ def _service(  # noqa: PLR0917 - what it puts together
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None
     return Service(settings, store, editions, database, realm, grants, pipeline, gate)
+
+
+def _pages(settings: Settings, store: Store, definitions: Definitions, reading: Reading) -> Pages:
+    """Return what runs searches: with the audit trail among what is searched, where one is kept."""
+    given = (store, definitions, settings.search, store.secret, reading, Spelling(store))
+    if not settings.audited:
+        return Pages(*given)
+    observer = Observer(settings.service_base, authority.policy(settings).issuer, settings.auth.name)
+    return Trailed(*given, observer, names=settings.audit.identity == "name")
 
 
 async def _found(repository: Repository) -> None:

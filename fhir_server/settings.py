@@ -260,6 +260,10 @@ class Audit(Section):
         default="closed",
         description="What becomes of an answer whose row cannot be stored: `closed`: 503; `open`: it leaves, the row waits in a file.",
     )
+    identity: Literal["name", "role"] = Field(
+        default="role",
+        description="How patients are told which staff looked at their record: by `name`, or by the `role` that they work in.",
+    )
 
 
 class Jobs(Section):

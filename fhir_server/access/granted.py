@@ -9,6 +9,7 @@ the client was registered for: the standing says what that is, by role, custody,
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from fhir_server.access.oversight import may_read_trail
 from fhir_server.access.placed import DIRECTORY, SUPPLIES, placed
 from fhir_server.access.principal import Principal
 from fhir_server.access.scope_filter import Key, Letter
@@ -222,6 +223,8 @@ class Granted:
         if resource_type in GOVERNING and letter in "cud" and not self.governs:
             return Nothing()
         who = self.principal
+        if resource_type == TRAIL and who.audience != "patient" and not may_read_trail(who, self.standing):
+            return Nothing()
         if scope.context == "patient":
             record = self._records(frozenset({who.patient} - {""}), scope, resource_type, letter)
             return (
@@ -234,7 +237,7 @@ class Granted:
         if (scope.context, who.audience) not in UNBOUND:
             return Nothing()
         if who.audience == "administrator":
-            return Anything() if self._is_administrative(resource_type) else Nothing()
+            return Anything() if resource_type == TRAIL or self._is_administrative(resource_type) else Nothing()
         return self._placed(resource_type, letter)
 
     def _open(self, record: Expression) -> Expression:

@@ -32,7 +32,7 @@ from fhir_server.audit.where import Clause, all_of, any_of, clause, earliest_id,
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.query import ANYTHING, NOTHING, Where
 from fhir_server.search.types import conditions, ranges
-from fhir_server.search.types.conditions import Condition, Is, Like, Starts
+from fhir_server.search.types.conditions import Condition, Is, Starts
 from fhir_server.search.types.string import entry as folded
 from fhir_server.search.types.token import pair
 
@@ -79,7 +79,9 @@ def _ids(bounds: Clause) -> dict[str, str]:
 
 
 def _by_patient(values: Sequence[Condition], observer: Observer) -> Where:
-    return any_of([_of_patient_texts(values)])
+    if not all(isinstance(value, Is) and not value.text.startswith(LOGICAL) for value in values):
+        raise _refused("patient:identifier", "the id of the patient: the trail holds no identifiers")
+    return _of_patient_texts(values)
 
 
 def _by_agent(values: Sequence[Condition], observer: Observer) -> Where:
@@ -316,8 +318,6 @@ def _of_patient_texts(values: Iterable[Condition]) -> Where:
     texts = [
         value.text.removeprefix(PATIENT) for value in values if isinstance(value, Is) and value.text.startswith(PATIENT)
     ]
-    if any(isinstance(value, Like) for value in values):
-        raise _refused("patient:identifier", "the id of the patient: the trail holds no identifiers")
     return clause(of_patients(texts)) if texts else NOTHING
 
 

@@ -149,11 +149,12 @@ def _profile(row: Row, found: Shape, outcome: str) -> str:
 
 
 def _agents(row: Row, found: Shape, observer: Observer, names: Mapping[str, str]) -> Iterator[Json]:
-    client: Json = {"type": concept(found.client), "who": _client(row, names), "requestor": not row.get("u")}
+    someone = row.get("u") or row.get("who")
+    client: Json = {"type": concept(found.client), "who": _client(row, names), "requestor": not someone}
     if row.get("ip"):
         client["network"] = {"address": row["ip"], "type": "2"}
     policies = [f"{urn}{row[name]}" for name, urn in (("g", GRANT_URN), ("pol", POLICY_URN)) if row.get(name)]
-    if row.get("u"):
+    if someone:
         yield client
     else:
         yield {**client, **({"policy": policies} if policies and not _is_bare(found) else {}), **_purpose(row, found)}
@@ -161,22 +162,28 @@ def _agents(row: Row, found: Shape, observer: Observer, names: Mapping[str, str]
     if found.profile != "AuthZconsent":
         server["network"] = {"address": observer.host, "type": "1"}
     yield server
-    if row.get("u"):
-        reference = {"reference": row["w"]} if row.get("w") else {}
-        display = names.get(row["u"]) or names.get(row.get("w", ""))
+    if someone:
         yield {
             "type": concept(found.user),
-            "who": {
-                **reference,
-                "identifier": {"system": observer.issuer, "value": row["u"]},
-                **({"display": display} if display else {}),
-            },
+            "who": _person(row, observer, names),
             "requestor": True,
             **({"policy": policies} if policies else {}),
             **_purpose(row, found),
         }
     if row.get("f") and found.profile != "IHE.IUA.71":
         yield {"type": concept(ORGANIZATION), "who": _named(f"Organization/{row['f']}", names), "requestor": False}
+
+
+def _person(row: Row, observer: Observer, names: Mapping[str, str]) -> Json:
+    """Return who did it: the role that the person works in, and the person; or what may be said of them."""
+    if row.get("who"):
+        return {"display": row["who"]}
+    display = names.get(row["u"]) or names.get(row.get("w", ""))
+    return {
+        **({"reference": row["w"]} if row.get("w") else {}),
+        "identifier": {"system": observer.issuer, "value": row["u"]},
+        **({"display": display} if display else {}),
+    }
 
 
 def _is_bare(found: Shape) -> bool:

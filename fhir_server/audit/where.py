@@ -56,7 +56,7 @@ def of_patients(patients: Sequence[str]) -> Clause:
 
 def earliest_id(moment: datetime) -> str:
     """Return what no id that was made at this moment or later comes before."""
-    milliseconds = max(0, int((moment - EPOCH).total_seconds() * 1000))
+    milliseconds = max(0, (moment - EPOCH) // timedelta(milliseconds=1))
     text = f"{min(milliseconds, LAST_ID):012x}"
     return f"{text[:8]}-{text[8:]}"
 

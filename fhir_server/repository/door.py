@@ -85,6 +85,7 @@ class Repository:
         """
         where = await self.rights.where(resource_type, "r", [resource_id])
         stored = await self.store.read(resource_type, resource_id, where, self._session)
+        stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable))
         if stored is None:
             raise await self._absence(resource_type, resource_id, where)
         return noted.read(self.footprint, stored)
@@ -99,6 +100,7 @@ class Repository:
         where = await self.rights.where(resource_type, "r", [resource_id])
         vid = int(version) if VERSION.fullmatch(version) else 0
         stored = await self.store.read_version(resource_type, resource_id, vid, where, self._session) if vid else None
+        stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable), vid)
         if stored is None:
             raise NotFound(
                 f"There is no version {version} of {resource_type}/{resource_id}. Its _history lists those there are."
@@ -368,9 +370,8 @@ class Repository:
         return self.pending.unit.session if self.pending else None
 
     def _reach(self, where_of: Callable[[str], Where], base: str = "") -> Reach:
-        require = partial(self.rights.require, letter="s")
         fields = noted.FIELDS if self.footprint else ()
-        return Reach(where_of, self.scope.shown, require, self._session, self.scope.fingerprint, base, fields)
+        return Reach(where_of, self.scope, partial(self.rights.require, letter="s"), self._session, base, fields)
 
     def _searchable(self, resource_type: str) -> Where:
         return self.scope.where(resource_type, "s")

@@ -222,6 +222,10 @@ class Pages:
         """Return a page of versions."""
         return await past(self.store, request, reach.where_of, sealing=self._sealing(reach), session=reach.session)
 
+    async def event(self, resource_type: str, resource_id: str, reach: Reach, vid: int = 1) -> Stored | None:
+        """Return a version of an event of the audit trail, `None` where none is kept or the caller may not read it."""
+        return None
+
     async def _page(
         self, parts: Sequence[SearchRequest], asked: Asked, cursor: Cursor | None, found: Found, reach: Reach
     ) -> SearchPage:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.model.query import Where
 from fhir_server.repository.trace import Trace
 from fhir_server.search.page import Sealing
@@ -17,24 +18,26 @@ class Reach(msgspec.Struct, frozen=True):
 
     Attributes:
         where_of: Resource type to what the caller may see of it.
-        shown: The same of what is included: what may be read counts, too.
+        scope: The caller's, for what a filter over resources does not say.
         require: Refuses a search that needs one of these types, if the caller may search none of them.
         session: Of a unit of work, `None` outside of one.
-        caller: What tells the caller from others.
         base: The service base URL that was called.
         fields: Envelope fields that are wanted of everything found.
         trace: What the search did.
     """
 
     where_of: WhereOf
-    shown: WhereOf
+    scope: ScopeFilter
     require: Callable[[Iterable[str]], None]
     session: Any
-    caller: str = ""
     base: str = ""
     fields: tuple[str, ...] = ()
     trace: Trace = msgspec.field(default_factory=Trace)
 
+    def shown(self, resource_type: str) -> Where:
+        """Return the filter for what is included: what may be read counts, too."""
+        return self.scope.shown(resource_type)
+
     def sealing(self, key: bytes, hours: int) -> Sealing:
         """Return how the paging links of this caller are sealed."""
-        return Sealing(key, hours, self.caller, self.base)
+        return Sealing(key, hours, self.scope.fingerprint, self.base)

@@ -23,6 +23,7 @@ from fhir_server.store.grouping import Grouped
 
 EVENTS = "events"
 MOST = 1000
+TIME_LIMIT_MS = 10_000
 UNAUTHORIZED = 13
 
 INDEXES: Mapping[str, tuple[IndexSpec, ...]] = MappingProxyType(
@@ -31,6 +32,8 @@ INDEXES: Mapping[str, tuple[IndexSpec, ...]] = MappingProxyType(
             IndexSpec("patient", (("p", 1), ("_id", -1)), {"partialFilterExpression": {"p": {"$exists": True}}}),
             IndexSpec("patients", (("ps", 1), ("_id", -1)), {"partialFilterExpression": {"ps": {"$exists": True}}}),
             IndexSpec("user", (("u", 1), ("_id", -1)), {"partialFilterExpression": {"u": {"$exists": True}}}),
+            IndexSpec("acting", (("w", 1), ("_id", -1)), {"partialFilterExpression": {"w": {"$exists": True}}}),
+            IndexSpec("facility", (("f", 1), ("_id", -1)), {"partialFilterExpression": {"f": {"$exists": True}}}),
             IndexSpec("entity", (("e", 1), ("_id", -1)), {"partialFilterExpression": {"e": {"$exists": True}}}),
         ),
     }
@@ -112,9 +115,22 @@ class Trail:
             TooCostly: It takes too long.
             Unavailable: The database cannot be reached.
         """
-        cursor = self.database[EVENTS].find(clause, sort=[*sort], limit=limit, hint=hint)
+        cursor = self.database[EVENTS].find(clause, sort=[*sort], limit=limit, hint=hint, max_time_ms=TIME_LIMIT_MS)
         try:
             return await cursor.to_list()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def count(self, clause: Row, most: int | None = None) -> int:
+        """Return the number of rows, counted as far as `most`.
+
+        Raises:
+            TooCostly: It takes too long.
+            Unavailable: The database cannot be reached.
+        """
+        limit: dict[str, Any] = {"limit": most} if most else {}
+        try:
+            return int(await self.database[EVENTS].count_documents(clause, maxTimeMS=TIME_LIMIT_MS, **limit))
         except PyMongoError as error:
             raise failures.expected(error) from error
 
