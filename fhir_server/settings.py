@@ -208,6 +208,15 @@ class Access(Section):
         switches = {"preliminary": self.preliminary, "provisional": self.provisional}
         return frozenset(gate for gate, is_open in switches.items() if is_open)
 
+    break_glass_minutes: int = Field(
+        default=240, ge=1, le=1440, description="How long a broken glass lets somebody read the record of a patient."
+    )
+    reveal: Literal["generic", "staff"] = Field(
+        default="generic",
+        description="What staff are told of a patient whom only breaking the glass would open: `generic`: that there is none (404); "
+        "`staff`: that the glass can be broken (403).",
+    )
+
     @field_validator("labels")
     @classmethod
     def _labels(cls, labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ nothing below this floor ever learns whether a caller is restricted.
 from typing import Literal, Protocol
 
 from fhir_server.access.principal import SERVER, Principal
+from fhir_server.access.standing import FREE, Standing
 from fhir_server.model.errors import Forbidden
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.search.expression import Anything, Expression
@@ -23,6 +24,11 @@ class ScopeFilter(Protocol):
     @property
     def principal(self) -> Principal:
         """Who asks."""
+        ...
+
+    @property
+    def standing(self) -> Standing:
+        """What the house has to say about who asks."""
         ...
 
     def expression(self, resource_type: str, letter: Letter) -> Expression:
@@ -83,6 +89,11 @@ class Unrestricted:
     def principal(self) -> Principal:
         """This program."""
         return SERVER
+
+    @property
+    def standing(self) -> Standing:
+        """Nothing restricts."""
+        return FREE
 
     def expression(self, resource_type: str, letter: Letter) -> Expression:
         """Return `Anything`."""

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from fhir_server.access.care import Place
 from fhir_server.access.privileges import EVERYTHING, Privileges
-from fhir_server.search.expression import Anything, Expression
+from fhir_server.search.expression import Anything, Expression, OwnedBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Standing:
         patients: Patients of other facilities with a relationship to this one.
         objecting: Patients who deny that their records are shared in networks.
         glass: Patients for whom the glass was broken, each with the end of it.
+        reveals: Whether staff are told of a patient whom breaking the glass would open (`access.reveal`).
         where: What relationships are asked for at each request, where there are agreements; `None` otherwise.
         records: Of a patient or proxy: further patients that are the same person, by a link that somebody has confirmed.
         until: When this may no longer be relied upon without looking; `None` for as long as the epoch is the same.
@@ -41,6 +42,7 @@ class Standing:
     patients: frozenset[str] = frozenset()
     objecting: frozenset[str] = frozenset()
     glass: Mapping[str, datetime] = field(default_factory=dict)
+    reveals: bool = False
     where: Place | None = None
     records: Mapping[str, frozenset[str]] = field(default_factory=dict)
     until: datetime | None = None
@@ -49,6 +51,15 @@ class Standing:
     def is_free(self) -> bool:
         """Whether nothing restricts but the scopes."""
         return self.privileges.unbounded and isinstance(self.custody, Anything)
+
+    def keeps(self, facility: str) -> bool:
+        """Return whether what a facility keeps is in custody here."""
+        match self.custody:
+            case Anything():
+                return True
+            case OwnedBy(facilities):
+                return facility in facilities
+        return False
 
     def same(self, patients: frozenset[str]) -> frozenset[str]:
         """Return the patients with those that are the same persons."""

@@ -22,6 +22,7 @@ from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
 from fhir_server.repository import effects, noted
+from fhir_server.repository.absence import absence
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.locks import Turns
@@ -381,7 +382,7 @@ class Repository:
         last = await self.store.last_version(resource_type, resource_id, where, self._session)
         if last and last.deleted:
             return gone(last)
-        return NotFound(f"There is no {resource_type}/{resource_id}.")
+        return await absence(self.store, self.scope, resource_type, resource_id)
 
     async def _in_turn(
         self, resource_type: str, resource_id: str, letter: Letter, attempt: Callable[[Live | None], Awaitable[T]]
@@ -476,7 +477,7 @@ class Repository:
     async def _send(self, unit: Unit, changes: Sequence[Change]) -> None:
         """Write in a unit of work, with all that the changes bring with them."""
         places = self.pending.places if self.pending else {}
-        ground = Ground(self.store, self.definitions.own, self.intake.reading, self.scope, places)
+        ground = Ground(self.store, self.definitions.own, self.intake.reading, self.scope, places, self.root)
         await effects.write(ground, changes, unit, locked=self.pending is not None)
 
     def _note_created(self, resource_type: str, resource_id: str) -> None:

@@ -4,13 +4,14 @@ A row says of which types the changes concern it. A write that concerns none goe
 concurrent requests; one that does becomes a unit of work, and what it does besides is there if and only if the write is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fhir_server.repository import hierarchy
+from fhir_server.repository import hierarchy, relating
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.parameters import Parameters
+from fhir_server.repository.pending import Key
 from fhir_server.search.custom import RESOURCE_TYPE
 from fhir_server.store import Change, Extra, Unit
 
@@ -29,6 +30,11 @@ class Effect(Protocol):
         ...
 
 
+def always(change: Change) -> bool:
+    """Return that a change has the effect, whatever it changes."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row.
@@ -36,12 +42,15 @@ class Row:
     Attributes:
         types: Resource types whose changes it is for.
         effect: What it does.
-        lock: Name of the lock that units with such changes hold from their beginning, so that they queue and do not collide.
+        lock: Name of the lock that units with such changes hold from their beginning, so that they queue and do not collide;
+            empty for effects that keep to the row of their resource.
+        when: Which of the changes it is for, said quickly: a write that has no effect goes out with others.
     """
 
     types: frozenset[str]
     effect: Effect
-    lock: str
+    lock: str = ""
+    when: Callable[[Change], bool] = always
 
 
 async def _parameters(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
@@ -59,21 +68,36 @@ async def _reach(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
     await ground.store.facilities.raise_epoch(unit.session)
 
 
+async def _relations(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
+    """Keep which facilities have to do with which patients, and who objects."""
+    scope = ground.scope
+
+    async def seen(instances: Sequence[Key]) -> set[Key]:
+        found = await ground.store.exists(instances, scope.shown, unit.session)
+        return found | scope.told.intersection(instances)
+
+    zone = ground.reading.zone
+    await relating.Relating(ground.store, unit, seen, zone, ground.places, ground.root).follow(changes)
+
+
 TABLE: tuple[Row, ...] = (
     Row(frozenset({RESOURCE_TYPE}), _parameters, "search-parameters"),
     Row(frozenset({"Organization", "OrganizationAffiliation"}), hierarchy.check, "hierarchy"),
     Row(frozenset({"Organization", "OrganizationAffiliation"}), _hierarchy, "hierarchy"),
     Row(frozenset({"Location"}), hierarchy.check, "places"),
     Row(frozenset({"Organization", "OrganizationAffiliation", "PractitionerRole"}), _reach, "reach"),
+    Row(relating.TYPES, _relations, when=relating.relates),
 )
-"""All effects, in the order in which they take place. Whatever changes somebody's reach belongs into the last row."""
+"""All effects, in the order in which they take place. Whatever changes somebody's reach belongs into the row of `_reach`."""
 
 CONCERNED = frozenset(name for row in TABLE for name in row.types)
 
 
 def concerns(change: Change) -> bool:
     """Return whether a change has effects."""
-    return not isinstance(change, Extra) and change.resource_type in CONCERNED
+    if isinstance(change, Extra) or change.resource_type not in CONCERNED:
+        return False
+    return any(row.when(change) for row in TABLE if change.resource_type in row.types)
 
 
 def types(changes: Sequence[Change]) -> frozenset[str]:
@@ -84,7 +108,7 @@ def types(changes: Sequence[Change]) -> frozenset[str]:
 def locks(resource_types: Iterable[str]) -> list[str]:
     """Return the locks of units that change resources of these types, sorted."""
     concerned = frozenset(resource_types)
-    return sorted({row.lock for row in TABLE if row.types & concerned})
+    return sorted({row.lock for row in TABLE if row.lock and row.types & concerned})
 
 
 async def write(ground: Ground, changes: Sequence[Change], unit: Unit, *, locked: bool) -> None:
@@ -103,6 +127,7 @@ async def write(ground: Ground, changes: Sequence[Change], unit: Unit, *, locked
         await unit.lock(locks(types(changes)))
     await unit.apply(changes)
     for row in TABLE:
-        own = [change for change in changes if not isinstance(change, Extra) and change.resource_type in row.types]
+        concerned = (one for one in changes if not isinstance(one, Extra) and one.resource_type in row.types)
+        own = [change for change in concerned if row.when(change)]
         if own:
             await row.effect(ground, own, unit)

@@ -20,6 +20,7 @@ class Ground:
         reading: How values are read.
         scope: What the writer may reach.
         places: FHIRPath location of each resource in its bundle, where there is one.
+        root: Id of the deployment's root Organization.
     """
 
     store: Store
@@ -27,3 +28,4 @@ class Ground:
     reading: Reading
     scope: ScopeFilter
     places: Mapping[Key, str]
+    root: str
