@@ -1,0 +1,134 @@
+"""Breaking the glass: who treats somebody in an emergency reads the record of one patient without a relationship (product.md 9).
+
+What is written goes together or not at all: the row that access goes by, the privacy officer's Task, the notice to the patient,
+and the epoch, so that every process knows at its next request.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from fhir_server.access.scope_filter import Unrestricted
+from fhir_server.model import ids, instant
+from fhir_server.model.errors import Forbidden, NotFound
+from fhir_server.repository.absence import may_break, opens
+from fhir_server.repository.door import Repository
+from fhir_server.store import Broken
+
+OWN = "https://aquifer.example/fhir/CodeSystem"
+TASK_CODE = f"{OWN}/task-code"
+STAFF_ROLE = f"{OWN}/staff-role"
+ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+CATEGORY = "http://terminology.hl7.org/CodeSystem/communication-category"
+
+REVIEW = "break-glass-review"
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """What somebody states who breaks the glass.
+
+    Attributes:
+        patient: The one patient.
+        reason: Why, in words.
+        code: Purpose, a code of v3 ActReason.
+        life: How long it holds.
+    """
+
+    patient: str
+    reason: str
+    code: str
+    life: timedelta
+
+
+async def break_glass(repository: Repository, emergency: Emergency) -> Broken:
+    """Let the caller read the record of one patient for some time.
+
+    In the custody of the own facility it opens what labels restrict; it does not tell whether there is any such thing.
+
+    Args:
+        repository: Bound to the caller, a member of the staff.
+        emergency: What the caller states.
+
+    Returns:
+        What is kept of it.
+
+    Raises:
+        Forbidden: The caller is nobody who could.
+        NotFound: There is no such patient there.
+    """
+    scope = repository.scope
+    who, standing = scope.principal, scope.standing
+    if not may_break(scope):
+        raise Forbidden("Breaking the glass is for staff who are signed in and work in a role that treats patients.")
+    keeper = (await repository.store.relations.keepers("Patient", [emergency.patient])).get(emergency.patient)
+    if keeper is None or not opens(standing, keeper.custodian):
+        raise NotFound(f"There is no Patient/{emergency.patient}.")
+    task, now = ids.new(), repository.store.clock.now()
+    broken = Broken(
+        id=ids.new(),
+        patient=emergency.patient,
+        custodian=keeper.custodian,
+        user=who.user_id,
+        role=who.acting_as,
+        facility=standing.facility,
+        at=now,
+        until=now + emergency.life,
+        reason=emergency.reason,
+        code=emergency.code,
+        task=f"Task/{task}",
+    )
+    own = replace(repository, scope=Unrestricted("the notices of a broken glass", keeper.custodian))
+
+    async def work(bound: Repository) -> None:
+        await bound.create("Task", task, _task(broken))
+        await bound.create("Communication", ids.new(), _notice(broken))
+        if bound.pending:
+            session = bound.pending.unit.session
+            await bound.store.glass.put(broken, session)
+            await bound.store.facilities.raise_epoch(session)
+
+    await own.exclusively([f"glass {who.user_id}"], ["Task", "Communication"], work)
+    return broken
+
+
+def _task(broken: Broken) -> dict[str, Any]:
+    """Return the privacy officer's task."""
+    return {
+        "resourceType": "Task",
+        "status": "requested",
+        "intent": "order",
+        "priority": "urgent",
+        "code": {"coding": [{"system": TASK_CODE, "code": REVIEW, "display": "Review a broken glass"}]},
+        "description": "A record was opened without a relationship. See whether the reason stands.",
+        "focus": {"reference": f"Patient/{broken.patient}"},
+        "for": {"reference": f"Patient/{broken.patient}"},
+        "executionPeriod": {"start": instant.text(broken.at), "end": instant.text(broken.until)},
+        "authoredOn": instant.text(broken.at),
+        "requester": {"reference": broken.role},
+        "performerType": [{"coding": [{"system": STAFF_ROLE, "code": "privacy-officer"}]}],
+        "owner": {"reference": f"Organization/{broken.custodian}"},
+        "reasonCode": {"coding": [{"system": ACT_REASON, "code": broken.code}], "text": broken.reason},
+    }
+
+
+def _notice(broken: Broken) -> dict[str, Any]:
+    """Return what the patient is told: that it was, by whom and when; the words of the reason are the officer's to tell."""
+    return {
+        "resourceType": "Communication",
+        "status": "completed",
+        "category": [{"coding": [{"system": CATEGORY, "code": "notification"}]}],
+        "priority": "urgent",
+        "subject": {"reference": f"Patient/{broken.patient}"},
+        "about": [{"reference": broken.task}, {"reference": broken.role}],
+        "sent": instant.text(broken.at),
+        "recipient": [{"reference": f"Patient/{broken.patient}"}],
+        "sender": {"reference": f"Organization/{broken.custodian}"},
+        "reasonCode": [{"coding": [{"system": ACT_REASON, "code": broken.code}]}],
+        "payload": [
+            {
+                "contentString": "Your record was opened in an emergency by somebody who does not treat you otherwise. "
+                f"It could be read until {instant.text(broken.until)}. The privacy officer reviews it."
+            }
+        ],
+    }
