@@ -102,19 +102,24 @@ async def related(store: Store, principal: Principal, place: Place, now: datetim
     return await linked(store, await store.relations.related(_who(principal, place), TREATMENT, now))
 
 
-async def broken_by(store: Store, principal: Principal, place: Place, now: datetime) -> Mapping[str, datetime]:
+async def broken_by(store: Store, principal: Principal, place: Place | None, now: datetime) -> Mapping[str, datetime]:
     """Return the patients for whom this user broke the glass in this role, as long as agreements allow it.
+
+    Args:
+        store: The record.
+        principal: Who.
+        place: Where the principal acts; `None` where everything is in custody, and only labels restrict.
+        now: The time.
 
     Raises:
         Unavailable: The database cannot be reached.
     """
     if principal.audience != "staff" or not principal.acting_as:
         return {}
-    may = place.emergency | place.facilities
     rows = await store.glass.of(principal.user_id, principal.acting_as, now)
     ends: dict[str, datetime] = {}
     for one in rows:
-        if one.custodian in may and one.facility in place.facilities:
+        if place is None or (one.custodian in place.emergency | place.facilities and one.facility in place.facilities):
             ends[one.patient] = max(one.until, ends.get(one.patient, one.until))
     return ends
 

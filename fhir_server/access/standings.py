@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_server.access import privileges
 from fhir_server.access.care import Place as Where
-from fhir_server.access.care import care, related
+from fhir_server.access.care import broken_by, care, related
 from fhir_server.access.links import linked
 from fhir_server.access.principal import Principal
 from fhir_server.access.privileges import EVERYTHING, Privileges
@@ -65,6 +65,7 @@ class Standings:
         self._house = house
         self._local = settings.access.roles
         self._facility = settings.record.facility
+        self._reveals = settings.access.reveal == "staff"
         self._zone = ZoneInfo(settings.search.time_zone)
         self._epoch = -1
         self._places: OrderedDict[str, Place] = OrderedDict()
@@ -98,9 +99,10 @@ class Standings:
         if not place.facility:
             return replace(NOWHERE, until=place.until)
         custody = Anything() if place.facility == tree.root else OwnedBy(tree.below(place.facility))
-        standing = Standing(place.facility, place.privileges, custody)
+        standing = Standing(place.facility, place.privileges, custody, reveals=self._reveals)
         if isinstance(standing.custody, Anything):
-            return replace(standing, until=place.until)
+            glass = await broken_by(self._store, principal, None, now)
+            return replace(standing, glass=glass, until=min(filter(None, (place.until, *glass.values())), default=None))
         sharing = tree.sharing(place.facility, now)
         networks = frozenset(one.network for one in tree.memberships(place.facility, now))
         members = sharing.network | sharing.related
