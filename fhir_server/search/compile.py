@@ -78,6 +78,13 @@ ORDERS: Mapping[str, frozenset[str]] = {"date": frozenset({"d", "dh"}), "updated
 SELECTING = frozenset({"p", "ps", "rf", "dl"})
 """Fields that select few documents even as one of several alternatives: the planner takes an index for each of them."""
 
+GUARDING = frozenset({"f", "sl", "held", "gt", "va", "adv"})
+"""Fields of access that most documents pass: they never decide on the index."""
+
+MOST_BRANCHES = 8
+MOST_PATIENTS = 150
+"""Alternatives of access, and patients of them, that are looked for one by one; of more, what else is asked for selects."""
+
 
 def compile(  # noqa: A001, C901, PLR0912 - what it does; one case for each node
     expression: Expression, resource_type: str, definitions: Definitions
@@ -201,11 +208,35 @@ def rooted(where: Where) -> Where:
     the first ones find.
     """
     parts = list(_conjuncts(where.clause))
-    dated = [part for part in parts if "$or" in part and "dl" in _named(part)]
-    if len(dated) != 1 or len(parts) == 1:
+    reaching = [part for part in parts if "$or" in part and "dl" in _named(part)]
+    if not reaching:
+        reaching = [part for part in parts if "$or" in part and not SELECTING.isdisjoint(_deciding(part))]
+    if len(reaching) != 1 or len(parts) == 1:
         return where
-    others = [part for part in parts if part is not dated[0]]
-    return Where("clause", {"$or": [{"$and": [*others, branch]} for branch in dated[0]["$or"]]})
+    branches = [*_branches(reaching[0])]
+    others = [part for part in parts if part is not reaching[0]]
+    patients = max((len(_values(part["p"])) for branch in branches for part in branch if _lists(part)), default=0)
+    if len(branches) > MOST_BRANCHES or patients > MOST_PATIENTS:
+        return where
+    return Where("clause", {"$or": [{"$and": [*others, *branch]} for branch in branches]})
+
+
+def _lists(part: Mapping[str, Any]) -> bool:
+    """Return whether a condition is that the patient is one of some."""
+    condition = part.get("p")
+    return isinstance(condition, str) or (isinstance(condition, Mapping) and "$in" in condition)
+
+
+def _branches(clause: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield the alternatives of a condition, those within alternatives too, each as conditions that all must hold."""
+    for branch in clause["$or"]:
+        parts = list(_conjuncts(branch))
+        inner = next((part for part in parts if "$or" in part), None)
+        if inner is None:
+            yield [branch]
+        else:
+            others = [part for part in parts if part is not inner]
+            yield from ([*others, *each] for each in _branches(inner))
 
 
 def _conjuncts(clause: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -247,7 +278,13 @@ def _any(parts: list[Where]) -> Where:
     clauses = _together([part.clause for part in parts if part.kind == "clause"])
     if not clauses:
         return NOTHING
-    return Where("clause", clauses[0] if len(clauses) == 1 else {"$or": clauses})
+    if len(clauses) == 1:
+        return Where("clause", clauses[0])
+    if all("f" in clause for clause in clauses):
+        # Said once for all of them, it can be looked up in the keys of an index, which alternatives cannot.
+        kept = frozenset[str]().union(*(_values(clause["f"]) for clause in clauses))
+        return Where("clause", {"f": _one_of(kept), "$or": clauses})
+    return Where("clause", {"$or": clauses})
 
 
 def _together(clauses: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -319,6 +356,10 @@ def _of_patients(patients: frozenset[str], names: frozenset[str]) -> Where:
     return Where("clause", {"$or": [{"p": one}, {"ps": one}]} if several else {"p": one})
 
 
+def _values(condition: Any) -> frozenset[str]:
+    return frozenset({condition} if isinstance(condition, str) else condition["$in"])
+
+
 def _one_of(texts: frozenset[str]) -> Any:
     return {"$in": sorted(texts)} if len(texts) > 1 else next(iter(texts))
 
@@ -334,7 +375,7 @@ def _hint(  # noqa: C901 - one case for each rule
     """Return the index that the rules of this module's table name, `None` where none does."""
     code, part = codes
     fixed = dict(_fixed(where.clause))
-    others = set(_named(where.clause)) - {"f"}
+    others = set(_deciding(where.clause)) - GUARDING
     when = "date" if "date" in names else "updated"
     by_time = by.index == when
     choice = ""
@@ -385,6 +426,18 @@ def _fixed(clause: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             # Where it says more, it depends on how many match: that is for the planner.
             types = value["$elemMatch"]["t"]
             yield name, 1 if isinstance(types, str) else len(types["$in"])
+
+
+def _deciding(clause: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the fields that may decide on the index; alternatives that all name the custodian only filter what it selects."""
+    for name, value in clause.items():
+        if name == "$or" and "f" in clause and all("f" in part for part in value):
+            continue
+        if name in {"$and", "$or", "$nor"}:
+            for part in value:
+                yield from _deciding(part)
+        else:
+            yield name
 
 
 def _named(clause: Mapping[str, Any]) -> Iterator[str]:

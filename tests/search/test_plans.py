@@ -6,7 +6,8 @@ none walks a collection. `PLANS_OBSERVATIONS` sets the size; bounds that grow wi
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,21 @@ from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from fhir_server.access import privileges
+from fhir_server.access.granted import Granted
+from fhir_server.access.principal import Principal
+from fhir_server.access.standing import Standing
 from fhir_server.http.app import create_app
 from fhir_server.main import running
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.search.compile import plan
+from fhir_server.search.expression import OwnedBy
 from fhir_server.search.layout import indexes
 from fhir_server.search.parse import parse
 from fhir_server.settings import Mongo, Search, Settings
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
+from smart_auth.scopes.grammar import parse as scopes
 from tests.search import census
 from tests.search.census import CODES, FACILITIES, HOT, LOINC, RARE
 
@@ -37,6 +44,8 @@ OBSERVATIONS = int(os.environ.get("PLANS_OBSERVATIONS", FULL))
 SHARE = OBSERVATIONS / FULL
 SLACK = 2
 MOST_PROFILED = 64 * 2**20
+
+DOCTOR = privileges.of([f"{privileges.HL7_ROLE}|doctor"], {})
 
 Json = dict[str, Any]
 
@@ -270,4 +279,65 @@ async def test_a_facility_subtree(nation: Nation, definitions: Definitions, name
     scope = Where("clause", {"f": {"$in": chosen} if facilities > 1 else chosen[0]})
     request = parse("Observation", tuple(pairs), definitions, Search(), strict=True)
     cost = await nation.cost(lambda: nation.store.find(plan(request, scope & ANYTHING, None, definitions)))
+    assert_within(cost, keys, docs)
+
+
+STANDINGS: dict[str, tuple[list[tuple[str, str]], Callable[[], Standing], float, float]] = {
+    # name: (search, standing, keys, documents)
+    "hot code with labels": ([("code", code(HOT))], lambda: custody(50), 653, 51),
+    "rare code with labels": ([("code", code(RARE))], lambda: custody(50), 365, 51),
+    "everything with labels": ([], lambda: custody(50), 101, 52),
+    "patient and code with labels": ([("patient", "p7"), ("code", code(HOT))], lambda: custody(50), 51, 51),
+    "hot code or 50 patients": ([("code", code(HOT))], lambda: broken(50), 402, 374),
+    "rare code or 50 patients": ([("code", code(RARE))], lambda: broken(50), 368, 51),
+    "everything or 50 patients": ([], lambda: broken(50), 109, 52),
+    "patient and code or 50 patients": ([("patient", "p7"), ("code", code(HOT))], lambda: broken(50), 51, 51),
+    "hot code or 300 patients": ([("code", code(HOT))], lambda: broken(300), 664, 664),
+    "rare code or 300 patients": ([("code", code(RARE))], lambda: broken(300), 729, 392),
+    "everything or 300 patients": ([], lambda: broken(300), 900, 900),
+    "hot code in a network": ([("code", code(HOT))], lambda: network(0), 653, 60),
+    "everything in a network": ([], lambda: network(0), 101, 60),
+    "hot code in a network, 300 objecting": ([("code", code(HOT))], lambda: network(300), 653, 60),
+    "everything in a network, 300 objecting": ([], lambda: network(300), 101, 60),
+    "hot code, 50 related": ([("code", code(HOT))], lambda: related(50), 1067, 200),
+    "rare code, 50 related": ([("code", code(RARE))], lambda: related(50), 368, 60),
+    "everything, 50 related": ([], lambda: related(50), 300, 300),
+    "everything, 300 related": ([], lambda: related(300), 300, 300),
+}  # fmt: skip
+
+
+def places(number: int, start: int = 0) -> frozenset[str]:
+    """Return every n-th facility, so that small ones are among them."""
+    step = FACILITIES // number
+    return frozenset(f"facility-{(start + one * step + FACILITIES // 2) % FACILITIES}" for one in range(number))
+
+
+def people(number: int) -> frozenset[str]:
+    return frozenset(f"p{one * 16}" for one in range(number))
+
+
+def custody(number: int) -> Standing:
+    return Standing("facility-1", DOCTOR, OwnedBy(places(number)))
+
+
+def related(patients: int) -> Standing:
+    others = places(50, 3)
+    return replace(custody(10), related=others, patients=people(patients))
+
+
+def broken(patients: int) -> Standing:
+    return replace(custody(10), glass=dict.fromkeys(people(patients), datetime.max.replace(tzinfo=UTC)))
+
+
+def network(objecting: int) -> Standing:
+    return replace(custody(10), network=places(40, 3), objecting=people(objecting))
+
+
+@pytest.mark.parametrize("name", STANDINGS)
+async def test_what_a_standing_adds_to_a_search(nation: Nation, definitions: Definitions, name: str) -> None:
+    pairs, standing, keys, docs = STANDINGS[name]
+    who = Principal("staff", "app", "u", scopes("user/*.rs").resources)
+    scope = Granted(who, definitions, Search(), standing()).where("Observation", "s")
+    request = parse("Observation", tuple(pairs), definitions, Search(), strict=True)
+    cost = await nation.cost(lambda: nation.store.find(plan(request, scope, None, definitions)))
     assert_within(cost, keys, docs)
