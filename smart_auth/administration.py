@@ -35,6 +35,10 @@ class Registration:
         jwks: Its public keys, or `None`.
         jwks_uri: Where they are, or empty.
         id: The client_id; empty for one that is made up.
+        facilities: Organizations whose records it is for; the first keeps what it creates. For backends only.
+        types: Resource types that it is for. For backends only.
+        purpose: Code of what it works for.
+        advisory: Whether it only advises. For backends only.
     """
 
     kind: ClientKind
@@ -45,6 +49,10 @@ class Registration:
     jwks: Any = None
     jwks_uri: str = ""
     id: str = ""
+    facilities: Sequence[str] = ()
+    types: Sequence[str] = ()
+    purpose: str = ""
+    advisory: bool = False
 
 
 async def add_client(realm: Realm, wanted: Registration) -> tuple[Client, str]:
@@ -122,6 +130,12 @@ async def find_client(realm: Realm, client_id: str) -> Client:
 
 def _drafted(realm: Realm, wanted: Registration) -> Client:
     rights = [word for word in wanted.scope.split() if word in RIGHTS]
+    if wanted.kind != "backend" and (wanted.facilities or wanted.types or wanted.advisory):
+        raise Unacceptable(
+            "Facilities, types and advice are said of backend services; what an app reaches for people is for them to grant."
+        )
+    if wanted.advisory and rights:
+        raise Unacceptable(f"A client that only advises cannot have the right '{rights[0]}'.")
     scope = " ".join(word for word in wanted.scope.split() if word not in RIGHTS)
     if refused := realm.scopes(scope).refused:
         raise Unacceptable(f"The scope '{refused[0][0]}' cannot be granted: {refused[0][1]}.")
@@ -141,7 +155,16 @@ def _drafted(realm: Realm, wanted: Registration) -> Client:
         draft = register.drafted(realm, named, has_rights=bool(rights))
     except OAuthError as error:
         raise Unacceptable(error.description) from error
-    return replace(draft, id=wanted.id or draft.id, scope=" ".join((*draft.scope.split(), *rights)))
+    return replace(
+        draft,
+        id=wanted.id or draft.id,
+        scope=" ".join((*draft.scope.split(), *rights)),
+        facility=wanted.facilities[0] if wanted.facilities else "",
+        facilities=tuple(dict.fromkeys(wanted.facilities)),
+        types=tuple(dict.fromkeys(wanted.types)),
+        purpose=wanted.purpose,
+        advisory=wanted.advisory,
+    )
 
 
 def _wanted(client: Client) -> Registration:

@@ -13,6 +13,7 @@ from smart_auth.key_sets import KeySets
 from smart_auth.messages import Messenger, Nowhere
 from smart_auth.passwords import Passwords
 from smart_auth.records import Client, Grant
+from smart_auth.scopes.advice import advising, of_types
 from smart_auth.scopes.coverage import intersect
 from smart_auth.scopes.grammar import ANY_TYPE, Checker, Context, ResourceScope, Scopes, parse
 from smart_auth.store import AuthStore, PatientDirectory
@@ -122,12 +123,16 @@ class Realm:
         return parse(text, types=self.types, check=self.check)
 
     def permitted(self, scopes: Scopes, client: Client) -> Scopes:
-        """Return what of scopes a client may have at all: what its registration and its kind allow."""
+        """Return what of scopes a client may have at all: what its registration, its policy and its kind allow."""
         kinds: tuple[Context, ...] = ("system",) if client.kind == "backend" else ("patient", "user")
         limits = self.scopes(client.scope).resources if client.scope else ()
         reach = [one for one in limits if one.context in kinds]
         if not client.scope and client.kind != "backend":
             reach = [EVERYTHING[kind] for kind in kinds]
+        if client.types:
+            reach = [*of_types(reach, client.types)]
+        if client.advisory:
+            reach = [*advising(reach)]
         words = self.scopes(client.scope).words if client.scope else None
         kept = scopes.only(
             lambda one: not isinstance(one.meaning, str) or words is None or one.meaning in words | {"launch"}

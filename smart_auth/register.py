@@ -23,6 +23,9 @@ MOST_NAME = 100
 _JOINERS = "\u200c\u200d"
 """Format characters that words of Indic and Arabic scripts are written with."""
 
+POLICY = ("facility", "facilities", "types", "purpose", "advisory")
+"""What only an administrator says of a client."""
+
 KINDS: Mapping[str, ClientKind] = {
     "none": "public",
     "client_secret_basic": "confidential",
@@ -78,8 +81,8 @@ async def update(realm: Realm, request: Request, client_id: str, metadata: Any) 
         registered=client.registered,
         pending=client.pending or client.kind == "backend",
         disabled=client.disabled,
-        facility=client.facility,
         launch_uris=client.launch_uris,
+        **{name: getattr(client, name) for name in POLICY},
     )
     # Whoever approves it at this moment has not seen what it becomes.
     if not await realm.store.swap(client, changed, felt=True, seen=("pending", "verified", "disabled")):
@@ -112,6 +115,10 @@ def drafted(realm: Realm, metadata: Any, *, has_rights: bool = False) -> Client:
     """
     if not isinstance(metadata, dict):
         raise OAuthError("invalid_client_metadata", "The body must be a JSON object of client metadata.")
+    if said := [name for name in POLICY if name in metadata]:
+        raise OAuthError(
+            "invalid_client_metadata", f"'{said[0]}' is said by an administrator, never by a registration."
+        )
     known = protocol.judge_registration(metadata)
     method = known.get("token_endpoint_auth_method", "client_secret_basic")
     if method not in tuple(KINDS):  # of any shape, also one that is no key
@@ -168,6 +175,10 @@ def described(realm: Realm, client: Client) -> dict[str, Any]:
         "tos_uri": client.tos_uri,
         "registration_client_uri": realm.policy.url(f"register/{client.id}") if client.management else "",
         "pending_approval": client.pending,
+        "facilities": list(client.facilities),
+        "types": list(client.types),
+        "purpose": client.purpose,
+        "advisory": client.advisory,
     }
     return {name: value for name, value in found.items() if value}
 

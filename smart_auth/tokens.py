@@ -33,6 +33,7 @@ class Bearer:
         scopes: What it reaches.
         user: The person, or `None` for a backend.
         acting_as: The link to the record that the person acts as.
+        client: The app or service, `None` where another issuer keeps it.
     """
 
     token: AccessToken
@@ -40,6 +41,7 @@ class Bearer:
     scopes: Scopes
     user: User | None = None
     acting_as: str = ""
+    client: Client | None = None
 
     @property
     def context(self) -> LaunchContext:
@@ -218,6 +220,6 @@ async def find(realm: Realm, text: str) -> Bearer | None:
         return None
     given = realm.scopes(token.scope)
     # What was taken from the registration since is taken from the token as well. Without limits there is nothing to take.
-    scopes = realm.permitted(given, client) if client.scope else given
+    scopes = realm.permitted(given, client) if client.scope or client.types or client.advisory else given
     user = await realm.store.get(User, token.user_id) if token.user_id != NOBODY else None
-    return Bearer(token, grant, scopes, user, grant.acting_as or grant.fhir_user)
+    return Bearer(token, grant, scopes, user, grant.acting_as or grant.fhir_user, client)

@@ -32,6 +32,7 @@ from fhir_server.search.parse import parse
 from fhir_server.search.types.conditions import Is
 from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
+from smart_auth.scopes.advice import ADVICE
 from smart_auth.scopes.grammar import ANY_TYPE, Context, ResourceScope
 
 NEVER = frozenset({"Group"})
@@ -218,6 +219,8 @@ class Granted:
 
     def _reach(self, scope: ResourceScope, resource_type: str, letter: Letter) -> Expression:
         """Return what a scope reaches apart from its criteria."""
+        if self.principal.advisory and letter in "cud" and (letter != "c" or resource_type not in ADVICE):
+            return Nothing()
         if resource_type == TRAIL and letter in "cud" and (letter != "c" or self.principal.audience != "system"):
             return Nothing()
         if resource_type in GOVERNING and letter in "cud" and not self.governs:

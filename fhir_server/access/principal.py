@@ -26,6 +26,9 @@ class Principal:
         facility: Organization that keeps what is created, empty for the configured one.
         grant_id: The grant, for the audit trail.
         acting_as: Who the person works as, `PractitionerRole/id` where there is such a role; empty for none.
+        facilities: Organizations whose records, with what is below them, a system is registered for; empty for all.
+        types: Resource types that a system is registered for, which its scopes are narrowed to already; empty for all.
+        purpose: Purpose of use that a client is registered with, a code such as `TREAT`; empty where nothing was said.
         advisory: Whether this is a reasoning service, whose advice never changes the record by itself (product.md 12).
     """
 
@@ -40,6 +43,9 @@ class Principal:
     grant_id: str = ""
     acting_as: str = ""
     advisory: bool = False
+    facilities: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    purpose: str = ""
 
 
 SERVER = Principal("server", "", NOBODY, ())
@@ -50,6 +56,7 @@ def of(bearer: Bearer, facility: str = "") -> Principal:
     """Return who shows a token."""
     user = bearer.user
     audience: Audience = "system" if user is None else user.kind
+    client = bearer.client
     return Principal(
         audience=audience,
         client_id=bearer.token.client_id,
@@ -58,7 +65,11 @@ def of(bearer: Bearer, facility: str = "") -> Principal:
         patient=bearer.context.patient,
         own=frozenset(link.patient for link in user.links if link.patient) if user else frozenset(),
         fhir_user=bearer.grant.fhir_user,
-        facility=facility,
+        facility=facility or (client.facility if client and user is None else ""),
         grant_id=bearer.grant.id,
         acting_as=bearer.acting_as,
+        advisory=client is not None and client.advisory,
+        facilities=frozenset(client.facilities if client else ()),
+        types=frozenset(client.types if client else ()),
+        purpose=client.purpose if client else "",
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fhir_server.cli import client_policy
 from fhir_server.cli.administering import administered
 from fhir_server.cli.options import AsJson, DataDir, complain, print_json
 from smart_auth.records import Client
@@ -59,6 +60,10 @@ def add(
     scope: Scope = "",
     jwks: Jwks = None,
     jwks_uri: JwksUri = "",
+    facility: client_policy.Facilities = None,
+    type_: client_policy.Types = None,
+    purpose: client_policy.Purpose = "",
+    advisory: client_policy.Advisory = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,8 +75,10 @@ def add(
 
         keyed = bool(keys or jwks_uri) and kind == "confidential"
         wanted = administration.Registration(
-            "asymmetric" if keyed else kind, name, redirect_uri or (), launch_uri or (), scope, keys, jwks_uri
-        )
+            "asymmetric" if keyed else kind, name, redirect_uri or (), launch_uri or (), scope, keys, jwks_uri,
+            facilities=facility or (), types=type_ or (), purpose=purpose, advisory=advisory,
+        )  # fmt: skip
+        await client_policy.check(service, facility or [], type_ or [], purpose)
         return registration(service.realm, *await administration.add_client(service.realm, wanted))
 
     _tell(administered(data_dir, work), "is registered", as_json=as_json)
@@ -91,10 +98,32 @@ def list_(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"clients": [row for _, row in rows]})
         return
-    table = Table("client_id", "name", "kind", "redirect URIs", "scope", "state")
+    table = Table("client_id", "name", "kind", "redirect URIs", "scope", "for", "state")
     for client, _ in rows:
         uris = "\n".join(client.redirect_uris)
-        table.add_row(*map(escape, (client.id, client.name, client.kind, uris, client.scope, state(client))))
+        cells = (client.id, client.name, client.kind, uris, client.scope, meant_for(client), state(client))
+        table.add_row(*map(escape, cells))
+    Console().print(table)
+
+
+@app.command()
+def show(client_id: Id, *, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show one app or service: its registration, its policy, and whether it may work."""
+
+    async def work(service: "Service") -> dict[str, Any]:
+        from smart_auth import administration
+
+        client = await administration.find_client(service.realm, client_id)
+        return {**registration(service.realm, client), "state": state(client)}
+
+    found = administered(data_dir, work)
+    if as_json:
+        print_json(found)
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in found.items():
+        shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        table.add_row(name, escape(shown))
     Console().print(table)
 
 
@@ -160,6 +189,17 @@ def registration(realm: "Realm", client: Client, secret: str = "") -> dict[str, 
     }
 
 
+def meant_for(client: Client) -> str:
+    """Return what the policy of a client says, empty where it says nothing."""
+    rows = {
+        "facilities": ", ".join(client.facilities),
+        "types": ", ".join(client.types),
+        "purpose": client.purpose,
+        "": "advises only" if client.advisory else "",
+    }
+    return "\n".join(f"{name} {value}".strip() for name, value in rows.items() if value)
+
+
 def state(client: Client) -> str:
     """Return in a word whether a client may work."""
     if client.disabled:
@@ -198,6 +238,10 @@ def _tell(told: dict[str, Any], said: str, *, as_json: bool) -> None:
         "redirect URIs": " ".join(told.get("redirect_uris", [])),
         "launch URIs": " ".join(told.get("launch_uris", [])),
         "scope": told.get("scope", "whatever people grant it"),
+        "facilities": " ".join(told.get("facilities", [])),
+        "types": " ".join(told.get("types", [])),
+        "purpose": told.get("purpose", ""),
+        "advises only": "yes" if told.get("advisory") else "",
         "keys at": told.get("jwks_uri", ""),
     }
     say("Paste this into the app:\n")

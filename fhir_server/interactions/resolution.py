@@ -19,6 +19,8 @@ from fhir_server.model.errors import BadRequest, Conflict, FhirError
 from fhir_server.model.stored import Stored
 from fhir_server.repository import Repository
 
+LETTERS: Mapping[str, Letter] = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
+
 Matches = Mapping[int, Stored | None]
 """What fulfils the condition of each conditional entry, by its index."""
 
@@ -26,6 +28,25 @@ Matches = Mapping[int, Stored | None]
 def conditions(parsed: Sequence[Entry]) -> dict[int, Criteria]:
     """Return the conditions: If-None-Exist of creates, the query of conditional PUT, PATCH and DELETE, by index."""
     return {entry.index: criteria for entry in parsed if (criteria := _condition(entry))}
+
+
+def refuse_ungranted(parsed: Sequence[Entry], repository: Repository) -> None:
+    """Refuse writes of which nothing of the grant speaks, before anything is prepared or looked for.
+
+    Conditional entries are judged by what was asked for, whatever their conditions make of them.
+
+    Raises:
+        Forbidden: The grant has no letter for an entry.
+    """
+    for entry in parsed:
+        path = entry.request.path
+        writes = entry.method in LETTERS and (len(path) == 1 or (len(path) == 2 and entry.method != "POST"))
+        if not writes or entry.resource_type not in repository.definitions.resource_types:
+            continue
+        try:
+            repository.rights.require([entry.resource_type], LETTERS[entry.method])
+        except FhirError as error:
+            raise entries.located(error, entry) from None
 
 
 def locks(parsed: Sequence[Entry], criteria: Mapping[int, Criteria]) -> list[str]:
@@ -140,11 +161,10 @@ async def expect(unconditional: Sequence[Entry], found: Matches, repository: Rep
         Conflict: A conditional update whose condition finds nothing would create under an id that is taken.
     """
     places = {(entry.resource_type, entry.assigned): entry.at("resource") for entry in unconditional if entry.assigned}
-    letters: Mapping[str, Letter] = {"DELETE": "d", "PUT": "u", "PATCH": "u"}
     changed = [
-        ((each.resource_type, each.assigned), letters[each.method])
+        ((each.resource_type, each.assigned), LETTERS[each.method])
         for each in unconditional
-        if each.assigned and each.method in letters
+        if each.assigned and each.method in {"DELETE", "PUT", "PATCH"}
     ]
     await repository.expect(changed, places)
     for entry in unconditional:

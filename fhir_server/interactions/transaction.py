@@ -36,6 +36,7 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
     parsed = entries.parse(resource.get("entry", []), ctx.request, ctx.settings.server.max_entries)
     entries.refuse_clashes(parsed)
     links = Links(parsed, ctx.base, ctx.link_members)
+    resolution.refuse_ungranted(parsed, ctx.repository)
     conditions = resolution.conditions(parsed)
     locks = resolution.locks(parsed, conditions)
     leaving = await resolution.leaving(parsed, conditions, ctx.repository)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from fhir_server.access import advice
 from fhir_server.access.scope_filter import Letter, ScopeFilter
 from fhir_server.audit.footprint import Footprint
 from fhir_server.facilities.house import House
@@ -118,7 +119,7 @@ class Repository:
             Forbidden: It would lie outside of the scope.
             Unprocessable: A reference leads nowhere.
         """
-        draft = self.intake.draft(resource_type, resource_id, resource)
+        draft = self.intake.draft(resource_type, resource_id, advice.stamped(self.scope.principal, resource))
 
         async def attempt() -> Written:
             async with self._writing() as stamp:
@@ -494,7 +495,7 @@ class Repository:
 
     def _envelope(self, draft: Draft) -> dict[str, Any]:
         keeper = custodian(draft, self.scope.facility or self.rules.facility, self.root)
-        return {"rg": self.rules.zone, **({"f": keeper} if keeper else {})}
+        return {"rg": self.rules.zone, **({"f": keeper} if keeper else {}), **advice.envelope(self.scope.principal)}
 
 
 def _version(live: Live | None) -> int | None:

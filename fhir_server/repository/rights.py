@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.access import advice
 from fhir_server.access.scope_filter import Key, Letter, ScopeFilter, insufficient
 from fhir_server.model import reference
 from fhir_server.model.errors import Forbidden, NotFound
@@ -52,6 +53,7 @@ class Rights(msgspec.Struct, frozen=True):
             Forbidden: No scope gives the letter for any of them.
         """
         asked = [*types]
+        advice.require(self.scope.principal, asked, letter)
         if not any(self.has(name, letter) for name in asked):
             many = len(asked) > MOST_NAMED
             wanted = [self.scope.wanted(name, letter) for name in ([ANY_TYPE] if many else asked)]
@@ -64,6 +66,7 @@ class Rights(msgspec.Struct, frozen=True):
         Raises:
             Forbidden: Some are out of reach, or it is a change and the caller works on records only.
         """
+        advice.require(self.scope.principal, (), letter)
         if letter not in "rs" and not self.scope.governs:
             raise insufficient(
                 "This changes how the server works for everybody, which is for administrators and for systems.",
@@ -115,7 +118,9 @@ class Rights(msgspec.Struct, frozen=True):
 
         Raises:
             Forbidden: It would.
+            Unprocessable: It would turn advice into something else.
         """
+        advice.permit(self.scope.principal, resource_type, letter, document)
         expression = self.scope.expression(resource_type, letter)
         if resource_type == GUARDED and _is_guarded(expression):
             context = document["r"].get("securityContext", {}).get("reference")

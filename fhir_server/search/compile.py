@@ -119,7 +119,9 @@ def compile(  # noqa: A001, C901, PLR0912 - what it does; one case for each node
             return Where("clause", {"sl": {"$not": {"$elemMatch": {"$nin": sorted(labels)}}}})
         case Disclosed(now, gates):
             gate = {"$in": [None, *sorted(gates)]} if gates else None
-            return Where("clause", {"held": {"$ne": True}, "gt": gate, "va": {"$not": {"$gt": now}}})
+            return Where(
+                "clause", {"held": {"$ne": True}, "adv": {"$ne": True}, "gt": gate, "va": {"$not": {"$gt": now}}}
+            )
         case Guarded(contexts, is_open):
             return _guarded(contexts, is_open=is_open)
         case Contains(contained_type, item):

@@ -90,7 +90,7 @@ class Cleared(msgspec.Struct, frozen=True):
 
 
 class Disclosed(msgspec.Struct, frozen=True):
-    """It is there for the patient to see: neither held nor embargoed nor closed by its status (product.md 3, 4).
+    """It is there for the patient to see: no advice, neither held nor embargoed nor closed by its status (product.md 3, 4, 12).
 
     Attributes:
         now: The time; what becomes visible later (envelope `va`) is not yet.

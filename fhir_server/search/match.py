@@ -78,7 +78,7 @@ def matches(  # noqa: C901, PLR0912 - one case for each node
 
 
 def _is_disclosed(document: Mapping[str, Any], now: datetime, gates: frozenset[str]) -> bool:
-    if document.get("held"):
+    if document.get("held") or document.get("adv"):
         return False
     gate, visible = document.get("gt"), document.get("va")
     return (gate is None or gate in gates) and (visible is None or visible <= now)

@@ -37,7 +37,11 @@ class Client:
         disabled: Whether it may do nothing.
         registered: When.
         management: Digest of its registration access token (RFC 7592); empty for clients that administrators keep.
-        facility: Organization whose client it is; empty for none.
+        facility: Organization whose client it is, and that keeps what it creates; empty for none.
+        facilities: Organizations whose records, and those of what is below them, it is registered for; empty for all.
+        types: Resource types that it is registered for; empty for all that its scope names.
+        purpose: What it works for: a code of v3 PurposeOfUse such as `TREAT`; empty where nothing was said.
+        advisory: Whether it is a reasoning service: it reads, and creates advice, which changes nothing.
     """
 
     id: str
@@ -63,6 +67,10 @@ class Client:
     disabled: bool = False
     management: str = ""
     facility: str = ""
+    facilities: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    purpose: str = ""
+    advisory: bool = False
 
     @property
     def usable(self) -> bool:

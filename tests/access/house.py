@@ -14,7 +14,7 @@ from fhir_server.http.app import create_app
 from fhir_server.main import Service, running
 from fhir_server.settings import Auth, Mongo, Search, Server, Settings
 from smart_auth import opaque, tokens
-from smart_auth.records import Client, Grant, LaunchContext, Link, User
+from smart_auth.records import Client, ClientKind, Grant, LaunchContext, Link, User
 
 Json = dict[str, Any]
 
@@ -94,10 +94,15 @@ class House:
             self.tokens[key] = await self._token(scope, user or (f"u-{patient}" if patient else ""), patient, role)
         return Caller(self.client, self.tokens[key])
 
-    async def _token(self, scope: str, user: str, patient: str, role: str = "") -> str:
+    async def registered(self, scope: str, **policy: Any) -> "Caller":
+        """Return a backend service that is registered with a policy."""
+        return Caller(self.client, await self._token(scope, "", "", **policy))
+
+    async def _token(self, scope: str, user: str, patient: str, role: str = "", **policy: Any) -> str:
         realm = self.service.realm
         now = realm.clock()
-        client = Client(f"c-{uuid4().hex}", "App", "public" if user else "backend", "none", now, scope=scope)
+        kind: ClientKind = "public" if user else "backend"
+        client = Client(f"c-{uuid4().hex}", "App", kind, "none", now, scope=scope, **policy)
         await realm.store.add(client)
         until = now + timedelta(days=1)
         acting_as = f"PractitionerRole/{role}" if role else ""

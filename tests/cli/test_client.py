@@ -96,3 +96,33 @@ def test_keys_are_rotated_and_the_old_one_stays_published(command: Command) -> N
     shown = command("keys", "list")
     assert "signs no more" in shown.out
     assert '"d"' not in shown.out
+
+
+def test_a_service_is_registered_with_its_policy_and_shown(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(json.encode(key_set(ec())))
+    words = ("client", "add", "--kind", "backend", "--name", "NEWS2", "--scope", "system/*.cruds", "--jwks", file)
+    policy = ("--facility", "root", "--type", "Observation", "--type", "Task", "--purpose", "TREAT", "--advisory")
+    added = command(*words, *policy, "--json").json
+    expected = {"facilities": ["root"], "types": ["Observation", "Task"], "purpose": "TREAT", "advisory": True}
+    assert {name: added[name] for name in expected} == expected
+    shown = command("client", "show", added["client_id"], "--json").json
+    assert {name: shown[name] for name in (*expected, "state")} == {**expected, "state": "active"}
+    listed = command("client", "list")
+    assert "facilities root" in listed.out
+    assert "advises only" in listed.out
+    assert "advisory" in command("client", "show", added["client_id"]).out
+    assert command("client", "show", "nobody").code == 1
+
+
+def test_a_policy_that_names_what_there_is_not_is_refused(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(json.encode(key_set(ec())))
+    words = ("client", "add", "--kind", "backend", "--name", "X", "--scope", "system/*.rs", "--jwks", file)
+    for wrong, says in (
+        (("--facility", "nowhere"), "no Organization/nowhere"),
+        (("--type", "Observations"), "'Observations' is not a resource type"),
+        (("--purpose", "CURIOSITY"), "'CURIOSITY' is not a purpose of use"),
+    ):
+        refused = command(*words, *wrong)
+        assert (refused.code, says in refused.err) == (1, True), refused.err

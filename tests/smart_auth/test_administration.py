@@ -7,6 +7,7 @@ import pytest
 from smart_auth import administration
 from smart_auth.administration import Registration, Unacceptable
 from smart_auth.records import Client
+from smart_auth.scopes.advice import ADVICE
 from tests.smart_auth.apps import ec, key_set, rsa
 from tests.smart_auth.house import CALLBACK, House
 from tests.smart_auth.test_token_endpoint import basic, code_form, signed
@@ -101,4 +102,47 @@ async def test_a_client_has_the_id_that_it_was_given_and_nobody_else_gets_it(hou
     client, _ = await administration.add_client(house.realm, wanted)
     assert client.id == "chosen"
     with pytest.raises(Unacceptable, match="already"):
+        await administration.add_client(house.realm, wanted)
+
+
+async def test_AI_1_an_advisor_that_asks_for_everything_gets_a_reduced_grant(house: House) -> None:
+    wanted = Registration("backend", "NEWS2", scope="system/*.cruds", jwks=key_set(rsa()), advisory=True)
+    client, _ = await administration.add_client(house.realm, wanted)
+
+    async def given(scope: str) -> list[str]:
+        form = {"grant_type": "client_credentials", "scope": scope, **signed(house, client.id)}
+        return sorted(str((await house.token(form)).body.get("scope", "")).split())
+
+    creating = sorted(f"system/{name}.c" for name in ADVICE)
+    assert await given("system/*.c") == creating
+    assert await given("system/*.cruds") == sorted([*creating, "system/*.rs"])
+    assert await given("system/Observation.cu system/Patient.rs") == ["system/Patient.rs"]
+    assert await given("system/Observation.cud") == []
+
+
+async def test_a_service_gets_no_more_than_the_types_that_it_is_registered_for(house: House) -> None:
+    wanted = Registration(
+        "backend", "Lab", scope="system/*.rs", jwks=key_set(rsa()), types=["Observation", "Patient"],
+        facilities=["lab", "ward", "lab"], purpose="TREAT",
+    )  # fmt: skip
+    client, _ = await administration.add_client(house.realm, wanted)
+    assert (client.facility, client.facilities, client.purpose) == ("lab", ("lab", "ward"), "TREAT")
+    form = {"grant_type": "client_credentials", "scope": "system/*.cruds", **signed(house, client.id)}
+    assert (await house.token(form)).body["scope"] == "system/Observation.rs system/Patient.rs"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        (Registration("public", "x", [CALLBACK], advisory=True), "backend services"),
+        (Registration("confidential", "x", [CALLBACK], facilities=["a"]), "backend services"),
+        (Registration("public", "x", [CALLBACK], types=["Patient"]), "backend services"),
+        (
+            Registration("backend", "x", scope="system/*.rs ehr-launch", jwks=key_set(rsa()), advisory=True),
+            "ehr-launch",
+        ),
+    ],
+)
+async def test_a_policy_that_makes_no_sense_is_refused(house: House, wanted: Registration, says: str) -> None:
+    with pytest.raises(Unacceptable, match=says):
         await administration.add_client(house.realm, wanted)

@@ -213,3 +213,42 @@ async def test_nobody_else_can_and_clients_of_administrators_have_no_such_token(
         assert (await register.read(house.realm, thief, client_id)).status == 401
         assert (await register.update(house.realm, thief, client_id, PUBLIC)).status == 401
         assert (await register.remove(house.realm, posted({}), client_id)).status == 401
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"advisory": True},
+        {"advisory": False},
+        {"facilities": []},
+        {"facility": "x"},
+        {"types": ["Patient"]},
+        {"purpose": "TREAT"},
+    ],
+)
+async def test_nobody_gives_itself_a_policy_by_registering(said: dict[str, Any]) -> None:
+    house = await built()
+    answer = await asked(house, {**BACKEND, **said})
+    assert (answer.status, answer.body["error"]) == (400, "invalid_client_metadata")
+    assert next(iter(said)) in answer.body["error_description"]
+
+
+async def test_an_update_keeps_the_policy_that_an_administrator_gave() -> None:
+    house = await built()
+    body = (await asked(house, BACKEND)).body
+    client = await house.store.get(Client, body["client_id"])
+    assert client
+    policy: dict[str, Any] = {
+        "facility": "a",
+        "facilities": ("a",),
+        "types": ("Patient",),
+        "purpose": "TREAT",
+        "advisory": True,
+    }
+    await house.store.swap(client, replace(client, **policy), felt=True)
+    headers = {"authorization": f"Bearer {body['registration_access_token']}"}
+    answer = await register.update(house.realm, posted({}, headers), client.id, BACKEND)
+    assert answer.status == 200, answer.body
+    kept = await house.store.get(Client, client.id)
+    assert kept
+    assert {name: getattr(kept, name) for name in policy} == policy

@@ -46,7 +46,19 @@ SAMPLES: tuple[Record, ...] = (
     AuthorizationRequest(
         "r", "c", "https://x", "openid", "s", "ch", START, LATER, prompt=("login",), max_age=5, context=CONTEXT
     ),
-    Client("c", "C", "backend", "private_key_jwt", START, jwks=key_set(rsa()), redirect_uris=("https://x", "y:/")),
+    Client(
+        "c",
+        "C",
+        "backend",
+        "private_key_jwt",
+        START,
+        jwks=key_set(rsa()),
+        redirect_uris=("https://x", "y:/"),
+        facilities=("a", "b"),
+        types=("Task",),
+        purpose="TREAT",
+        advisory=True,
+    ),
     Code("k", "g", "c", "https://x", "ch", LATER),
     GRANT,
     Invitation("i", "u", START, LATER),
