@@ -19,7 +19,7 @@ from fhir_server.search.filter import FILTER
 from fhir_server.search.params import Param, params
 from fhir_server.search.text import TEXTS
 from fhir_server.search.types import TYPES
-from fhir_server.settings import Settings
+from fhir_server.settings import Record, Search, Settings
 from profiles.definitions.registry import Definitions
 
 Json = dict[str, Any]
@@ -94,7 +94,12 @@ def statement(  # noqa: PLR0917 - the six things that it states
         "fhirVersion": definitions.version,
         "format": list(FORMATS),
         "patchFormat": list(PATCH_FORMATS),
-        "rest": [{**_rest(table, definitions, settings), "security": _security(settings, authorization)}],
+        "rest": [
+            {
+                **_rest(table, definitions, settings.search, settings.record),
+                "security": _security(settings, authorization),
+            }
+        ],
     }
 
 
@@ -119,12 +124,12 @@ def documentation(param: Param) -> str:
 
 
 @lru_cache(maxsize=4)
-def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Settings) -> Json:
+def _rest(table: tuple[Interaction, ...], definitions: Definitions, search: Search, record: Record) -> Json:
     """What does not depend on the service base: built once, shared by all statements, changed by nobody."""
     types = sorted(definitions.resource_types)
     known = {resource_type: searchable(resource_type, definitions) for resource_type in types}
     referring = _referring(known)
-    shared = _shared(table, settings)
+    shared = _shared(table, record)
     offered = {row.code for row in table if row.level == "system"}
     searched = any(row.compartment for row in table)
     compartments = [COMPARTMENT + code.lower() for code in sorted(definitions.compartments)] if searched else []
@@ -142,21 +147,21 @@ def _rest(table: tuple[Interaction, ...], definitions: Definitions, settings: Se
             for resource_type in types
         ],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS if code in offered],
-        "searchParam": _special(definitions, settings),
+        "searchParam": _special(definitions, search),
         **({"compartment": compartments} if compartments else {}),
         **({"operation": operations} if operations else {}),
     }
 
 
-def _special(definitions: Definitions, settings: Settings) -> list[Json]:
+def _special(definitions: Definitions, search: Search) -> list[Json]:
     """Return the search parameters that are not of a type's own values; words only where they are stored."""
     stated = {row.code: row for row in definitions.search_parameters("DomainResource").values()}
-    rows = [stated[code] for code in sorted(TEXTS) if settings.search.text == "on"] + [stated[FILTER]]
+    rows = [stated[code] for code in sorted(TEXTS) if search.text == "on"] + [stated[FILTER]]
     found: list[Json] = [{"name": row.code, "definition": row.url, "type": row.type} for row in rows]
     return [*found, *({"name": code, "type": "special"} for code in CHAINS if code not in stated)]
 
 
-def _shared(table: tuple[Interaction, ...], settings: Settings) -> Json:
+def _shared(table: tuple[Interaction, ...], record: Record) -> Json:
     """What is the same for every type. Conditional create and read are headers of create and read, not rows."""
     offered = {row.code for row in table if row.level != "system"}
     conditional = {row.code for row in table if row.conditional}
@@ -169,7 +174,7 @@ def _shared(table: tuple[Interaction, ...], settings: Settings) -> Json:
         "conditionalRead": "full-support" if "read" in offered else "not-supported",
         "conditionalUpdate": "update" in conditional,
         "conditionalDelete": "single" if "delete" in conditional else "not-supported",
-        "referencePolicy": list(POLICIES[settings.record.references]),
+        "referencePolicy": list(POLICIES[record.references]),
     }
 
 
