@@ -175,8 +175,11 @@ class Granted:
 
     @property
     def governs(self) -> bool:
-        """Whether the caller may change how the server works for everybody."""
-        return self.principal.audience in GOVERNORS
+        """Whether the caller may change how the server works for everybody; a service that is registered for a part may not."""
+        who = self.principal
+        return who.audience == "administrator" or (
+            who.audience in GOVERNORS and isinstance(self.standing.custody, Anything)
+        )
 
     def covers(self, letter: Letter) -> bool:
         """Return whether a scope for all types, without criteria, gives the letter for everything there is."""

@@ -86,6 +86,11 @@ class Standings:
                 return await self._of_patient(principal)
             case "staff":
                 return await self._of_staff(principal, epoch, now)
+            case "system" if principal.facilities:
+                tree = await self._house.tree(epoch)
+                below = frozenset[str]().union(*(tree.below(one) for one in principal.facilities))
+                custody = Anything() if tree.root in principal.facilities else OwnedBy(below)
+                return Standing(principal.facility, custody=custody)
             case _:
                 return Standing()
 
