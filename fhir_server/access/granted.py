@@ -197,6 +197,10 @@ class Granted:
         context = contexts.get(self.principal.audience)
         return ResourceScope(context, ANY_TYPE, "rs" if letter in "rs" else letter).text if context else ""
 
+    def has_duty(self, duty: str) -> bool:
+        """Return whether the role has a duty; people without roles, where nobody has any, have all of them."""
+        return self.standing.privileges.has_duty(duty)
+
     def _is_in(self, context: Context) -> bool:
         return any(scope.context == context for scope in self.principal.scopes)
 

@@ -60,6 +60,10 @@ class ScopeFilter(Protocol):
         """Return a scope that would give the letter for everything, empty where none does for this caller."""
         ...
 
+    def has_duty(self, duty: str) -> bool:
+        """Return whether the role that the caller works in has a duty beyond letters (`access.privileges`)."""
+        ...
+
     @property
     def told(self) -> frozenset[Key]:
         """Instances that the caller knows of from the launch, so that resources may refer to them."""
@@ -123,6 +127,10 @@ class Unrestricted:
     def whole(self, letter: Letter) -> str:
         """Return nothing: nothing is wanting."""
         return ""
+
+    def has_duty(self, duty: str) -> bool:
+        """Return that it has."""
+        return True
 
     @property
     def told(self) -> frozenset[Key]:

@@ -26,7 +26,7 @@ class Operation:
     Attributes:
         definition: What it is called, where it applies and what it takes.
         handler: What answers it; `operations.parameters` reads its parameters.
-        letters: SMART scope letters that it needs, one for each of its methods.
+        letters: SMART scope letters that it needs, one for each of its methods; empty where it looks for itself who may.
         methods: HTTP methods. What changes nothing can also be asked for with GET.
         summary: One line.
         whole: Whether it works on everything there is of its type or of the record, so that whoever may reach only some of
@@ -36,7 +36,7 @@ class Operation:
 
     definition: OperationDefinition
     handler: Callable[[Context], Awaitable[FhirResponse]]
-    letters: tuple[Letter, ...]
+    letters: tuple[Letter | Literal[""], ...]
     methods: tuple[Literal["GET", "POST", "DELETE"], ...]
     summary: str
     success: tuple[tuple[int, str], ...]
