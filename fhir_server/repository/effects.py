@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fhir_server.repository import hierarchy, relating
+from fhir_server.repository import confirmed, hierarchy, relating
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.parameters import Parameters
 from fhir_server.repository.pending import Key
@@ -85,6 +85,7 @@ TABLE: tuple[Row, ...] = (
     Row(frozenset({"Organization", "OrganizationAffiliation"}), hierarchy.check, "hierarchy"),
     Row(frozenset({"Organization", "OrganizationAffiliation"}), _hierarchy, "hierarchy"),
     Row(frozenset({"Location"}), hierarchy.check, "places"),
+    Row(confirmed.TYPES, confirmed.check, when=confirmed.loosens),
     Row(frozenset({"Organization", "OrganizationAffiliation", "PractitionerRole"}), _reach, "reach"),
     Row(relating.TYPES, _relations, when=relating.relates),
 )

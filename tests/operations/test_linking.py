@@ -2,14 +2,17 @@
 
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import bson
 import httpx
 import pytest
+from pydantic import SecretStr
 from pymongo.asynchronous.database import AsyncDatabase
 
+from fhir_server.settings import Audit, Jobs, Mongo, Settings
 from fhir_server.store.patient_links import MOST, PatientLinks
 
 Json = dict[str, Any]
@@ -38,6 +41,12 @@ class Registered:
     async def read(self, patient: str) -> Json:
         found: Json = (await self.client.get(f"Patient/{patient}")).json()
         return found
+
+
+@pytest.fixture(scope="module")
+def own_settings(data_dir: Path, mongo_url: SecretStr) -> Settings:
+    mongo = Mongo(database=f"linking_{uuid4().hex[:8]}", cache_gb=0.25)
+    return Settings(data_dir=data_dir, mongo=mongo, audit=Audit(mode="on"), jobs=Jobs(concurrency=0))
 
 
 @pytest.fixture
@@ -281,3 +290,31 @@ async def test_the_result_of_a_merge_is_a_valid_version_of_the_patient_that_stay
         answer = await two.merge(result_patient={"resource": result})
         assert answer.status_code == status, answer.text
     assert (await two.read(two.one))["meta"]["versionId"] == "1"
+
+
+async def test_an_update_or_deletion_does_not_take_a_confirmed_link_away(two: Registered, record: Database) -> None:
+    await two.ask("link")
+    patient = await two.read(two.one)
+    bare = {name: value for name, value in patient.items() if name != "link"}
+    entry = {"resource": bare, "request": {"method": "PUT", "url": f"Patient/{two.one}"}}
+    patch = {"Content-Type": "application/json-patch+json"}
+    answers = [
+        await two.client.put(f"Patient/{two.one}", json=bare),
+        await two.client.patch(f"Patient/{two.one}", json=[{"op": "remove", "path": "/link"}], headers=patch),
+        await two.client.post("", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]}),
+    ]
+    for answer in answers:
+        assert (answer.status_code, code_of(answer)) == (409, "link-confirmed"), answer.text
+    assert (await two.client.delete(f"Patient/{two.one}")).status_code == 409
+    assert (await two.client.put(f"Patient/{two.one}", json={**patient, "gender": "female"})).status_code == 200
+    assert await reached(record, two.one) == {two.one, two.other}
+
+
+async def test_a_link_that_nobody_has_confirmed_comes_and_goes_by_update_and_opens_nothing(
+    two: Registered, record: Database
+) -> None:
+    patient = await two.read(two.one)
+    link = [{"other": {"reference": f"Patient/{two.other}"}, "type": "seealso"}]
+    assert (await two.client.put(f"Patient/{two.one}", json={**patient, "link": link})).status_code == 200
+    assert await reached(record, two.one) == {two.one}
+    assert (await two.client.put(f"Patient/{two.one}", json=patient)).status_code == 200
