@@ -5,7 +5,7 @@ dated membership with a sharing agreement. Clinical documents know neither: they
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -90,6 +90,11 @@ class Tree:
     def get(self, organization: str) -> Organization | None:
         """Return one Organization, `None` where there is none of this id."""
         return self._organizations.get(organization)
+
+    @property
+    def organizations(self) -> Collection[Organization]:
+        """Every Organization there is."""
+        return self._organizations.values()
 
     def level(self, organization: str) -> str:
         """Return the level of an Organization, a word of `nodes.LEVELS`; empty where it has none or is not there."""

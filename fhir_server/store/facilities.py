@@ -6,7 +6,7 @@ before once the unit has committed. Units that raise the same row collide, and o
 of the hierarchy still holds when it commits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from fhir_server.store import failures
 from fhir_server.store.authorization import EPOCH, META
 
 KEY = "facilities"
+AT_ONCE = 500
 
 ORGANIZATION, AFFILIATION, LOCATION = "Organization", "OrganizationAffiliation", "Location"
 NEEDED: Mapping[str, Mapping[str, int]] = {
@@ -110,6 +111,36 @@ class Facilities:
                 found.append(name)
         return found
 
+    async def alike(self, own: Collection[str], others: Collection[str]) -> int:
+        """Return how many Patients of some facilities share an identifier with a Patient of others.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        there = {"$in": sorted(others)}
+        try:
+            rows = self._database["Patient"].find({"f": {"$in": sorted(own)}}, {"_id": 0, "s.identifier": 1})
+            count = 0
+            waiting: list[frozenset[str]] = []
+            async for row in rows:
+                waiting.append(frozenset(_texts(row.get("s", {}).get("identifier"))))
+                if len(waiting) == AT_ONCE:
+                    count += await self._shared(waiting, there)
+                    waiting = []
+            return count + await self._shared(waiting, there)
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def _shared(self, patients: Sequence[frozenset[str]], there: Mapping[str, Any]) -> int:
+        every = sorted(frozenset[str]().union(*patients))
+        if not every:
+            return 0
+        found = {"s.identifier": {"$in": every}, "f": there}
+        known: set[str] = set()
+        async for row in self._database["Patient"].find(found, {"_id": 0, "s.identifier": 1}):
+            known.update(_texts(row["s"]["identifier"]))
+        return sum(not one.isdisjoint(known) for one in patients)
+
     async def raise_version(self, session: AsyncClientSession) -> None:
         """Tell, when the unit of the session commits, that the hierarchy has changed."""
         await self._raise(KEY, session)
@@ -120,3 +151,8 @@ class Facilities:
 
     async def _raise(self, key: str, session: AsyncClientSession) -> None:
         await self._meta.update_one({"_id": key}, {"$inc": {"n": 1}}, upsert=True, session=session)
+
+
+def _texts(value: Any) -> Sequence[str]:
+    """Return the index entries of a parameter, which are one text or several."""
+    return [value] if isinstance(value, str) else value or ()

@@ -14,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 from fhir_server.model.query import Distinct, Examined, IndexSpec, Query, Where
 from fhir_server.model.stored import Hit, Stored
 from fhir_server.store import failures, moving, schema, seal, upkeep
+from fhir_server.store.acceptances import Acceptances
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.changes import Change
 from fhir_server.store.clock import Clock
@@ -58,6 +59,7 @@ class Store:
         relations: What makes a facility reach a patient of another one, and what forbids it.
         glass: For whom the glass was broken.
         facilities: What the hierarchy is made of.
+        acceptances: Who has accepted a membership.
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
         trail: Rows of the audit trail.
@@ -81,6 +83,7 @@ class Store:
         self.relations = Relations(self._database)
         self.glass = Glass(self._database)
         self.facilities = Facilities(self._database)
+        self.acceptances = Acceptances(self._database)
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
         self.trail = Trail(self._database)
@@ -117,6 +120,7 @@ class Store:
             await store.relations.open()
             await store.glass.open()
             await store.facilities.open()
+            await store.acceptances.open()
         except PyMongoError as error:
             raise failures.expected(error) from error
         return store
