@@ -229,5 +229,11 @@ def custodian(draft: Draft, facility: str, root: str) -> str:
     return root if draft.resource_type in SHARED else facility or root
 
 
+def about(draft: Draft) -> str:
+    """Return the patient whom a new resource is about, empty for none or several; of a Task whom it is for."""
+    patient = draft.entries.get("p") or draft.entries.get("s", {}).get("patient", "")
+    return patient.removeprefix("Patient/") if isinstance(patient, str) else ""
+
+
 def _shown(stated: Any) -> str:
     return stated[:60] if isinstance(stated, str) and stated else "resource without resourceType"

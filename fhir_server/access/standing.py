@@ -31,6 +31,7 @@ class Standing:
         reveals: Whether staff are told of a patient whom breaking the glass would open (`access.reveal`).
         where: What relationships are asked for at each request, where there are agreements; `None` otherwise.
         records: Of a patient or proxy: further patients that are the same person, by a link that somebody has confirmed.
+        keepers: Of a patient or proxy: facility that keeps the record of each patient, and what the patient adds to it.
         until: When this may no longer be relied upon without looking; `None` for as long as the epoch is the same.
     """
 
@@ -45,6 +46,7 @@ class Standing:
     reveals: bool = False
     where: Place | None = None
     records: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    keepers: Mapping[str, str] = field(default_factory=dict)
     until: datetime | None = None
 
     @property

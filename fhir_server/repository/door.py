@@ -16,7 +16,7 @@ from fhir_server.access import advice
 from fhir_server.access.scope_filter import Letter, ScopeFilter
 from fhir_server.audit.footprint import Footprint
 from fhir_server.facilities.house import House
-from fhir_server.intake import Draft, Intake, custodian
+from fhir_server.intake import Draft, Intake
 from fhir_server.model import json
 from fhir_server.model.errors import Conflict, FhirError, NotFound
 from fhir_server.model.query import ANYTHING, Where
@@ -33,7 +33,7 @@ from fhir_server.repository.pending import Key, Pending, by_type
 from fhir_server.repository.reach import Reach
 from fhir_server.repository.rights import Rights
 from fhir_server.repository.targets import Targets, patiently, refuse_root
-from fhir_server.repository.written import Upcoming, Written, gone, stored, tombstone
+from fhir_server.repository.written import Upcoming, Written, envelope, gone, stored, tombstone, version
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
 from fhir_server.settings import Record
@@ -123,7 +123,9 @@ class Repository:
 
         async def attempt() -> Written:
             async with self._writing() as stamp:
-                document = self.intake.renewed(draft).document(1, stamp.now, stamp.order, "POST", self._envelope(draft))
+                document = self.intake.renewed(draft).document(
+                    1, stamp.now, stamp.order, "POST", envelope(draft, self.scope, self.rules, self.root)
+                )
                 await self.rights.permit(resource_type, "c", document)
                 await self._require_targets(draft)
                 await self._commit([Create(resource_type, document)])
@@ -154,7 +156,7 @@ class Repository:
         draft = self.intake.draft(resource_type, resource_id, resource)
 
         async def attempt(live: Live | None) -> Written:
-            demand.check(_version(live), f"{resource_type}/{resource_id}")
+            demand.check(version(live), f"{resource_type}/{resource_id}")
             if live is None:
                 await self.rights.refuse_taken(resource_type, resource_id, "u")
                 return await self._create_at(draft)
@@ -182,7 +184,7 @@ class Repository:
             if live is None:
                 where = await self.rights.where(resource_type, "u", [resource_id])
                 raise await self._absence(resource_type, resource_id, where)
-            demand.check(_version(live), f"{resource_type}/{resource_id}")
+            demand.check(version(live), f"{resource_type}/{resource_id}")
             draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
             return await self._supersede(live, draft, "PATCH")
 
@@ -199,7 +201,7 @@ class Repository:
         refuse_root(resource_type, resource_id, self.root)
 
         async def attempt(live: Live | None) -> Stored | None:
-            demand.check(_version(live), f"{resource_type}/{resource_id}")
+            demand.check(version(live), f"{resource_type}/{resource_id}")
             if live is None:
                 return None
             if self.pending:
@@ -439,7 +441,9 @@ class Repository:
         vid = last.vid if last else 0
         async with self._writing() as stamp:
             moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
-            document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, "PUT", self._envelope(draft))
+            document = self.intake.renewed(draft).document(
+                vid + 1, moment, stamp.order, "PUT", envelope(draft, self.scope, self.rules, self.root)
+            )
             # The letter for updates covers those that create (SMART 3.0.2.2).
             await self.rights.permit(draft.resource_type, "u", document)
             await self._require_targets(draft)
@@ -492,11 +496,3 @@ class Repository:
             self.pending.needed |= needed
         else:
             await self._targets.require(needed, {})
-
-    def _envelope(self, draft: Draft) -> dict[str, Any]:
-        keeper = custodian(draft, self.scope.facility or self.rules.facility, self.root)
-        return {"rg": self.rules.zone, **({"f": keeper} if keeper else {}), **advice.envelope(self.scope.principal)}
-
-
-def _version(live: Live | None) -> int | None:
-    return live.stored.vid if live else None

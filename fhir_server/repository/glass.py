@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from fhir_server.access.scope_filter import Unrestricted
+from fhir_server.audit.footprint import BROKEN_GLASS
 from fhir_server.model import ids, instant
 from fhir_server.model.errors import Forbidden, NotFound
 from fhir_server.repository.absence import may_break, opens
@@ -78,6 +79,8 @@ async def break_glass(repository: Repository, emergency: Emergency) -> Broken:
         code=emergency.code,
         task=f"Task/{task}",
     )
+    if repository.footprint:
+        repository.footprint.purpose = BROKEN_GLASS
     own = replace(repository, scope=Unrestricted("the notices of a broken glass", keeper.custodian))
 
     async def work(bound: Repository) -> None:

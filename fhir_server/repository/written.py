@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fhir_server.access import advice
+from fhir_server.access.scope_filter import ScopeFilter
+from fhir_server.intake import Draft, about, custodian
 from fhir_server.model import instant
 from fhir_server.model.errors import Gone
 from fhir_server.model.stored import Stored
+from fhir_server.settings import Record
 from fhir_server.store import Live, access, history_id
 from profiles.issue import Issue
 
@@ -42,6 +46,16 @@ class Upcoming:
     creates: bool
 
 
+def envelope(draft: Draft, scope: ScopeFilter, rules: Record, root: str) -> dict[str, Any]:
+    """Return the envelope that a new resource of a caller begins with: its zone and its custodian.
+
+    What a patient adds to a record is kept by the facility that keeps the record.
+    """
+    facility = scope.standing.keepers.get(about(draft)) or scope.facility or rules.facility
+    keeper = custodian(draft, facility, root)
+    return {"rg": rules.zone, **({"f": keeper} if keeper else {}), **advice.envelope(scope.principal)}
+
+
 def stored(resource_type: str, document: Mapping[str, Any]) -> Stored:
     """Return the version that is stored as this document."""
     return Stored(resource_type, document["_id"], document["v"], document["lu"], document["j"], document["m"])
@@ -60,3 +74,8 @@ def gone(last: Stored) -> Gone:
         "earlier versions.",
         headers={"ETag": f'W/"{last.vid}"'},
     )
+
+
+def version(live: Live | None) -> int | None:
+    """Return the number of the current version, `None` where there is none."""
+    return live.stored.vid if live else None

@@ -105,6 +105,11 @@ def code(answer: httpx.Response) -> str:
     return str(answer.json()["issue"][0]["extension"][0]["valueString"])
 
 
+def purpose(event: Json) -> str:
+    """Return the purpose of an AuditEvent."""
+    return str(event.get("purposeOfEvent", [{"coding": [{"code": ""}]}])[0]["coding"][0]["code"])
+
+
 async def reaches(caller: Caller, patient: str) -> bool:
     """Return whether a caller reaches the record by any way; all ways agree."""
     ways: list[bool] = [
@@ -220,6 +225,7 @@ async def test_HI_9_a_patient_who_denies_sharing_closes_the_record_to_others_but
     await done(await herself.put(consent(patient, "deny")))
     assert not await reaches(gp, patient)
     assert await reaches(surgeon, patient), "the own facility is no matter of sharing"
+    assert await surgeon.status(f"Consent/{patient}-consent") == 200, "and it knows of the objection"
     await agree(house, "network")
     assert not await reaches(gp, patient)
 
@@ -280,6 +286,11 @@ async def test_HI_6_breaking_the_glass_opens_one_record_for_four_hours_and_every
     notice = (await herself.get(f"Communication?patient={patient}")).json()["entry"][0]["resource"]
     assert "emergency" in notice["payload"][0]["contentString"]
     assert {"reference": "PractitionerRole/gp"} in notice["about"]
+
+    trail = (await herself.get(f"AuditEvent?patient={patient}&_count=50")).json()["entry"]
+    broken = [one["resource"] for one in trail if purpose(one["resource"]) == "BTG"]
+    kinds = {one["code"] for event in broken for one in event["subtype"]}
+    assert {"$break-glass", "read", "search-type"} <= kinds, "and in the trail all of it is broken glass"
 
     clock.ahead = timedelta(hours=3, minutes=59)
     assert await reaches(gp, patient)
