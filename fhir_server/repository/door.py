@@ -1,115 +1,42 @@
-"""Read and write instances within the caller's scope: the door that every interaction goes through.
+"""Write instances within the caller's scope, and see them (`holdings`): the door that every interaction goes through.
 
 A repository is either free, each write then being a unit of its own that the store groups with those of concurrent
 requests; or it is bound to a unit of work (`exclusively`), where writes gather in `Pending` until `flush`.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from fhir_server.access import advice
-from fhir_server.access.scope_filter import Letter, ScopeFilter
-from fhir_server.audit.footprint import Footprint
-from fhir_server.facilities.house import House
-from fhir_server.intake import Draft, Intake
+from fhir_server.access.scope_filter import Letter
+from fhir_server.intake import Draft
 from fhir_server.model import json
-from fhir_server.model.errors import Conflict, FhirError, NotFound
-from fhir_server.model.query import ANYTHING, Where
-from fhir_server.model.request import Pairs
+from fhir_server.model.errors import Conflict
+from fhir_server.model.query import ANYTHING
 from fhir_server.model.stored import Stored
 from fhir_server.repository import effects, noted
-from fhir_server.repository.absence import absence
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.ground import Ground
-from fhir_server.repository.locks import Turns
-from fhir_server.repository.pages import Pages, SearchPage
-from fhir_server.repository.past import HistoryPage, HistoryRequest
+from fhir_server.repository.holdings import Holdings
 from fhir_server.repository.pending import Key, Pending, by_type
-from fhir_server.repository.reach import Reach
-from fhir_server.repository.rights import Rights
 from fhir_server.repository.targets import Targets, patiently, refuse_root
-from fhir_server.repository.written import Upcoming, Written, envelope, gone, stored, tombstone, version
-from fhir_server.search.parse import SearchRequest
-from fhir_server.search.system import SystemRequest
-from fhir_server.settings import Record
-from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Store, Unit, Update
-from profiles.definitions.registry import Definitions
+from fhir_server.repository.written import Upcoming, Written, envelope, stored, tombstone, version
+from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Unit, Update
 
 T = TypeVar("T")
 TRIES = 50
 MILLISECOND = timedelta(milliseconds=1)
-VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 SERVER_OWNED = ("rg", "f", "held", "va", "adv")
 """Envelope fields that stay with an instance over its versions."""
 
 
 @dataclass(frozen=True, slots=True)
-class Repository:
-    """Stored resources, as one caller may reach them.
-
-    Attributes:
-        store: The database.
-        intake: Checks of incoming resources.
-        definitions: FHIR definitions.
-        rules: Settings of the record.
-        scope: What the caller may reach.
-        pages: Runs searches and histories.
-        root: Id of the deployment's root Organization, empty before it exists.
-        house: The hierarchy of now.
-        turns: Queues writers of one resource inside this process.
-        pending: The unit of work that this repository is bound to, `None` for a free one.
-        footprint: What the interaction leaves in the audit trail; `None` where none is kept.
-    """
-
-    store: Store
-    intake: Intake
-    definitions: Definitions
-    rules: Record
-    scope: ScopeFilter
-    pages: Pages
-    root: str
-    house: House
-    turns: Turns = field(default_factory=Turns)
-    pending: Pending | None = None
-    footprint: Footprint | None = None
-
-    async def read(self, resource_type: str, resource_id: str) -> Stored:
-        """Return the current version.
-
-        Raises:
-            NotFound: No such instance within the scope.
-            Gone: It was deleted.
-        """
-        where = await self.rights.where(resource_type, "r", [resource_id])
-        stored = await self.store.read(resource_type, resource_id, where, self._session)
-        stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable))
-        if stored is None:
-            raise await self._absence(resource_type, resource_id, where)
-        return noted.read(self.footprint, stored)
-
-    async def vread(self, resource_type: str, resource_id: str, version: str) -> Stored:
-        """Return one version.
-
-        Raises:
-            NotFound: No such instance or version within the scope.
-            Gone: The version is the deletion.
-        """
-        where = await self.rights.where(resource_type, "r", [resource_id])
-        vid = int(version) if VERSION.fullmatch(version) else 0
-        stored = await self.store.read_version(resource_type, resource_id, vid, where, self._session) if vid else None
-        stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable), vid)
-        if stored is None:
-            raise NotFound(
-                f"There is no version {version} of {resource_type}/{resource_id}. Its _history lists those there are."
-            )
-        if stored.deleted:
-            raise gone(stored)
-        return noted.read(self.footprint, stored)
+class Repository(Holdings):
+    """Stored resources, as one caller may reach and change them."""
 
     async def create(self, resource_type: str, resource_id: str, resource: dict[str, Any]) -> Written:
         """Store a new instance under an id that nobody uses.
@@ -217,64 +144,6 @@ class Repository:
         """Keep others from referring to the instances, which are about to be deleted, while inside."""
         return self._targets.leaving(instances)
 
-    async def matches(self, resource_type: str, pairs: Pairs, most: int) -> list[Stored]:
-        """Return at most `most` instances that fulfil a condition.
-
-        Raises:
-            InvalidParameter: The condition is not a valid search.
-            Forbidden: The type may not be searched.
-            Unavailable: Not all is indexed that it may match.
-        """
-        self.rights.require([resource_type], "s")
-        reach = self._reach(self._searchable)
-        return noted.matched(self.footprint, await self.pages.matches(resource_type, pairs, reach, most))
-
-    async def search(self, request: SearchRequest, base: str) -> SearchPage:
-        """Return one page of a search with its includes.
-
-        Args:
-            request: The search.
-            base: The service base URL, which paging links are bound to.
-
-        Raises:
-            Forbidden: The type, or one that a chain leads through, may not be searched.
-        """
-        self.rights.require([request.resource_type], "s")
-        self.rights.refuse_explaining([request])
-        return noted.page(self.footprint, await self.pages.search(request, self._reach(self._searchable, base)))
-
-    async def lagging(self, parts: Sequence[SearchRequest]) -> list[str]:
-        """Return the types of which the search, of one type or several, may miss something; ask before it is run."""
-        return await self.pages.lagging(parts, self._reach(self._searchable))
-
-    async def types(self) -> list[str]:
-        """Return the resource types of which anything was ever stored, sorted."""
-        return await self.store.types()
-
-    async def search_system(self, request: SystemRequest, base: str) -> SearchPage:
-        """Return one page of a search with its includes, of those of several types that may be searched.
-
-        Raises:
-            Forbidden: None of them may.
-        """
-        self.rights.require(request.types, "s")
-        may = tuple(part for part in request.parts if self.rights.has(part.resource_type, "s"))
-        asked = replace(request, parts=may or request.parts[:1])
-        self.rights.refuse_explaining(asked.parts)
-        return noted.page(self.footprint, await self.pages.across(asked, self._reach(self._searchable, base)))
-
-    async def history(self, request: HistoryRequest, base: str) -> HistoryPage:
-        """Return one page of an instance's, a type's or the system's history.
-
-        Raises:
-            NotFound: The instance never existed, or never within the scope.
-        """
-        reach = self._reach(self._searchable, base)
-        if request.id:
-            where = await self.rights.where(request.type_name, "r", [request.id])
-            reach = self._reach(lambda _: where, base)
-        return noted.versions(self.footprint, await self.pages.history(request, reach))
-
     async def exclusively(
         self, locks: Sequence[str], types: Iterable[str], work: Callable[["Repository"], Awaitable[T]]
     ) -> T:
@@ -362,30 +231,6 @@ class Repository:
     @property
     def _targets(self) -> Targets:
         return Targets(self.store, self.rules.references == "enforce", self.rights.referable, self._session)
-
-    @property
-    def rights(self) -> Rights:
-        """What the caller may do with instances."""
-        created = self.pending.created if self.pending else frozenset[Key]()
-        return Rights(self.store, self.scope, self.definitions, self.intake.reading.base, self._session, created)
-
-    @property
-    def _session(self) -> Any:
-        return self.pending.unit.session if self.pending else None
-
-    def _reach(self, where_of: Callable[[str], Where], base: str = "") -> Reach:
-        fields = noted.FIELDS if self.footprint else ()
-        return Reach(where_of, self.scope, partial(self.rights.require, letter="s"), self._session, base, fields)
-
-    def _searchable(self, resource_type: str) -> Where:
-        return self.scope.where(resource_type, "s")
-
-    async def _absence(self, resource_type: str, resource_id: str, where: Where) -> FhirError:
-        """Return the error for an instance that is not there now: deleted, or never there as far as the caller may see."""
-        last = await self.store.last_version(resource_type, resource_id, where, self._session)
-        if last and last.deleted:
-            return gone(last)
-        return await absence(self.store, self.scope, resource_type, resource_id)
 
     async def _in_turn(
         self, resource_type: str, resource_id: str, letter: Letter, attempt: Callable[[Live | None], Awaitable[T]]
