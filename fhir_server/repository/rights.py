@@ -58,6 +58,11 @@ class Rights(msgspec.Struct, frozen=True):
             many = len(asked) > MOST_NAMED
             wanted = [self.scope.wanted(name, letter) for name in ([ANY_TYPE] if many else asked)]
             of = "any type of resource that is asked for" if many else ", ".join(asked)
+            if self.scope.principal.audience == "staff" and not any(wanted):
+                raise Forbidden(
+                    f"{self.scope.principal.acting_as or 'Work without a role'} does not allow this: '{letter}' of {of}. Staff do "
+                    "what the codes of their PractitionerRole stand for, while it is held; sign in with another role."
+                )
             raise insufficient(f"The access token has no scope for this: '{letter}' of {of}.", *wanted)
 
     def require_all(self, types: Iterable[str], letter: Letter) -> None:

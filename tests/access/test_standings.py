@@ -142,6 +142,8 @@ async def test_the_front_desk_books_and_registers_and_reads_no_findings(house: H
     assert await desk.status("Patient/eve") == 200
     assert await desk.status("Appointment/eve-time") == 200
     assert await desk.status("Observation/eve-lab") == 403
+    told = (await desk.get("Observation/eve-lab")).json()["issue"][0]["details"]["text"]
+    assert told.startswith("PractitionerRole/east-desk does not allow this: 'r' of Observation.")
     assert await desk.status("Patient/eve/Observation") == 403
     included = (await desk.get("Patient?_id=eve&_revinclude=Observation:subject")).json()
     assert [entry["resource"]["id"] for entry in included["entry"]] == ["eve"]
