@@ -1,7 +1,7 @@
 """The composition root: settings to a running service, in one readable function."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +14,8 @@ from fhir_server import authority
 from fhir_server.access.bearer import Gate
 from fhir_server.access.grants import Grants
 from fhir_server.access.labels import Labels
+from fhir_server.access.officers import require_officer
+from fhir_server.access.policy import policy_hash, told
 from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.audit.recorder import Recorder
 from fhir_server.audit.render import Observer
@@ -114,6 +116,19 @@ class Service:
             Unavailable: It does not.
         """
         await self.store.ping()
+
+    async def policy(self, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the effective policy, with its hash.
+
+        Args:
+            headers: Of a request from outside, by lower-case name.
+
+        Raises:
+            FhirError: The caller is not let in, or is no administrator.
+        """
+        if self._gate:
+            require_officer(await self._gate.scope(headers))
+        return told(self.settings)
 
     def openapi(self, base: str) -> dict[str, Any]:
         """Return the OpenAPI document of the FHIR interface at a service base."""
@@ -227,12 +242,19 @@ def _service(  # noqa: PLR0917 - what it puts together
         places = oauth_uris(realm.policy) if gate else {}
         return statement(OFFERED, defined(), settings, base, started, places)
 
-    recorder = Recorder(store.trail, store.clock, defined, store.secret) if settings.audited else None
+    recorder = _recorder(settings, store, defined)
     grants = authority.grants(settings, store, records, repository.house, defined)
     pipeline = Dispatch(editions, store.jobs, settings, capability, grants, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None
     return Service(settings, store, editions, database, realm, grants, pipeline, gate)
+
+
+def _recorder(settings: Settings, store: Store, definitions: Callable[[], Definitions]) -> Recorder | None:
+    """Return what writes the audit trail, where one is kept."""
+    if not settings.audited:
+        return None
+    return Recorder(store.trail, store.clock, definitions, store.secret, policy_hash(settings))
 
 
 def _pages(settings: Settings, store: Store, definitions: Definitions, reading: Reading) -> Pages:

@@ -60,6 +60,11 @@ def policy_hash(settings: Settings) -> str:
     return sha256(json.encode(policy(settings))).hexdigest()[:SHOWN]
 
 
+def told(settings: Settings) -> dict[str, Any]:
+    """Return the policy with its hash first, as it is shown."""
+    return {"hash": policy_hash(settings), **policy(settings)}
+
+
 def _plain(value: Any) -> Any:
     """Return a value of the settings as JSON has it; of a secret only whether there is one."""
     if isinstance(value, Section):

@@ -69,6 +69,11 @@ class Who(Protocol):
         """The role that the person works in."""
         ...
 
+    @property
+    def purpose(self) -> str:
+        """Purpose of use that the client is registered with."""
+        ...
+
 
 class Caller(Protocol):
     """Who asks, and for which facility."""
@@ -92,11 +97,13 @@ class Pen:
         trail: Where they are kept.
         clock: The database's time.
         clean: Query to what is kept of it.
+        policy: Hash of the policy by which it is decided who may do what; empty to keep none.
     """
 
     trail: Trail
     clock: Callable[[], datetime]
     clean: Callable[[Pairs], str]
+    policy: str = ""
 
 
 class Footprint:
@@ -202,6 +209,8 @@ class Footprint:
             row["rq"] = request.id
         if self.bundle:
             row["tx"] = self.bundle
+        if self._pen.policy:
+            row["pol"] = self._pen.policy
         if self.detail:
             row["x"] = {**self.detail}
         self.reset()
@@ -245,7 +254,7 @@ class Footprint:
         glass = getattr(getattr(caller, "standing", None), "glass", None)
         if glass and not self._patients.keys().isdisjoint(glass):
             row["pu"] = BROKEN_GLASS
-        elif purpose := self.purpose or PURPOSES.get(who.audience):
+        elif purpose := self.purpose or who.purpose or PURPOSES.get(who.audience):
             row["pu"] = purpose
 
     def _asked(self) -> Pairs:

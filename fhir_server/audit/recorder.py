@@ -17,11 +17,14 @@ class Recorder:
         clock: The database's time.
         definitions: FHIR definitions of now.
         key: The deployment's own secret, for the hashes in queries.
+        policy: Hash of the effective policy.
     """
 
-    def __init__(self, trail: Trail, clock: Clock, definitions: Callable[[], Definitions], key: bytes) -> None:
+    def __init__(
+        self, trail: Trail, clock: Clock, definitions: Callable[[], Definitions], key: bytes, policy: str = ""
+    ) -> None:
         self._trail = trail
-        self._pen = Pen(trail, clock.now, lambda pairs: cleaned(pairs, definitions(), key))
+        self._pen = Pen(trail, clock.now, lambda pairs: cleaned(pairs, definitions(), key), policy)
 
     def begin(self, request: FhirRequest, caller: Caller | None, bundle: str = "") -> Footprint:
         """Return the footprint of an interaction that begins.

@@ -8,6 +8,7 @@ from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
 from fhir_server.cli.init import init
 from fhir_server.cli.load import load
+from fhir_server.cli.policy import policy
 from fhir_server.cli.reindex import reindex
 from fhir_server.cli.serve import serve
 from fhir_server.cli.token import token
@@ -28,6 +29,7 @@ app.command()(reindex)
 app.command()(token)
 app.command()(doctor)
 app.command()(config)
+app.command()(policy)
 app.add_typer(user.app, name="user")
 app.add_typer(client.app, name="client")
 app.add_typer(keys.app, name="keys")

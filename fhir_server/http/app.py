@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.http import pages, sample, target
+from fhir_server.http import admin, pages, sample, target
 from fhir_server.http.auth import site
 from fhir_server.http.bind import Base
 from fhir_server.http.edge import Edge, Service
@@ -85,6 +85,7 @@ def create_app(settings: Settings, running: Running) -> Application:
     app = Application(settings, running)
     base = Base(settings)
     pages.mount(app, settings)
+    admin.mount(app, lambda: app.service)
     if settings.auth.mode == "smart":
         app.router.routes.extend(site.routes(app.realm))
     if sample.is_served(settings):

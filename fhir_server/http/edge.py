@@ -5,7 +5,7 @@ read costs (docs/performance.md). The steps: name the request, read its target, 
 answer, count. Whatever goes wrong before or after dispatch is answered here with an OperationOutcome.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -64,6 +64,9 @@ class Service(Protocol):
 
     def openapi(self, base: str, /) -> dict[str, Any]:
         """Return the OpenAPI document of the API at a service base."""
+
+    def policy(self, headers: Mapping[str, str], /) -> Awaitable[dict[str, Any]]:
+        """Return the effective policy for a caller with these headers; raises `FhirError` where it is not for that one."""
 
 
 class Edge:

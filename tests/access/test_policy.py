@@ -7,6 +7,8 @@ from pydantic import SecretStr
 
 from fhir_server.access.policy import ASIDE, policy, policy_hash
 from fhir_server.settings import Access, Auth, Jobs, Record, Section, Server, Settings
+from tests.access.house import ADMINISTRATOR, ORIGIN, House
+from tests.audit.trail import left
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,33 @@ def test_roles_labels_and_settings_are_in_it(base: Settings) -> None:
     assert shown["settings"]["access"]["labels"] == ["PSY", "ETH", "HIV", "SDV", "R", "V"]
     assert "V" not in shown["roles"]["doctor"]["clearance"]
     assert "HIV" in shown["labelling"]
+
+
+async def test_administrators_read_the_policy_over_http(house: House) -> None:
+    admin = await house.as_("user/*.rs", user=ADMINISTRATOR)
+    answer = await admin.get(f"{ORIGIN}/admin/policy")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["hash"] == policy_hash(house.service.settings)
+    assert answer.headers["etag"] == f'"{found["hash"]}"'
+    assert found["settings"]["access"]["labelling"] == "on"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_nobody_else_reads_the_policy(house: House) -> None:
+    for who in (
+        await house.as_("patient/*.rs", patient="ann"),
+        await house.as_("system/*.cruds"),
+        await house.registered("system/*.cruds", advisory=True),
+    ):
+        assert (await who.get(f"{ORIGIN}/admin/policy")).status_code == 403
+    assert (await house.client.get("/admin/policy")).status_code == 401
+    wrong = await house.client.get("/admin/policy", headers={"Authorization": "Bearer nothing"})
+    assert wrong.status_code == 401
+    assert "www-authenticate" in wrong.headers
+
+
+async def test_every_row_of_the_trail_names_the_policy_and_the_purpose(house: House) -> None:
+    service = await house.registered("system/*.rs", purpose="HRESCH")
+    _, (row,) = await left(house, service, "GET", "Patient/ann")
+    assert (row["pol"], row["pu"]) == (policy_hash(house.service.settings), "HRESCH")

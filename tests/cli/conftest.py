@@ -29,7 +29,7 @@ class Ended:
 
 
 Command = Callable[..., Ended]
-WITH_DATA = {"init", "load", "demo", "reindex", "doctor", "config", "user", "client", "keys", "token"}
+WITH_DATA = {"init", "load", "demo", "reindex", "doctor", "config", "policy", "user", "client", "keys", "token"}
 
 
 @pytest.fixture(scope="module")

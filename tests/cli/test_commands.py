@@ -12,6 +12,7 @@ from fhir_server.cli.config import consequences
 from fhir_server.demo import country
 from fhir_server.demo.accounts import ACCOUNTS
 from fhir_server.settings import Auth, Messages, Settings
+from tests.cli.conftest import Command
 
 Run = Callable[..., Any]
 
@@ -139,3 +140,14 @@ def test_the_doctor_names_what_stops_it(command: Run) -> None:
     assert sick.code == 1
     assert sick.json["healthy"] is False
     assert any(row["level"] == "error" and row["remedy"] for row in sick.json["findings"])
+
+
+def test_the_effective_policy_is_shown_with_its_hash(command: Command) -> None:
+    found = command("policy", "--json").json
+    assert len(found["hash"]) == 16
+    assert found["settings"]["access"]["labels"] == ["PSY", "ETH", "HIV", "SDV", "R", "V"]
+    changed = command("policy", "--json", FHIR_ACCESS__LABELLING="off").json
+    assert changed["hash"] != found["hash"]
+    shown = command("policy").out
+    assert shown.startswith(f"policy {found['hash']} (preset baseline)\n")
+    assert "role doctor:" in shown
