@@ -2,7 +2,7 @@
 
 import typer
 
-from fhir_server.cli import client, definitions, keys, user
+from fhir_server.cli import client, definitions, facility, keys, user
 from fhir_server.cli.config import config
 from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
@@ -32,5 +32,6 @@ app.command()(config)
 app.command()(policy)
 app.add_typer(user.app, name="user")
 app.add_typer(client.app, name="client")
+app.add_typer(facility.app, name="facility")
 app.add_typer(keys.app, name="keys")
 app.add_typer(definitions.app, name="definitions")

@@ -61,7 +61,7 @@ async def facility(service: "Service", establishment: Establishment) -> list[str
             raise Unacceptable(
                 f"Organization/{establishment.id} is there already and is no facility. Choose another facility.id."
             )
-    return await _stored(service, establishment.id, list(establishment.resources()))
+    return await stored(service, establishment.id, list(establishment.resources()))
 
 
 async def people(service: "Service", answers: Answers) -> list[Founded]:
@@ -73,12 +73,17 @@ async def people(service: "Service", answers: Answers) -> list[Founded]:
     establishment = answers.facility.establishment()
     found = []
     for person in answers.users:
-        await _stored(service, establishment.id, [_practitioner(person), *_roles(person, establishment)])
+        await stored(service, establishment.id, [_practitioner(person), *_roles(person, establishment)])
         found.append(await _account(service, person))
     return found
 
 
-async def _stored(service: "Service", facility_id: str, resources: list[Resource]) -> list[str]:
+async def stored(service: "Service", facility_id: str, resources: list[Resource]) -> list[str]:
+    """Store what is missing of some resources, in the custody of a facility, and return the names of what was.
+
+    Raises:
+        Unacceptable: The record refuses them.
+    """
     poster = Poster(service, facility_id)
     missing = {}
     for resource in resources:

@@ -29,7 +29,20 @@ class Ended:
 
 
 Command = Callable[..., Ended]
-WITH_DATA = {"init", "load", "demo", "reindex", "doctor", "config", "policy", "user", "client", "keys", "token"}
+WITH_DATA = {
+    "client",
+    "config",
+    "demo",
+    "doctor",
+    "facility",
+    "init",
+    "keys",
+    "load",
+    "policy",
+    "reindex",
+    "token",
+    "user",
+}
 
 
 @pytest.fixture(scope="module")
