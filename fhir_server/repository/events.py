@@ -53,7 +53,8 @@ ENDS = {-1: 2**62, 1: -1}
 INWARD = frozenset({"address", "policy"})
 """Parameters that patients do not search by: they are of the house."""
 
-LOOKING = {"$nor": [{"rt": TYPE, "au": "patient"}]}
+REPORTS = ("$access-report", "$accounting-of-disclosures")
+LOOKING = {"$nor": [{"rt": TYPE, "au": "patient"}, {"k": {"$in": [*REPORTS]}, "au": "patient"}]}
 """Patients are not told that they have looked who looked."""
 
 
@@ -133,6 +134,10 @@ class Events:
         found = found[:limit]
         events = iter(await self.shown([one for _, one in found if not isinstance(one, Hit)]))
         return [(spot, one if isinstance(one, Hit) else next(events)) for spot, one in found]
+
+    async def newest(self, where: Where, limit: int) -> list[Hit]:
+        """Return the newest rows of a filter within what the caller reaches (`asked`) as events."""
+        return await self.shown(await self._rows(where, -1, limit))
 
     async def count(self, request: SearchRequest, where: Where, most: int | None) -> int:
         """Return the number of matches in both lanes, as far as they are counted."""
