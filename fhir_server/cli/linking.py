@@ -1,7 +1,8 @@
 """Who a user is in the record: the links that an administrator names are looked up, and completed with those that belong to them.
 
-A Person stands for everybody that it joins; a Practitioner brings the roles that are held now, among which one is chosen
-at sign-in; a RelatedPerson says for whom it acts.
+A Person stands for everybody that it joins, of several Patients only for those that are confirmed to be one person
+(docs/identity.md); a Practitioner brings the roles that are held now, among which one is chosen at sign-in; a RelatedPerson says
+for whom it acts.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -63,8 +64,9 @@ async def _completed(repository: "Repository", reference: str) -> AsyncIterator[
     resource = await _read(repository, reference)
     kind = resource["resourceType"]
     if kind == "Person":
-        for one in resource.get("link", []):
-            target = one.get("target", {}).get("reference", "")
+        targets = [one.get("target", {}).get("reference", "") for one in resource.get("link", [])]
+        await _require_one(repository, reference, targets)
+        for target in targets:
             if target.partition("/")[0] in KNOWN - {"Person"}:
                 async for found in _completed(repository, target):
                     yield found
@@ -79,6 +81,24 @@ async def _completed(repository: "Repository", reference: str) -> AsyncIterator[
         yield Link(reference), resource
     else:
         yield Link(reference, _patient(resource)), resource
+
+
+async def _require_one(repository: "Repository", person: str, targets: Sequence[str]) -> None:
+    """Refuse a Person whose Patients nobody has confirmed to be one: whoever may write a Person may write that.
+
+    Raises:
+        Unlinkable: Some are not.
+    """
+    from fhir_server.access.links import linked
+
+    patients = [target.removeprefix("Patient/") for target in targets if target.startswith("Patient/")]
+    same = await linked(repository.store, frozenset(patients[:1]))
+    apart = [f"Patient/{one}" for one in patients if one not in same]
+    if apart:
+        raise Unlinkable(
+            f"{person} joins Patient/{patients[0]} with {', '.join(apart)}, which nobody has confirmed to be the same person. "
+            "Confirm it with $link, or name those that are meant."
+        )
 
 
 async def _read(repository: "Repository", reference: str) -> Resource:

@@ -38,6 +38,20 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 CONTRADICTIONS = frozenset(
     {"given-differs", "born-differs", "gender-differs", "twins", "personal-differs", "died-differs"}
 )
+REASONS = frozenset(
+    {
+        "family-same",
+        "family-close",
+        "given-same",
+        "given-close",
+        "given-among",
+        "names-exchanged",
+        "phone-same",
+        "email-same",
+    }
+)
+"""Findings of which one is needed to think of somebody at all: many were born on one day, or live in one street."""
+
 PLACES = Decimal("0.001")
 
 
@@ -99,7 +113,7 @@ def _grade(found: frozenset[str], one: Traits, other: Traits, weight: float) -> 
         return Grade.CERTAIN
     if weight >= PROBABLE and not against & {"personal-differs", "twins", "given-differs"}:
         return Grade.PROBABLE
-    return Grade.POSSIBLE if weight >= POSSIBLE else Grade.CERTAINLY_NOT
+    return Grade.POSSIBLE if weight >= POSSIBLE and found & REASONS else Grade.CERTAINLY_NOT
 
 
 def _identifiers(one: Traits, other: Traits) -> list[str]:

@@ -58,7 +58,10 @@ async def match(ctx: Context) -> FhirResponse:
         if len(found) > 1:
             issues, found = [_ambiguous(len(found))], []
     entries: answer.Pieces = []
+    footprint = ctx.repository.footprint
     for stored, verdict in found[:count]:
+        if footprint:
+            footprint.touch("Patient", stored.id, stored.vid, {"p": stored.id})
         hit = Hit(stored.resource_type, stored.id, stored.body, stored.envelope)
         entries += answer.search_entries(ctx.base, [hit], _search(verdict))
     if issues:

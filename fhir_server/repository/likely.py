@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.identity import evidence, traits
@@ -34,7 +35,8 @@ async def likely(repository: Repository, patient: Mapping[str, Any]) -> list[Lik
         Forbidden: Patients may not be searched.
     """
     blocks = traits.blocks(patient)[:MOST_BLOCKS]
-    answers = await asyncio.gather(*(repository.matches("Patient", pairs, MOST_OF_BLOCK) for pairs in blocks))
+    looking = replace(repository, footprint=None)  # who is only compared is not seen
+    answers = await asyncio.gather(*(looking.matches("Patient", pairs, MOST_OF_BLOCK) for pairs in blocks))
     stored = {one.id: one for found in answers for one in found}
     seen = await repository.rights.within([("Patient", one) for one in stored], "r")
     mine = traits.of(patient)

@@ -39,3 +39,18 @@ async def test_matching_needs_to_search_and_to_read(house: House) -> None:
     assert_forbidden(await reader.ask("POST", MATCH, BO), "user/Patient.rs")
     other = await house.as_("user/Observation.rs", user="u-doc")
     assert (await other.ask("POST", MATCH, BO)).status_code == 403
+
+
+async def test_the_trail_names_whom_a_match_showed_and_not_whom_it_compared(
+    house: House, fresh: Callable[[str], str]
+) -> None:
+    born, family = "1931-02-03", fresh("Shown")
+    shown = {"resourceType": "Patient", "id": fresh("shown"), "name": [{"family": family}], "birthDate": born}
+    compared = {"resourceType": "Patient", "id": fresh("other"), "name": [{"family": "Zyx"}], "birthDate": born}
+    for one in (shown, compared):
+        await house.service.repository.update("Patient", str(one["id"]), one)
+    asked = {name: value for name, value in shown.items() if name != "id"}
+    assert await found(house, "user/Patient.rs", asked, user="u-doc") == [shown["id"]]
+    (row,) = await house.service.store.trail.find({"k": "$match", "p": shown["id"]}, 2)
+    assert row["e"] == [f"Patient/{shown['id']}/_history/1"]
+    assert await house.service.store.trail.find({"k": "$match", "ps": compared["id"]}, 2) == []

@@ -9,6 +9,7 @@ from fhir_server.cli.linking import Unlinkable, looked_up
 from fhir_server.cli.posting import Poster
 from fhir_server.main import running
 from fhir_server.repository import Repository
+from fhir_server.repository.linking import link
 from fhir_server.settings import Settings
 from smart_auth.records import Link
 from tests.cli.family import FAMILY
@@ -57,3 +58,15 @@ async def test_nobody_signs_in_as_who_is_not_there_or_not_active(
 ) -> None:
     with pytest.raises(Unlinkable, match=says):
         await looked_up(repository, [reference])
+
+
+async def test_a_person_that_joins_patients_whom_nobody_has_confirmed_gives_nobody_another_record(
+    repository: Repository,
+) -> None:
+    targets = [{"target": {"reference": f"Patient/{name}"}} for name in ("mia", "kid1")]
+    await repository.update("Person", "made-up", {"resourceType": "Person", "id": "made-up", "link": targets})
+    with pytest.raises(Unlinkable, match=r"joins Patient/mia with Patient/kid1, which nobody has confirmed"):
+        await looked_up(repository, ["Person/made-up"])
+    await link(repository, "mia", "kid1")
+    who = await looked_up(repository, ["Person/made-up"])
+    assert who.links == (Link("Patient/mia", "mia"), Link("Patient/kid1", "kid1"))

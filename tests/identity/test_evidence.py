@@ -95,6 +95,13 @@ def test_father_and_son_of_one_name_and_house_are_not_probable() -> None:
     assert judged(father, {**father, "birthDate": "1988-11-05"}).grade is Grade.POSSIBLE
 
 
+def test_a_birthday_and_a_street_alone_make_nobody_possible() -> None:
+    neighbour = patient(name=named("Penrose", "Ruth"), telecom=None)
+    assert judged(patient(telecom=None), neighbour).grade is Grade.CERTAINLY_NOT
+    bare = {"resourceType": "Patient", "name": [{"family": "Penrose"}], "birthDate": "1992-09-03"}
+    assert judged(patient(), bare).grade is Grade.CERTAINLY_NOT
+
+
 def test_who_is_unknown_is_like_nobody() -> None:
     unknown = {"resourceType": "Patient", "name": [{"use": "temp", "text": "Unknown patient 11"}], "gender": "unknown"}
     assert not traits.of(unknown).tell

@@ -91,8 +91,13 @@ async def test_the_answer_is_a_searchset_with_score_and_grade(country: httpx.Asy
 
 
 async def test_the_patient_may_be_the_body_itself(country: httpx.AsyncClient) -> None:
-    answer = await country.post("Patient/$match?onlyCertainMatches=true&count=1", json=registered(3))
-    assert [one["resource"]["id"] for one in answer.json()["entry"]] == ["p0003"]
+    answer = await country.post("Patient/$match?onlyCertainMatches=true&count=1", json=registered(10))
+    assert [one["resource"]["id"] for one in answer.json()["entry"]] == ["p0010"]
+
+
+async def test_a_woman_registered_at_two_facilities_finds_herself(country: httpx.AsyncClient) -> None:
+    grades = await matches(country, registered(18))
+    assert (grades["p0018"], grades["p0003"]) == ("certain", "certain")
 
 
 async def test_count_keeps_the_likeliest(country: httpx.AsyncClient) -> None:
@@ -232,7 +237,7 @@ async def test_people_of_the_demo_country_are_found_again(country: httpx.AsyncCl
     """Every kind of error is planted in twelve people, half of them without telephone; who comes back as certain or probable counts."""
     random = Random(SEED)
     known = [number for number in range(1, PEOPLE + 1) if registered(number)["gender"] != "unknown"]
-    others = {8: "p0009", 9: "p0008"}  # registered twice: one person
+    others = {8: "p0009", 9: "p0008", 3: "p0018", 18: "p0003"}  # registered twice: one person
     figures: dict[str, tuple[int, int, int, int]] = {}
     for kind, error in ERRORS.items():
         right = wrong = missed = wrong_certain = 0
