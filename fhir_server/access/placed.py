@@ -7,6 +7,7 @@
 | of another member of a network, by an agreement for the network | what has no label that restricts, of patients who do not object | no |
 | of another member, by an agreement for relationships | of patients with a relationship who do not object, with clearance | no |
 | of a patient for whom the glass was broken | all of it | no |
+| a Task of another member whose owner is the facility: a referral to it, of a patient who does not object | the Task itself | by `$respond` |
 
 Writing is for the custody only: what staff add for a patient of another facility is kept by their own.
 """
@@ -37,6 +38,10 @@ SUPPLIES = frozenset({"Medication", "Substance"})
 OF_ALL = frozenset({"Practitioner", "OrganizationAffiliation"})
 """Types of the directory that belong to the deployment, not to a facility (docs/custodians.md)."""
 
+ABOUT = {"Device": "patient", "Task": "patient"}
+"""Types that R4 leaves out of the Patient compartment, with the parameter that says whom they are about."""
+
+REFERRAL = "Task"
 GUARDED = "Binary"
 
 
@@ -75,9 +80,14 @@ def _shared(standing: Standing, resource_type: str, definitions: Definitions) ->
     found: list[Expression] = []
     if standing.network:
         found.append(all_of([OwnedBy(standing.network), Cleared(frozenset()), willing]))
-    if (members := standing.network | standing.related) and standing.patients:
+    members = standing.network | standing.related
+    if members and standing.patients:
         theirs = _of(standing.patients, resource_type, definitions)
         found.append(all_of([OwnedBy(members), theirs, _cleared(standing), willing]))
+    if members and resource_type == REFERRAL and standing.where:
+        owners = tuple(Is(f"Organization/{one}") for one in sorted(standing.where.facilities))
+        addressed = Criterion(params(REFERRAL, definitions)["owner"], owners)
+        found.append(all_of([OwnedBy(members), addressed, _cleared(standing), willing]))
     if standing.glass:
         found.append(_of(frozenset(standing.glass), resource_type, definitions))
     return found
@@ -89,4 +99,7 @@ def _of(patients: frozenset[str], resource_type: str, definitions: Definitions) 
         return Nothing()
     if resource_type == "Patient":
         return Criterion(params("Patient", definitions)["_id"], tuple(Is(one) for one in sorted(patients)))
+    if resource_type in ABOUT:
+        whom = tuple(Is(f"Patient/{one}") for one in sorted(patients))
+        return Criterion(params(resource_type, definitions)[ABOUT[resource_type]], whom)
     return OfPatients(patients)

@@ -69,10 +69,12 @@ class Keeper:
     Attributes:
         custodian: Organization that keeps it.
         organization: Organization that it states to be part of, empty for none.
+        patient: Patient in whose compartment it is, empty for none or several.
     """
 
     custodian: str
     organization: str = ""
+    patient: str = ""
 
 
 class Relations:
@@ -193,7 +195,7 @@ class Relations:
         if not ids:
             return {}
         stated = ("organization", "managingOrganization", "providedBy")
-        fields = {"f": 1, **{f"r.{name}.reference": 1 for name in stated}}
+        fields = {"f": 1, "p": 1, **{f"r.{name}.reference": 1 for name in stated}}
         try:
             rows = (
                 await self._database[resource_type]
@@ -202,7 +204,7 @@ class Relations:
             )
         except PyMongoError as error:
             raise failures.outward(error, session) from error
-        return {row["_id"]: Keeper(row.get("f", ""), _organization(row["r"], stated)) for row in rows}
+        return {row["_id"]: Keeper(row.get("f", ""), _organization(row["r"], stated), row.get("p", "")) for row in rows}
 
     async def documents(
         self, resource_type: str, where: Mapping[str, Any], session: AsyncClientSession

@@ -138,6 +138,18 @@ def task(patient: str, status: str) -> Json:
     return resource("Task", f"{patient}-t", status=status, intent="order", focus=focus, owner=owner, **{"for": subject})
 
 
+def parameters(**values: str) -> Json:
+    kinds = {"status": "valueCode", "reason": "valueString"}
+    return {
+        "resourceType": "Parameters",
+        "parameter": [{"name": name, kinds[name]: one} for name, one in values.items()],
+    }
+
+
+async def respond(caller: Caller, patient: str, status: str) -> httpx.Response:
+    return await caller.ask("POST", f"Task/{patient}-t/$respond", parameters(status=status, reason="as asked"))
+
+
 async def done(answer: httpx.Response) -> None:
     assert answer.status_code in {200, 201}, answer.text
 
@@ -155,6 +167,57 @@ async def test_HI_5_a_referral_opens_the_record_when_it_is_accepted_and_closes_i
     assert not await reaches(other, patient), "a referral to somebody else"
     await done(await surgeon.put(request(patient, "completed")))
     assert not await reaches(gp, patient)
+
+
+async def test_HI_5_the_facility_that_a_referral_is_addressed_to_accepts_it_and_ends_it(
+    house: House, patient: str, gp: Caller, surgeon: Caller
+) -> None:
+    await done(await surgeon.put(request(patient)))
+    await done(await surgeon.put(task(patient, "requested")))
+    inbox = (await gp.get("Task?owner=Organization/surgery&status=requested&_count=100")).json()
+    assert f"{patient}-t" in {one["resource"]["id"] for one in inbox["entry"]}
+    assert not await reaches(gp, patient), "who sees the referral does not see the record yet"
+    assert (await gp.put(task(patient, "accepted"))).status_code == 403
+    other = await house.as_("user/*.cruds", user="u-other", role="other")
+    assert (await respond(other, patient, "accepted")).status_code == 404
+
+    accepted = await respond(gp, patient, "accepted")
+    assert (accepted.status_code, accepted.json()["status"]) == (200, "accepted")
+    assert await reaches(gp, patient)
+    assert (await respond(gp, patient, "rejected")).status_code == 409
+    assert (await respond(gp, patient, "completed")).json()["status"] == "completed"
+    assert not await reaches(gp, patient)
+    assert (await respond(gp, patient, "accepted")).status_code == 409, "what has ended does not begin again"
+
+
+async def test_HI_9_a_referral_of_a_patient_who_denies_sharing_is_not_seen(
+    house: House, patient: str, gp: Caller, surgeon: Caller
+) -> None:
+    await done(await surgeon.put(request(patient)))
+    await done(await surgeon.put(task(patient, "requested")))
+    await done(await (await house.as_("patient/*.cruds", patient=patient)).put(consent(patient, "deny")))
+    await agree(house, "network")
+    for kind in ("Task", "Device"):
+        await put(house, "hospital", {**resource("Device", f"{patient}-d"), "patient": reference(f"Patient/{patient}")})
+        assert (await gp.get(f"{kind}?patient={patient}&_total=accurate")).json()["total"] == 0, kind
+    assert (await respond(gp, patient, "accepted")).status_code == 404
+
+
+async def test_nobody_opens_a_record_by_answering_an_own_referral(
+    house: House, patient: str, gp: Caller, surgeon: Caller
+) -> None:
+    await done(await surgeon.put(request(patient)))
+    await put(house, "surgery", task(patient, "requested"))
+    assert (await respond(gp, patient, "accepted")).status_code == 403
+    assert not await reaches(gp, patient)
+
+
+async def test_a_task_that_is_no_referral_is_not_answered(house: House, patient: str, gp: Caller) -> None:
+    about = reference(f"Patient/{patient}")
+    await put(house, "hospital", {**task(patient, "requested"), "focus": about})
+    assert (await respond(gp, patient, "accepted")).status_code == 422
+    refused = await gp.ask("POST", f"Task/{patient}-t/$respond", parameters(status="draft"))
+    assert (refused.status_code, code(refused)) == (422, "code-invalid")
 
 
 async def test_HI_5_a_relationship_opens_nothing_without_an_agreement(
