@@ -7,8 +7,11 @@ from importlib import import_module
 from typing import Any
 
 from fhir_server.model.queue import JobRecord
+from fhir_server.repository import Repository
 from fhir_server.repository.reindexing import Reindexing
 from fhir_server.settings import Jobs
+
+LONGEST_REST = 10.0
 
 Save = Callable[[Mapping[str, Any], Mapping[str, Any]], Awaitable[None]]
 
@@ -22,12 +25,14 @@ class Work:
         save: Notes (checkpoint, progress); the next attempt begins with the last checkpoint noted.
         settings: How jobs are to behave.
         reindexing: Indexes stored resources again.
+        repository: Returns the repository of now, unrestricted.
     """
 
     record: JobRecord
     save: Save
     settings: Jobs
     reindexing: Reindexing
+    repository: Callable[[], Repository]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,11 @@ class Job:
     run: Callable[[Work], Awaitable[Mapping[str, Any]]]
     limit: int = 0
     attempts: int = 5
+
+
+def rest(spent: float, share: float) -> float:
+    """Return how long to rest after work so that it takes its share of the time: the busier the database, the longer."""
+    return min(spent * (1 / share - 1), LONGEST_REST)
 
 
 def discovered() -> Mapping[str, Job]:

@@ -9,11 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_server.jobs import Job, Work
+from fhir_server.jobs import Job, Work, rest
 from fhir_server.repository.reindexing import Reindexing, Step
 from fhir_server.search import backfill
-
-LONGEST_REST = 10.0
 
 LIVE, PAST = 0, 2
 """Parts of the work: what is there; what contains it; what was there."""
@@ -58,7 +56,7 @@ async def run(work: Work) -> Mapping[str, Any]:
             done, changed = at["done"] + step.seen, at["changed"] + step.changed
             at = {**at, "stretch": [*stretch], "after": after, "done": done, "changed": changed}
             await work.save(at, _progress(at))
-            await asyncio.sleep(_rest(time.monotonic() - began, work.settings.reindex_share))
+            await asyncio.sleep(rest(time.monotonic() - began, work.settings.reindex_share))
             began = time.monotonic()
         if part == LIVE:
             await reindexing.gone_through(name)
@@ -76,11 +74,6 @@ async def _step(reindexing: Reindexing, stretch: Stretch, after: str) -> Step | 
 def _progress(at: Mapping[str, Any]) -> dict[str, Any]:
     _, name, _ = at["stretch"] or (0, "", "")
     return {"type": name, "done": at["done"], "total": max(at["total"], at["done"]), "changed": at["changed"]}
-
-
-def _rest(spent: float, share: float) -> float:
-    """Return how long to rest after work so that it takes its share of the time: the busier the database, the longer."""
-    return min(spent * (1 / share - 1), LONGEST_REST)
 
 
 JOB = Job(backfill.KIND, run, limit=1)

@@ -21,11 +21,12 @@ from fhir_server.repository.humans import (
     with_link,
     without_link,
 )
+from fhir_server.repository.queueing import settle
 from fhir_server.store import Confirmed, Live
 from fhir_server.store.patient_links import MOST
 
 SEEALSO = "seealso"
-TYPES = ("Patient", "Person")
+TYPES = ("Patient", "Person", "Task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ async def link(repository: Repository, one: str, other: str) -> Joined:
             await store.patient_links.put(mine, confirmed, session(bound))
             written = await bound.patch("Patient", mine, partial(with_link, other=theirs, kind=SEEALSO))
             versions.append(written.stored.vid)
+        await settle(bound, pair)
         await store.facilities.raise_epoch(session(bound))
         tell(bound, other=f"Patient/{other}", person=f"Person/{person}")
         return Joined(pair, (versions[0], versions[1]), person, at, by, changed=True)

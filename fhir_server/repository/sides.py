@@ -8,12 +8,12 @@ from profiles.issue import Issue
 DUTY = "network"
 
 
-def speaks_for(scope: ScopeFilter, tree: Tree, organization: str) -> bool:
-    """Return whether a caller speaks for an Organization. Programs and patients speak for none."""
+def speaks_for(scope: ScopeFilter, tree: Tree, organization: str, duty: str = DUTY) -> bool:
+    """Return whether a caller speaks for an Organization, in matters of a duty. Programs and patients speak for none."""
     match scope.principal.audience:
         case "server" | "administrator":
             return True
-        case "staff" if scope.has_duty(DUTY):
+        case "staff" if scope.has_duty(duty):
             place = scope.facility or tree.root
             return place == tree.root or organization in tree.below(place)
         case _:

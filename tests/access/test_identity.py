@@ -283,3 +283,13 @@ async def test_staff_of_one_facility_do_not_see_the_other_record_because_somebod
     assert await desk.status(f"Patient/{human.east}") == 200
     assert await desk.status(f"Patient/{human.west}") == 404
     assert await desk.found(f"Patient?_id={human.east},{human.west}") == [f"Patient/{human.east}"]
+
+
+async def test_the_match_queue_is_for_registrars_of_that_organization(house: House) -> None:
+    path = "Organization/north/$match-queue"
+    for where, status in (("north-front-desk", 202), ("north-billing", 403), ("east-front-desk", 403)):
+        caller = await house.as_("user/*.cruds", user="grey", role=where)
+        assert (await caller.ask("POST", path)).status_code == status
+        assert (await caller.get(path)).status_code == (200 if status == 202 else status)
+    for caller in (await house.as_("system/*.cruds"), await house.as_("user/*.cruds", user="u-ann")):
+        assert (await caller.ask("POST", path)).status_code == 403
