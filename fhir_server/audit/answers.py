@@ -32,7 +32,7 @@ from fhir_server.audit.where import Clause, all_of, any_of, clause, earliest_id,
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.query import ANYTHING, NOTHING, Where
 from fhir_server.search.types import conditions, ranges
-from fhir_server.search.types.conditions import Condition, Is, Starts
+from fhir_server.search.types.conditions import Condition, Is, Like, Starts
 from fhir_server.search.types.string import entry as folded
 from fhir_server.search.types.token import pair
 
@@ -43,6 +43,8 @@ SLACK = timedelta(minutes=10)
 
 PATIENT = "Patient/"
 LOGICAL = "#"
+ASKING = frozenset({"Query", "IHE.IUA.71"})
+"""Profiles whose events always say what was asked."""
 
 
 Answer = Callable[[Sequence[Any], Observer], Where]
@@ -52,14 +54,31 @@ def _by_id(values: Sequence[Condition], observer: Observer) -> Where:
     return clause(conditions.predicate("_id", values, array=False))
 
 
+_WITHIN: Mapping[str, str] = {"$gte": "low", "$lte": "high"}
+
+MOMENTS: Mapping[str, Sequence[Mapping[str, str]]] = MappingProxyType(
+    {
+        "eq": (_WITHIN,),
+        "ap": (_WITHIN,),
+        "ne": ({"$lt": "low"}, {"$gt": "high"}),
+        "gt": ({"$gt": "high"},),
+        "sa": ({"$gt": "high"},),
+        "ge": ({"$gte": "low"},),
+        "lt": ({"$lt": "low"},),
+        "eb": ({"$lt": "low"},),
+        "le": ({"$lte": "high"},),
+        "co": ({"$gte": "high", "$lte": "low"},),
+    }
+)
+"""What each prefix, and `co` of a filter, asks of one moment: alternatives, each of bounds by an end of the search value."""
+
+
 def _by_time(values: Sequence[ranges.Within], observer: Observer) -> Where:
-    """Return the filter for the moment of a row, which is one moment: both ends of its interval."""
+    """Return the filter for the moment of a row."""
     clauses: list[Clause] = []
     for value in values:
-        for alternative in ranges.alternatives(value):
-            bounds: dict[str, Any] = {}
-            for side in alternative.values():
-                bounds |= side
+        for comparisons in MOMENTS[value.prefix]:
+            bounds = {comparison: getattr(value, side) for comparison, side in comparisons.items()}
             clauses.append({"t": bounds, "_id": _ids(bounds)} if _ids(bounds) else {"t": bounds})
     return clause(union(clauses))
 
@@ -153,9 +172,13 @@ def _by_policy(values: Sequence[Condition], observer: Observer) -> Where:
     return any_of(found)
 
 
+_PLACED: Clause = {"k": {"$nin": [name for name, one in SHAPES.items() if one.profile == "AuthZconsent"]}}
+"""The rows whose event says where this server is."""
+
+
 def _by_address(values: Sequence[Condition], observer: Observer) -> Where:
     """Return the filter for network addresses, whose letters are all small; that of this server is part of every event."""
-    own = [ANYTHING] if conditions.matches(values, [folded(observer.host)]) else []
+    own = [clause(_PLACED)] if conditions.matches(values, [folded(observer.host)]) else []
     return any_of([*own, clause(conditions.predicate("ip", values, array=False))])
 
 
@@ -195,6 +218,10 @@ def _by_subtype(values: Sequence[Condition], observer: Observer) -> Where:
     found: list[Where] = [clause({"k": {"$in": kinds}})] if kinds else []
     if conditions.matches(values, [_entry(shape(OPERATION).subtype)]):
         found.append(clause(OPERATIONS))
+    if any(
+        isinstance(value, Like) and conditions.matches([value], [_entry((OWN_SUBTYPE, OPERATION))]) for value in values
+    ):
+        found.append(clause({"k": {"$nin": [*SHAPES]}}))
     for value in values:  # kinds that the vocabulary does not list, and operations, by their own names
         match value:
             case Is(text) | Starts(text):
@@ -215,15 +242,23 @@ def _by_outcome(values: Sequence[Condition], observer: Observer) -> Where:
     return clause(conditions.predicate("oc", values, array=False))
 
 
+_EXISTS = {"$exists": True}
+_PATIENT: Clause = {"$or": [{"p": _EXISTS}, {"ps": _EXISTS}]}
+_ASKED: Clause = {
+    "$or": [{"q": _EXISTS}, {"k": {"$in": [name for name, one in SHAPES.items() if one.profile in ASKING]}}]
+}
+_WHAT: Clause = {"$or": [{name: _EXISTS} for name in ("e", "p", "ps", "rq", "x.consent")]}
+
 PARTS: Mapping[Coded, Where] = MappingProxyType(
     {
-        (ENTITY_TYPE, "1"): Where("clause", {"$or": [{"p": {"$exists": True}}, {"ps": {"$exists": True}}]}),
-        (ENTITY_TYPE, "2"): Where("clause", {"$or": [{"e": {"$exists": True}}, {"q": {"$exists": True}}]}),
-        (ENTITY_ROLE, "1"): Where("clause", {"$or": [{"p": {"$exists": True}}, {"ps": {"$exists": True}}]}),
-        (ENTITY_ROLE, "4"): Where("clause", {"e": {"$exists": True}}),
-        (ENTITY_ROLE, "24"): Where("clause", {"q": {"$exists": True}}),
+        (ENTITY_TYPE, "1"): clause(_PATIENT),
+        (ENTITY_TYPE, "2"): clause({"$or": [{"e": _EXISTS}, _ASKED]}),
+        (ENTITY_ROLE, "1"): clause(_PATIENT),
+        (ENTITY_ROLE, "4"): clause({"e": _EXISTS}),
+        (ENTITY_ROLE, "24"): clause(_ASKED),
     }
 )
+"""The rows whose event has an entity of a kind."""
 
 
 def _by_part(values: Sequence[Condition], observer: Observer) -> Where:
@@ -281,9 +316,9 @@ PRESENT: Mapping[str, Where] = MappingProxyType(
     {
         **dict.fromkeys(ANSWERS, ANYTHING),
         **dict.fromkeys((name for name, answer in ANSWERS.items() if answer is _by_nothing), NOTHING),
-        "entity": Where("clause", {"$or": [{name: {"$exists": True}} for name in ("e", "p", "ps", "q", "rq", "x")]}),
+        "entity": clause(_WHAT),
         "patient": PARTS[ENTITY_TYPE, "1"],
-        "policy": Where("clause", {"$or": [{"g": {"$exists": True}}, {"pol": {"$exists": True}}]}),
+        "policy": clause({"$or": [{"g": _EXISTS}, {"pol": _EXISTS}]}),
     }
 )
 """The rows that have a value for a parameter."""

@@ -1,6 +1,6 @@
 """Filters over rows, joined: nothing and anything are values of their own here, too (`model.query.Where`)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ Clause = Mapping[str, Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_ID = (1 << 48) - 1
+PATIENT = frozenset({"p", "ps"})
 
 
 def clause(found: Clause) -> Where:
@@ -52,6 +53,28 @@ def of_patients(patients: Sequence[str]) -> Clause:
     """Return the clause for the rows about at least one of these patients."""
     one = one_of(patients)
     return {"$or": [{"p": one}, {"ps": one}]}
+
+
+def rooted(where: Where) -> Clause:
+    """Return the clause with the alternatives of patients at its root, each with all else that must hold.
+
+    Below a conjunction MongoDB would look for the patients alone, and not within the bounds of the ids.
+    """
+    parts = list(_conjuncts(where.clause))
+    chosen = next((part for part in parts if any(PATIENT.issuperset(one) for one in part.get("$or", ()))), None)
+    if chosen is None or len(parts) == 1:
+        return where.clause
+    others = [part for part in parts if part is not chosen]
+    return {"$or": [{"$and": [branch, *others]} for branch in chosen["$or"]]}
+
+
+def _conjuncts(found: Clause) -> Iterator[dict[str, Any]]:
+    for name, value in found.items():
+        if name == "$and":
+            for part in value:
+                yield from _conjuncts(part)
+        else:
+            yield {name: value}
 
 
 def earliest_id(moment: datetime) -> str:

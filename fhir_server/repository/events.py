@@ -17,7 +17,7 @@ from fhir_server.audit.codes import Row
 from fhir_server.audit.masking import anonymous, masked, references
 from fhir_server.audit.render import TYPE, Observer, patients, stored
 from fhir_server.audit.search import compile as compiled
-from fhir_server.audit.where import EPOCH, clause, earliest_id, made
+from fhir_server.audit.where import EPOCH, clause, earliest_id, made, rooted
 from fhir_server.model.errors import Forbidden
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.model.stored import Hit
@@ -141,7 +141,7 @@ class Events:
 
     async def count(self, request: SearchRequest, where: Where, most: int | None) -> int:
         """Return the number of matches in both lanes, as far as they are counted."""
-        rows = 0 if where.kind == "nothing" else await self.store.trail.count(where.clause, most)
+        rows = 0 if where.kind == "nothing" else await self.store.trail.count(rooted(where), most)
         sent = compiled_for_documents(request.expression, TYPE, self.definitions) & self.reach.where_of(TYPE)
         found = rows + await self.store.count(TYPE, sent, most, self.reach.session)
         return found if most is None else min(found, most)
@@ -167,7 +167,7 @@ class Events:
     async def _rows(self, where: Where, direction: int, limit: int) -> Sequence[Row]:
         if where.kind == "nothing":
             return []
-        return await self.store.trail.find(where.clause, limit, (("_id", direction),))
+        return await self.store.trail.find(rooted(where), limit, (("_id", direction),))
 
     async def _sent(
         self, request: SearchRequest, start: Spot | None, direction: int, limit: int
