@@ -108,7 +108,7 @@ def grants(
         house: The tree of organizations.
         definitions: FHIR definitions of now.
     """
-    return Grants(Standings(store, house, settings), definitions, settings, records.epoch, store.clock.now)
+    return Grants(Standings(store, house, settings), definitions, settings, records, store.clock.now)
 
 
 def gate(settings: Settings, realm: Realm, grants: Grants) -> Gate:

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
+from fhir_server.access import advice
 from fhir_server.access.grants import Grants
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.audit.footprint import Footprint
@@ -279,6 +280,8 @@ def _describe(footprint: Footprint, route: Route) -> None:
 def _permit(repository: Repository, route: Route) -> None:
     """Refuse what nothing of the grant speaks of (403); what it speaks of and does not reach is not there (404)."""
     letter, operation = route.row.letter, route.row.operation
+    if operation and operation.definition.affects_state:
+        advice.require(repository.scope.principal, (), "u")
     if not letter:
         return
     types = [route.resource_type] if route.resource_type else sorted(repository.definitions.resource_types)

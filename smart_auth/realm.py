@@ -13,7 +13,7 @@ from smart_auth.key_sets import KeySets
 from smart_auth.messages import Messenger, Nowhere
 from smart_auth.passwords import Passwords
 from smart_auth.records import Client, Grant
-from smart_auth.scopes.advice import advising, of_types
+from smart_auth.scopes.advice import narrowed
 from smart_auth.scopes.coverage import intersect
 from smart_auth.scopes.grammar import ANY_TYPE, Checker, Context, ResourceScope, Scopes, parse
 from smart_auth.store import AuthStore, PatientDirectory
@@ -129,10 +129,7 @@ class Realm:
         reach = [one for one in limits if one.context in kinds]
         if not client.scope and client.kind != "backend":
             reach = [EVERYTHING[kind] for kind in kinds]
-        if client.types:
-            reach = [*of_types(reach, client.types)]
-        if client.advisory:
-            reach = [*advising(reach)]
+        reach = narrowed(reach, client.types, advisory=client.advisory)
         words = self.scopes(client.scope).words if client.scope else None
         kept = scopes.only(
             lambda one: not isinstance(one.meaning, str) or words is None or one.meaning in words | {"launch"}

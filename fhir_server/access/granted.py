@@ -6,8 +6,9 @@ reading one: who treated, where, with what medicine. A `user/` scope reaches wha
 the client was registered for: the standing says what that is, by role, custody, agreement, relationship and label (docs/access.md).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fhir_server.access.oversight import may_read_trail
 from fhir_server.access.placed import DIRECTORY, SUPPLIES, placed
@@ -27,6 +28,7 @@ from fhir_server.search.expression import (
     all_of,
     any_of,
 )
+from fhir_server.search.match import matches
 from fhir_server.search.params import params
 from fhir_server.search.parse import parse
 from fhir_server.search.types.conditions import Is
@@ -153,6 +155,14 @@ class Granted:
             parts = dict.fromkeys(self.expression(resource_type, letter) for letter in letters)
             self._shown[resource_type] = compiled(any_of(parts), resource_type, self.definitions)
         return self._shown[resource_type]
+
+    def has(self, resource_type: str, letter: Letter) -> bool:
+        """Return whether anything of a type is reached."""
+        return not isinstance(self.expression(resource_type, letter), Nothing)
+
+    def discloses(self, document: Mapping[str, Any]) -> bool:
+        """Return whether a stored document is there for patients to see now; to others everything is."""
+        return matches(self._disclosed, document)
 
     def speaks_of(self, resource_type: str, letter: Letter) -> bool:
         """Return whether any scope gives this letter for this type: the difference between 403 and 404."""

@@ -1,6 +1,6 @@
 """From who asks to what that one reaches now: the scopes of a principal compiled with its standing and the definitions of now."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,6 +9,7 @@ from fhir_server.access.principal import Principal
 from fhir_server.access.standings import Standings
 from fhir_server.settings import Settings
 from profiles.definitions.registry import Definitions
+from smart_auth.store import AuthStore
 
 
 class Grants:
@@ -18,12 +19,13 @@ class Grants:
         standings: Finds what the house has to say about somebody.
         definitions: FHIR definitions of now.
         settings: How the criteria of scopes are read, and what patients see of what is not final.
-        epoch: The number that every change of a standing raises.
+        records: Where people and clients are kept, and the number that every change of a standing raises.
         clock: The time.
 
     Attributes:
         standings: As given.
         definitions: As given.
+        records: As given.
     """
 
     def __init__(
@@ -31,14 +33,15 @@ class Grants:
         standings: Standings,
         definitions: Callable[[], Definitions],
         settings: Settings,
-        epoch: Callable[[], Awaitable[int]],
+        records: AuthStore,
         clock: Callable[[], datetime],
     ) -> None:
         self.standings = standings
         self.definitions = definitions
+        self.records = records
         self._search = settings.search
         self._gates = settings.access.gates
-        self._epoch = epoch
+        self._epoch = records.epoch
         self._clock = clock
 
     async def of(self, principal: Principal, epoch: int | None = None) -> Granted:

@@ -40,6 +40,20 @@ def of_types(scopes: Iterable[ResourceScope], types: Iterable[str]) -> tuple[Res
     return limited(scopes, [ResourceScope(context, name, "cruds") for context in CONTEXTS for name in types])
 
 
+def narrowed(scopes: Iterable[ResourceScope], types: Iterable[str], *, advisory: bool) -> list[ResourceScope]:
+    """Return what is left of scopes by the policy that a client is registered with.
+
+    Args:
+        scopes: What its scope names.
+        types: Types that it is registered for; none for all.
+        advisory: Whether it only advises.
+    """
+    left, named = [*scopes], [*types]
+    if named:
+        left = [*of_types(left, named)]
+    return [*advising(left)] if advisory else left
+
+
 def limited(scopes: Iterable[ResourceScope], limits: Iterable[ResourceScope]) -> tuple[ResourceScope, ...]:
     """Return what both of two sets of scopes reach."""
     bounds = [*limits]

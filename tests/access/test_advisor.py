@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.access.advice import DENIED, KEPT, MARK, MATRIX, TAG
+from fhir_server.capability.table import OFFERED
 from fhir_server.model.query import ANYTHING
 from fhir_server.search.expression import Disclosed
 from fhir_server.search.match import matches
@@ -171,7 +172,13 @@ async def test_AI_1_an_act_is_no_advice(advisor: Caller, resource_type: str, act
 
 
 async def test_AI_1_operations_that_change_something_are_refused(advisor: Caller) -> None:
-    assert_denied(await advisor.ask("POST", "$reindex", {"resourceType": "Parameters"}))
+    changing = [row for row in OFFERED if row.operation and row.operation.definition.affects_state]
+    assert len(changing) > 3
+    for row in changing:
+        shape = {"{type}": "Patient", "{id}": "ann"}
+        path = "/".join(shape.get(part, part) for part in row.shape)
+        for method in row.operation.methods if row.operation else ():
+            assert_denied(await advisor.ask(method, path, {"resourceType": "Parameters"} if method == "POST" else None))
 
 
 async def test_AI_1_an_advisor_reads_as_its_scopes_say(house: House) -> None:

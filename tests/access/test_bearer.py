@@ -45,7 +45,7 @@ class Caller:
                 service.grants.standings,
                 lambda: service.definitions,
                 service.settings,
-                house.store.epoch,
+                house.store,
                 house.realm.clock,
             ),
             realm=BASE,
