@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_server.context import Context
+from fhir_server.facilities.rollup import SMALL
 from fhir_server.model import json
 from fhir_server.model.request import FhirResponse
 from fhir_server.operations import OWN, Operation, parameters
-from fhir_server.repository.preview import SMALL, Gain, preview
+from fhir_server.repository.preview import Gain, preview
 from profiles.definitions.model import OperationDefinition, OperationParameter
 
 GAIN = (

@@ -6,6 +6,7 @@ import msgspec
 
 from fhir_server.facilities import joining, nodes
 from fhir_server.facilities.nodes import Affiliation
+from fhir_server.facilities.rollup import SMALL
 from fhir_server.facilities.rules import Finding
 from fhir_server.facilities.tree import Tree
 from fhir_server.model import json
@@ -13,9 +14,6 @@ from fhir_server.model.query import Where
 from fhir_server.repository.door import Repository
 from fhir_server.repository.sides import refuse_strangers
 from fhir_server.store import Store
-
-SMALL = 5
-"""Counts of people below this are not told."""
 
 
 class Gain(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from fhir_server.store.changes import Change
 from fhir_server.store.clock import Clock
 from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.collections import Collections, IndexesOf
+from fhir_server.store.counting import Counting
 from fhir_server.store.documents import Live, stored
 from fhir_server.store.extraction import Extraction
 from fhir_server.store.facilities import Facilities
@@ -60,6 +61,7 @@ class Store:
         glass: For whom the glass was broken.
         facilities: What the hierarchy is made of.
         acceptances: Who has accepted a membership.
+        counting: Counts by facility, for reports.
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
         trail: Rows of the audit trail.
@@ -84,6 +86,7 @@ class Store:
         self.glass = Glass(self._database)
         self.facilities = Facilities(self._database)
         self.acceptances = Acceptances(self._database)
+        self.counting = Counting(self._database, time_limit_ms)
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
         self.trail = Trail(self._database)
