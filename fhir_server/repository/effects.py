@@ -11,7 +11,7 @@ from typing import Protocol
 from fhir_server.repository import confirmed, hierarchy, relating
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.parameters import Parameters
-from fhir_server.repository.pending import Key
+from fhir_server.repository.rights import Rights
 from fhir_server.search.custom import RESOURCE_TYPE
 from fhir_server.store import Change, Extra, Unit
 
@@ -70,12 +70,7 @@ async def _reach(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
 
 async def _relations(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
     """Keep which facilities have to do with which patients, and who objects."""
-    scope = ground.scope
-
-    async def seen(instances: Sequence[Key]) -> set[Key]:
-        found = await ground.store.exists(instances, scope.shown, unit.session)
-        return found | scope.told.intersection(instances)
-
+    seen = Rights(ground.store, ground.scope, ground.own, "", unit.session).referable
     zone = ground.reading.zone
     await relating.Relating(ground.store, unit, seen, zone, ground.places, ground.root).follow(changes)
 

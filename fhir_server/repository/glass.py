@@ -11,7 +11,7 @@ from typing import Any
 from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.audit.footprint import BROKEN_GLASS
 from fhir_server.model import ids, instant
-from fhir_server.model.errors import Forbidden, NotFound
+from fhir_server.model.errors import Conflict, Forbidden, NotFound
 from fhir_server.repository.absence import may_break, opens
 from fhir_server.repository.door import Repository
 from fhir_server.store import Broken
@@ -23,6 +23,10 @@ ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/communication-category"
 
 REVIEW = "break-glass-review"
+NOBODY = "Breaking the glass is for staff who are signed in and work in a role that treats patients."
+
+MOST_AT_ONCE = 20
+"""Patients whom one user has open so at the same time: an emergency is no way to work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +61,22 @@ async def break_glass(repository: Repository, emergency: Emergency) -> Broken:
     Raises:
         Forbidden: The caller is nobody who could.
         NotFound: There is no such patient there.
+        Conflict: The caller has opened too many records so.
     """
     scope = repository.scope
     who, standing = scope.principal, scope.standing
     if not may_break(scope):
-        raise Forbidden("Breaking the glass is for staff who are signed in and work in a role that treats patients.")
+        raise Forbidden(NOBODY)
     keeper = (await repository.store.relations.keepers("Patient", [emergency.patient])).get(emergency.patient)
     if keeper is None or not opens(standing, keeper.custodian):
         raise NotFound(f"There is no Patient/{emergency.patient}.")
     task, now = ids.new(), repository.store.clock.now()
+    opened = {one.patient for one in await repository.store.glass.of(who.user_id, who.acting_as, now)}
+    if len(opened - {emergency.patient}) >= MOST_AT_ONCE:
+        raise Conflict(
+            f"You have opened the records of {MOST_AT_ONCE} patients in an emergency. End one with $end-break-glass, or ask the "
+            "privacy officer."
+        )
     broken = Broken(
         id=ids.new(),
         patient=emergency.patient,
@@ -93,6 +104,31 @@ async def break_glass(repository: Repository, emergency: Emergency) -> Broken:
 
     await own.exclusively([f"glass {who.user_id}"], ["Task", "Communication"], work)
     return broken
+
+
+async def end_glass(repository: Repository, patient: str) -> bool:
+    """End what the caller has broken for a patient in the present role; return whether there was any.
+
+    Raises:
+        Forbidden: The caller is nobody who could break the glass.
+    """
+    scope = repository.scope
+    if not may_break(scope):
+        raise Forbidden(NOBODY)
+    if repository.footprint:
+        repository.footprint.purpose = BROKEN_GLASS
+    who, now = scope.principal, repository.store.clock.now()
+
+    async def work(bound: Repository) -> bool:
+        if not bound.pending:
+            return False
+        session = bound.pending.unit.session
+        ended = await bound.store.glass.end(who.user_id, who.acting_as, patient, now, session)
+        if ended:
+            await bound.store.facilities.raise_epoch(session)
+        return bool(ended)
+
+    return await repository.exclusively([f"glass {who.user_id}"], [], work)
 
 
 def _task(broken: Broken) -> dict[str, Any]:

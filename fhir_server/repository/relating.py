@@ -5,15 +5,16 @@ whom it is, and leaves a row only where the patient is another facility's. What 
 whether references are checked or not: nobody opens a record by naming it.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
-from typing import Any, Protocol
+from typing import Any
 
 from fhir_server.access import consent
 from fhir_server.access.relationship import ACCEPTED, CLAIMS, Claim, claim, patients
 from fhir_server.model import reference
 from fhir_server.model.errors import Unprocessable
+from fhir_server.model.query import Where
 from fhir_server.repository.pending import Key
 from fhir_server.store import EVERYBODY, Change, Create, Delete, Extra, Objection, Store, Tie, Unit, Update
 from profiles.issue import Issue
@@ -44,7 +45,7 @@ class Relating:
     Attributes:
         store: The database.
         unit: The unit.
-        seen: Returns which instances the writer may see.
+        seen: Resource type to what the writer may see, and so refer to.
         zone: Time zone of dates that have none.
         places: FHIRPath location of each resource in its bundle.
         root: Organization that keeps what no facility keeps.
@@ -52,7 +53,7 @@ class Relating:
 
     store: Store
     unit: Unit
-    seen: "Seen"
+    seen: Callable[[str], Where]
     zone: tzinfo
     places: Mapping[Key, str]
     root: str
@@ -64,9 +65,12 @@ class Relating:
             Unprocessable: A Consent says what cannot be enforced.
         """
         own = [change for change in changes if not isinstance(change, Extra) and relates(change)]
+        said = {index: self._claims(change) for index, change in enumerate(own) if change.resource_type in CLAIMS}
+        about = {one for _, after in said.values() if after for one in after.patients}
+        keepers = await self._keepers(about)
         issues: list[Issue] = []
         # Referrals first: what ends with them ends before what depends on them is looked at.
-        for change in sorted(own, key=lambda one: one.resource_type != REFERRAL):
+        for index, change in sorted(enumerate(own), key=lambda one: one[1].resource_type != REFERRAL):
             before, after = _documents(change)
             document = after if after is not None else before or {}
             if change.resource_type == REFERRAL:
@@ -74,25 +78,42 @@ class Relating:
             elif change.resource_type == CONSENT:
                 issues += await self._consent(document["_id"], after)
             else:
-                source = f"{change.resource_type}/{document['_id']}"
-                await self._claim(source, claim(change.resource_type, after, self.zone) if after is not None else None)
+                was, found = said[index]
+                await self._claim(f"{change.resource_type}/{document['_id']}", found, keepers, there=was is not None)
         if issues:
             raise Unprocessable(f"{len(issues)} findings refuse a Consent.", issues=issues)
 
-    async def _claim(self, source: str, found: Claim | None) -> None:
-        """Keep what a resource says of relationships, as far as it is about patients of others that the writer sees."""
+    def _claims(self, change: Create | Update | Delete) -> tuple[Claim | None, Claim | None]:
+        before, after = _documents(change)
+        kind = change.resource_type
+        return (
+            claim(kind, before, self.zone) if before is not None else None,
+            claim(kind, after, self.zone) if after is not None else None,
+        )
+
+    async def _claim(self, source: str, found: Claim | None, keepers: Mapping[str, str], *, there: bool = True) -> None:
+        """Keep what a resource says of relationships, as far as it is about patients of others that the writer sees.
+
+        Args:
+            source: `Type/id`.
+            found: What it says, `None` for nothing.
+            keepers: Facilities that keep the records of its patients.
+            there: Whether it has said something before.
+        """
         if found and found.via:
             found = await self._through(found)
+            keepers = await self._keepers(found.patients) if found else {}
         ties: list[Tie] = []
         about: list[str] = []
         if found:
-            keepers = await self._keepers(found.patients)
+            kept = {one: f"Organization/{keepers[one]}" for one in found.patients if one in keepers}
             who = await self._organizations(found.actors)
-            about = [one for one, keeper in keepers.items() if who - {f"Organization/{keeper}"}]
-            others = {each for one in about for each in who - {f"Organization/{keepers[one]}"}}
+            about = [one for one, keeper in kept.items() if who - {keeper}]
+            others = {each for one in about for each in who - {kept[one]}}
             ties = [Tie(each, found.start, found.end) for each in sorted(others)]
-        relations = self.store.relations
-        await relations.relate(source, about, ties, self.unit.session, found.via if found else "")
+        if ties or there:
+            via = found.via if found else ""
+            await self.store.relations.relate(source, about, ties, self.unit.session, via)
 
     async def _through(self, found: Claim) -> Claim | None:
         """Return the claim with the patients of the referral that it depends on, `None` where that does not hold."""
@@ -112,7 +133,7 @@ class Relating:
             return
         accepted = {"rf": via, "r.status": {"$in": sorted(ACCEPTED)}}
         for task in await self.store.relations.documents("Task", accepted, self.unit.session):
-            await self._claim(f"Task/{task['_id']}", claim("Task", task, self.zone))
+            await self._claim(f"Task/{task['_id']}", claim("Task", task, self.zone), {})
 
     async def _consent(self, consent_id: str, document: Mapping[str, Any] | None) -> list[Issue]:
         """Keep what a Consent grants or denies; return what of it cannot be enforced."""
@@ -162,9 +183,7 @@ class Relating:
 
     async def _keepers(self, found: Collection[str]) -> Mapping[str, str]:
         """Return the facilities that keep the records of patients, of those that the writer sees."""
-        seen = await self.seen([("Patient", one) for one in found])
-        ids = [one for kind, one in seen if kind == "Patient"]
-        rows = await self.store.relations.keepers("Patient", ids, self.unit.session)
+        rows = await self.store.relations.keepers("Patient", found, self.unit.session, self.seen("Patient"))
         return {one: row.custodian for one, row in rows.items()}
 
     async def _organizations(self, actors: Iterable[str]) -> set[str]:
@@ -181,14 +200,6 @@ class Relating:
             rows = await self.store.relations.keepers(kind, ids, self.unit.session)
             found |= {f"Organization/{row.organization or row.custodian}" for row in rows.values()}
         return found
-
-
-class Seen(Protocol):
-    """Tells which of some instances the writer may see."""
-
-    async def __call__(self, instances: Sequence[Key]) -> Collection[Key]:
-        """Return those."""
-        ...
 
 
 def _documents(change: Change) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:

@@ -15,7 +15,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from fhir_server.model.query import ANYTHING, Where
 from fhir_server.store import failures
+from fhir_server.store.reads import matching
 
 RELATIONS, OBJECTIONS = "relations", "objections"
 EVERYBODY = "*"
@@ -185,23 +187,24 @@ class Relations:
         await self._objections.replace_one({"_id": source}, row, upsert=True, session=session)
 
     async def keepers(
-        self, resource_type: str, ids: Collection[str], session: AsyncClientSession | None = None
+        self,
+        resource_type: str,
+        ids: Collection[str],
+        session: AsyncClientSession | None = None,
+        where: Where = ANYTHING,
     ) -> Mapping[str, Keeper]:
-        """Return where resources belong, by id, of those that are there.
+        """Return where resources belong, by id, of those that are there within the filter.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
-        if not ids:
+        if not ids or where.kind == "nothing":
             return {}
         stated = ("organization", "managingOrganization", "providedBy")
         fields = {"f": 1, "p": 1, **{f"r.{name}.reference": 1 for name in stated}}
+        asked = matching({"_id": {"$in": sorted(ids)}}, where)
         try:
-            rows = (
-                await self._database[resource_type]
-                .find({"_id": {"$in": sorted(ids)}}, fields, session=session)
-                .to_list()
-            )
+            rows = await self._database[resource_type].find(asked, fields, session=session).to_list()
         except PyMongoError as error:
             raise failures.outward(error, session) from error
         return {row["_id"]: Keeper(row.get("f", ""), _organization(row["r"], stated), row.get("p", "")) for row in rows}

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from fhir_server.facilities.agreement import Agreement, TreatmentAccess
 from fhir_server.facilities.nodes import ROLE
+from fhir_server.repository import glass
 from tests.access.house import Caller, House, Json, observation, opened
 from tests.access.record import reference, resource
 from tests.access.test_standings import facility, put, role
@@ -373,6 +374,32 @@ async def test_HI_6_glass_is_broken_for_reading_in_one_role_by_one_person(
     narrow = await house.as_("user/Patient.rs", user="u-gp", role="gp")
     assert await narrow.status(f"Patient/{patient}") == 200
     assert await narrow.status(f"Observation/{patient}-lab") == 403, "scopes still hold"
+
+
+async def test_HI_6_who_broke_the_glass_can_close_the_record_again(house: House, patient: str, gp: Caller) -> None:
+    path = f"Patient/{patient}"
+    await done(await gp.ask("POST", f"{path}/$break-glass", REASON))
+    other_role = await house.as_("user/*.cruds", user="u-gp", role="gp-two")
+    assert (await other_role.ask("POST", f"{path}/$end-break-glass")).json()["parameter"][0]["valueBoolean"] is False
+    assert await reaches(gp, patient)
+    assert (await gp.ask("POST", f"{path}/$end-break-glass")).json()["parameter"][0]["valueBoolean"] is True
+    assert not await reaches(gp, patient)
+    app = await house.as_("patient/*.cruds", patient=patient)
+    assert (await app.ask("POST", f"{path}/$end-break-glass")).status_code == 403
+
+
+async def test_HI_6_glass_is_not_broken_for_one_patient_after_the_other(
+    house: House, patient: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(glass, "MOST_AT_ONCE", 1)
+    nurse = await house.as_("user/*.cruds", user="u-gp", role="gp-two")
+    await put(house, "hospital", resource("Patient", f"{patient}-x"))
+    await done(await nurse.ask("POST", f"Patient/{patient}-x/$break-glass", REASON))
+    assert (await nurse.ask("POST", f"Patient/{patient}/$break-glass", REASON)).status_code == 409
+    assert not await reaches(nurse, patient)
+    await done(await nurse.ask("POST", f"Patient/{patient}-x/$end-break-glass"))
+    await done(await nurse.ask("POST", f"Patient/{patient}/$break-glass", REASON))
+    await done(await nurse.ask("POST", f"Patient/{patient}/$end-break-glass"))
 
 
 async def test_HI_6_broken_glass_is_whole_again_when_the_network_is_left(
