@@ -97,7 +97,7 @@ class Standings:
     async def _of_patient(self, principal: Principal) -> Standing:
         own = principal.own | ({principal.patient} - {""})
         records = {one: await linked(self._store, frozenset({one})) for one in sorted(own)}
-        kept = await self._store.relations.keepers("Patient", own.union(*records.values()))
+        kept = await self._store.keepers("Patient", own.union(*records.values()))
         return Standing(records=records, keepers={one: keeper.custodian for one, keeper in kept.items()})
 
     async def _of_staff(self, principal: Principal, epoch: int, now: datetime) -> Standing:

@@ -21,7 +21,7 @@ async def absence(store: Store, scope: ScopeFilter, resource_type: str, resource
     """
     standing = scope.standing
     if resource_type == "Patient" and standing.reveals and may_break(scope):
-        keeper = (await store.relations.keepers("Patient", [resource_id])).get(resource_id)
+        keeper = (await store.keepers("Patient", [resource_id])).get(resource_id)
         if keeper and opens(standing, keeper.custodian):
             text = (
                 f"Patient/{resource_id} is kept by another facility, and there is no relationship with this one. In an emergency "

@@ -318,7 +318,7 @@ class Repository(Holdings):
         if self.pending:
             self.pending.add(changes)
             return
-        if any(effects.concerns(change) for change in changes):
+        if await effects.needed(self.store, changes):
             await self.store.transact(lambda unit: self._send(unit, changes), effects.types(changes))
         else:
             await self.store.commit(changes)

@@ -13,7 +13,7 @@ from fhir_server.repository.ground import Ground
 from fhir_server.repository.parameters import Parameters
 from fhir_server.repository.rights import Rights
 from fhir_server.search.custom import RESOURCE_TYPE
-from fhir_server.store import Change, Extra, Unit
+from fhir_server.store import Change, Extra, Store, Unit
 
 
 class Effect(Protocol):
@@ -94,6 +94,22 @@ def concerns(change: Change) -> bool:
     if isinstance(change, Extra) or change.resource_type not in CONCERNED:
         return False
     return any(row.when(change) for row in TABLE if change.resource_type in row.types)
+
+
+async def needed(store: Store, changes: Sequence[Change]) -> bool:
+    """Return whether changes have effects, looking at more than themselves where they do not tell.
+
+    Raises:
+        Unavailable: The database cannot be reached.
+    """
+    concerned = [change for change in changes if concerns(change)]
+    for row in TABLE:
+        own = [
+            one for one in concerned if not isinstance(one, Extra) and one.resource_type in row.types and row.when(one)
+        ]
+        if own and (row.effect is not _relations or await relating.crosses(store, own)):
+            return True
+    return False
 
 
 def types(changes: Sequence[Change]) -> frozenset[str]:

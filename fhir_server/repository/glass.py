@@ -67,7 +67,7 @@ async def break_glass(repository: Repository, emergency: Emergency) -> Broken:
     who, standing = scope.principal, scope.standing
     if not may_break(scope):
         raise Forbidden(NOBODY)
-    keeper = (await repository.store.relations.keepers("Patient", [emergency.patient])).get(emergency.patient)
+    keeper = (await repository.store.keepers("Patient", [emergency.patient])).get(emergency.patient)
     if keeper is None or not opens(standing, keeper.custodian):
         raise NotFound(f"There is no Patient/{emergency.patient}.")
     task, now = ids.new(), repository.store.clock.now()

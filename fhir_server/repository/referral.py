@@ -89,7 +89,7 @@ async def _require_sender(repository: Repository, task: str, request: str) -> No
         Forbidden: The Task is kept here, or elsewhere than its ServiceRequest, or nobody has seen to it that the sender knew
             the patient.
     """
-    keepers = repository.store.relations.keepers
+    keepers = repository.store.keepers
     sender = (await keepers(TASK, [task]))[task].custodian
     referred = (await keepers(REQUEST, [request])).get(request)
     patient = referred.patient if referred else ""

@@ -38,6 +38,32 @@ def relates(change: Change) -> bool:
     return sides[0] != sides[1]
 
 
+async def crosses(store: Store, changes: Iterable[Change]) -> bool:
+    """Return whether any of the changes concerns the relationship of a facility with a patient whom another one keeps.
+
+    What a facility does for its own patients, which is nearly everything, does not: it then needs no unit of work. The keeper
+    of a patient never changes, so what is asked here still holds when it is written.
+
+    Raises:
+        Unavailable: The database cannot be reached.
+    """
+    claims: list[Claim] = []
+    for change in changes:
+        if relates(change) and not isinstance(change, Extra):
+            if change.resource_type not in CLAIMS:
+                return True
+            sides = [claim(change.resource_type, one) for one in _documents(change) if one is not None]
+            claims += [one for one in sides if one]
+    if any(one.via for one in claims):
+        return True
+    keepers = await store.keepers("Patient", {each for one in claims for each in one.patients})
+    for one in claims:
+        who = await _organizations(store, one.actors, None)
+        if any(who - {f"Organization/{keepers[each].custodian}"} for each in one.patients if each in keepers):
+            return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Relating:
     """Follows the changes of a unit of work, which are written in it already.
@@ -107,7 +133,7 @@ class Relating:
         about: list[str] = []
         if found:
             kept = {one: f"Organization/{keepers[one]}" for one in found.patients if one in keepers}
-            who = await self._organizations(found.actors)
+            who = await _organizations(self.store, found.actors, self.unit.session)
             about = [one for one, keeper in kept.items() if who - {keeper}]
             others = {each for one in about for each in who - {kept[one]}}
             ties = [Tie(each, found.start, found.end) for each in sorted(others)]
@@ -183,23 +209,24 @@ class Relating:
 
     async def _keepers(self, found: Collection[str]) -> Mapping[str, str]:
         """Return the facilities that keep the records of patients, of those that the writer sees."""
-        rows = await self.store.relations.keepers("Patient", found, self.unit.session, self.seen("Patient"))
+        rows = await self.store.keepers("Patient", found, self.seen("Patient"), self.unit.session)
         return {one: row.custodian for one, row in rows.items()}
 
-    async def _organizations(self, actors: Iterable[str]) -> set[str]:
-        """Return the organizations, as references, that actors are or belong to."""
-        found: set[str] = set()
-        places: dict[str, list[str]] = {}
-        for actor in actors:
-            kind, _, one = actor.partition("/")
-            if kind == "Organization":
-                found.add(actor)
-            else:
-                places.setdefault(kind, []).append(one)
-        for kind, ids in places.items():
-            rows = await self.store.relations.keepers(kind, ids, self.unit.session)
-            found |= {f"Organization/{row.organization or row.custodian}" for row in rows.values()}
-        return found
+
+async def _organizations(store: Store, actors: Iterable[str], session: Any) -> set[str]:
+    """Return the organizations, as references, that actors are or belong to."""
+    found: set[str] = set()
+    places: dict[str, list[str]] = {}
+    for actor in actors:
+        kind, _, one = actor.partition("/")
+        if kind == "Organization":
+            found.add(actor)
+        else:
+            places.setdefault(kind, []).append(one)
+    for kind, ids in places.items():
+        rows = await store.keepers(kind, ids, session=session)
+        found |= {f"Organization/{row.organization or row.custodian}" for row in rows.values()}
+    return found
 
 
 def _documents(change: Change) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:

@@ -28,14 +28,19 @@ WIDTH = 1
 
 MAJORITY = {"level": "majority"}
 
+PART_OF = ("organization", "managingOrganization", "providedBy")
+"""Elements by which what belongs to a facility says so."""
+
 # What a lane reads: projection and how it is decoded.
 BODIES = "bodies"
 WHOLE = "whole"
 IDS = "ids"
+KEEPERS = "keepers"
 _SHAPES: Mapping[str, tuple[Mapping[str, int] | None, CodecOptions[Any]]] = {
     BODIES: (BODY, BARE),
     WHOLE: (None, RAW),
     IDS: ({"_id": 1}, BARE),
+    KEEPERS: ({"f": 1, "p": 1, **{f"r.{name}.reference": 1 for name in PART_OF}}, BARE),
 }
 
 

@@ -15,9 +15,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.model.query import ANYTHING, Where
 from fhir_server.store import failures
-from fhir_server.store.reads import matching
+from fhir_server.store.reads import PART_OF
 
 RELATIONS, OBJECTIONS = "relations", "objections"
 EVERYBODY = "*"
@@ -186,29 +185,6 @@ class Relations:
         row |= {"pu": list(objection.purposes)} if objection.purposes else {}
         await self._objections.replace_one({"_id": source}, row, upsert=True, session=session)
 
-    async def keepers(
-        self,
-        resource_type: str,
-        ids: Collection[str],
-        session: AsyncClientSession | None = None,
-        where: Where = ANYTHING,
-    ) -> Mapping[str, Keeper]:
-        """Return where resources belong, by id, of those that are there within the filter.
-
-        Raises:
-            Unavailable: The database cannot be reached.
-        """
-        if not ids or where.kind == "nothing":
-            return {}
-        stated = ("organization", "managingOrganization", "providedBy")
-        fields = {"f": 1, "p": 1, **{f"r.{name}.reference": 1 for name in stated}}
-        asked = matching({"_id": {"$in": sorted(ids)}}, where)
-        try:
-            rows = await self._database[resource_type].find(asked, fields, session=session).to_list()
-        except PyMongoError as error:
-            raise failures.outward(error, session) from error
-        return {row["_id"]: Keeper(row.get("f", ""), _organization(row["r"], stated), row.get("p", "")) for row in rows}
-
     async def documents(
         self, resource_type: str, where: Mapping[str, Any], session: AsyncClientSession
     ) -> Sequence[Mapping[str, Any]]:
@@ -221,9 +197,8 @@ def _tie(tie: Tie) -> dict[str, Any]:
     return row | ({"pu": list(tie.purposes)} if tie.purposes else {})
 
 
-def _organization(resource: Mapping[str, Any], names: Sequence[str]) -> str:
-    for name in names:
-        kind, _, found = str(resource.get(name, {}).get("reference", "")).partition("/")
-        if kind == "Organization":
-            return found
-    return ""
+def keeper(row: Mapping[str, Any]) -> Keeper:
+    """Return where a live resource belongs (`reads.KEEPERS`)."""
+    found = (str(row["r"].get(name, {}).get("reference", "")).partition("/") for name in PART_OF)
+    organization = next((one for kind, _, one in found if kind == "Organization"), "")
+    return Keeper(row.get("f", ""), organization, row.get("p", ""))

@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.model.query import Distinct, Examined, IndexSpec, Query, Where
+from fhir_server.model.query import ANYTHING, Distinct, Examined, IndexSpec, Query, Where
 from fhir_server.model.stored import Hit, Stored
 from fhir_server.store import failures, moving, schema, seal, upkeep
 from fhir_server.store.acceptances import Acceptances
@@ -31,9 +31,9 @@ from fhir_server.store.leaving import Leaving
 from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Parameters
 from fhir_server.store.patient_links import PatientLinks
-from fhir_server.store.reads import BODIES, IDS, WHOLE, Reads
+from fhir_server.store.reads import BODIES, IDS, KEEPERS, WHOLE, Reads
 from fhir_server.store.reindexing import Reindexing
-from fhir_server.store.relations import Relations
+from fhir_server.store.relations import Keeper, Relations, keeper
 from fhir_server.store.searches import Searches
 from fhir_server.store.trail import Trail
 from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS, Locks, Unit, Workshop
@@ -209,6 +209,17 @@ class Store:
             answers = [await self._reads.many(IDS, name, part, where_of(name), session) for name, part in ids.items()]
         rows = zip(ids.items(), answers, strict=True)
         return {(name, one) for (name, part), found in rows for one in part if one in found}
+
+    async def keepers(
+        self,
+        resource_type: str,
+        ids: Collection[str],
+        where: Where = ANYTHING,
+        session: AsyncClientSession | None = None,
+    ) -> dict[str, Keeper]:
+        """Return where resources belong, by id, of those that are there within the filter."""
+        found = await self._reads.many(KEEPERS, resource_type, ids, where, session)
+        return {one: keeper(row) for one, row in found.items()}
 
     async def read_version(
         self,

@@ -17,8 +17,9 @@ from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.main import Service, running
 from fhir_server.model.errors import Unprocessable
 from fhir_server.model.query import NOTHING, Where
-from fhir_server.repository import Repository
+from fhir_server.repository import Repository, effects
 from fhir_server.settings import Mongo, Settings
+from fhir_server.store import Create
 
 Json = dict[str, Any]
 
@@ -114,6 +115,15 @@ async def test_an_open_encounter_relates_and_a_finished_one_does_not(service: Se
 async def test_what_is_done_for_an_own_patient_leaves_no_row(service: Service, patient: str) -> None:
     await put(at(service, "b"), "Encounter", f"e-{patient}", **encounter(patient))
     assert patient not in await related(service, "Organization/b")
+
+
+async def test_what_is_done_for_an_own_patient_goes_out_with_other_writes(service: Service, patient: str) -> None:
+    body = {"resourceType": "Encounter", "id": f"e-{patient}", **encounter(patient)}
+    for keeper, crosses in (("b", False), ("a", True)):
+        change = Create("Encounter", {"_id": body["id"], "f": keeper, "p": patient, "r": body})
+        assert await effects.needed(service.store, [change]) is crosses
+        over = Create("Encounter", {"_id": body["id"], "f": keeper, "p": patient, "r": {**body, "status": "finished"}})
+        assert not await effects.needed(service.store, [over])
 
 
 async def test_an_encounter_that_ends_at_a_time_ends_the_relationship_then(service: Service, patient: str) -> None:
