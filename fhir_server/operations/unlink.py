@@ -39,6 +39,7 @@ DEFINITION = OperationDefinition(
         OperationParameter("person", "out", 0, 1, "Reference"),
         OperationParameter("since", "out", 1, 1, "instant"),
         OperationParameter("changed", "out", 1, 1, "boolean"),
+        OperationParameter("still-linked", "out", 1, 1, "boolean"),
         OperationParameter("trail", "out", 1, 1, "url"),
         OperationParameter("seen-count", "out", 1, 1, "unsignedInt"),
         OperationParameter("seen", "out", 0, None, "", SEEN),
@@ -47,7 +48,7 @@ DEFINITION = OperationDefinition(
 
 
 async def unlink(ctx: Context) -> FhirResponse:
-    """Return 200 with the two Patients, and how often somebody saw either record since the link; the duty `audit` tells who.
+    """Return 200 with the two Patients, and how often somebody saw what they joined since the link; the duty `audit` tells who.
 
     Raises:
         BadRequest: `other` is no reference to a Patient of this server.
@@ -55,12 +56,13 @@ async def unlink(ctx: Context) -> FhirResponse:
     """
     other = patient(ctx, "other", parameters.read(ctx, DEFINITION)["other"][0])
     joined = await linking.unlink(ctx.repository, ctx.id, other)
-    rows = await meanwhile.seen(ctx.repository, joined.patients, joined.since) if ctx.settings.audited else ()
+    rows = await meanwhile.seen(ctx.repository, joined.reached, joined.since) if ctx.settings.audited else ()
     since = quote(instant.text(joined.since), safe="")
-    both = ",".join(f"Patient/{one}" for one in joined.patients)
+    whose = ",".join(f"Patient/{one}" for one in sorted(joined.reached))
     answer = [
         *told(joined),
-        ("trail", "url", f"{ctx.base}/AuditEvent?patient={both}&date=ge{since}"),
+        ("still-linked", "boolean", joined.is_one),
+        ("trail", "url", f"{ctx.base}/AuditEvent?patient={whose}&date=ge{since}"),
         ("seen-count", "unsignedInt", len(rows)),
         *(("seen", "part", list(_seen(row))) for row in (rows if _may_know(ctx) else ())),
     ]

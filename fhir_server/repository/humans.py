@@ -51,7 +51,7 @@ def confirming(repository: Repository) -> Repository:
     if not scope.has_duty(DUTY):
         raise forbidden(
             "duty-missing",
-            "The role that you work in does not link or merge Patients. Doctors, nurses, the front desk and privacy officers do.",
+            "The role that you work in does not link or merge Patients. Doctors, nurses and the front desk do.",
         )
     return repository
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from fhir_server.model import instant
 from fhir_server.repository import hub
 from fhir_server.repository.door import Repository
 from fhir_server.repository.humans import (
@@ -40,6 +41,8 @@ class Joined:
         since: When it was confirmed.
         by: User who confirmed it, empty for this program.
         changed: Whether this request has changed anything.
+        reached: The Patients that are, or were until now, one person with either.
+        is_one: Whether they are one person, by this link or by others.
     """
 
     patients: tuple[str, str]
@@ -48,6 +51,8 @@ class Joined:
     since: datetime
     by: str
     changed: bool
+    reached: frozenset[str] = frozenset()
+    is_one: bool = True
 
 
 async def link(repository: Repository, one: str, other: str) -> Joined:
@@ -113,9 +118,14 @@ async def unlink(repository: Repository, one: str, other: str) -> Joined:
             how = "It is a merge; $unmerge undoes it." if known else "Nobody has confirmed that they are one person."
             raise unprocessable("not-linked", f"Patient/{one} and Patient/{other} are not linked. {how}", "other")
         versions = await separate(bound, pair)
-        await _part(bound, pair, known.person)
-        tell(bound, other=f"Patient/{other}", person=f"Person/{known.person}", since=known.at, confirmed=known.by)
-        return Joined(pair, versions, known.person, known.at, known.by, changed=True)
+        mine, theirs = [await bound.store.patient_links.reached([each], session(bound)) for each in pair]
+        if known.person and other not in mine:
+            await hub.part(bound, known.person, theirs)
+        since = instant.text(known.at)
+        tell(bound, other=f"Patient/{other}", person=f"Person/{known.person}", since=since, confirmed=known.by)
+        return Joined(
+            pair, versions, known.person, known.at, known.by, changed=True, reached=mine | theirs, is_one=other in mine
+        )
 
     return await writing.exclusively([LOCK], TYPES, work)
 
@@ -136,14 +146,6 @@ def tell(bound: Repository, **detail: Any) -> None:
     """Put ids into the row of the trail."""
     if bound.footprint:
         bound.footprint.detail.update({name: value for name, value in detail.items() if value})
-
-
-async def _part(bound: Repository, pair: tuple[str, str], person: str) -> None:
-    """Take those who are no longer joined to the first Patient out of the Person of both."""
-    links = bound.store.patient_links
-    mine = await links.reached([pair[0]], session(bound))
-    if person and pair[1] not in mine:
-        await hub.part(bound, person, await links.reached([pair[1]], session(bound)))
 
 
 async def _known(bound: Repository, one: str, other: str) -> Confirmed | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from fhir_server.model import json
+from fhir_server.model import instant, json
 from fhir_server.model.query import ANYTHING
 from fhir_server.repository.door import Repository
 from fhir_server.repository.humans import (
@@ -139,7 +139,13 @@ async def unmerge(repository: Repository, source: str) -> Merged:
             change = _whole(former) if is_untouched else partial(_parted, former=former, other=link.other)
             written[mine] = await bound.patch("Patient", mine, change)
         await bound.store.facilities.raise_epoch(session(bound))
-        tell(bound, source=f"Patient/{source}", target=f"Patient/{target}", since=merge.at, confirmed=merge.by)
+        tell(
+            bound,
+            source=f"Patient/{source}",
+            target=f"Patient/{target}",
+            since=instant.text(merge.at),
+            confirmed=merge.by,
+        )
         return Merged(written[source], written[target], is_whole)
 
     return await writing.exclusively([LOCK], TYPES, work)

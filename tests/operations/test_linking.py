@@ -1,5 +1,6 @@
 """Links and merges of Patients over HTTP: what they change, what they leave alone, and what undoes them."""
 
+import asyncio
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -147,12 +148,13 @@ async def test_unlinking_restores_both_and_tells_who_saw_what_meanwhile(two: Reg
         assert await reached(record, name) == {name}
     assert named(answer, "since") == linked_at
     assert named(answer, "seen-count") == [1]
+    assert named(answer, "still-linked") == [False]
     (seen,) = named(answer, "seen")
     rows = {row["name"]: row for row in seen}
     assert rows["interaction"]["valueCode"] == "search-type"
     assert rows["patient"]["valueReference"] == {"reference": f"Patient/{two.one}"}
     assert rows["type"]["valueCode"] == "Observation"
-    assert f"AuditEvent?patient=Patient/{two.other},Patient/{two.one}&date=ge" in named(answer, "trail")[0]
+    assert f"AuditEvent?patient=Patient/{two.one},Patient/{two.other}&date=ge" in named(answer, "trail")[0]
     (person,) = named(answer, "person")
     hub = (await two.client.get(person["reference"])).json()
     assert [one["target"]["reference"] for one in hub["link"]] == [f"Patient/{two.other}"]
@@ -318,3 +320,40 @@ async def test_a_link_that_nobody_has_confirmed_comes_and_goes_by_update_and_ope
     assert (await two.client.put(f"Patient/{two.one}", json={**patient, "link": link})).status_code == 200
     assert await reached(record, two.one) == {two.one}
     assert (await two.client.put(f"Patient/{two.one}", json=patient)).status_code == 200
+
+
+async def test_a_link_beside_which_there_is_another_way_is_undone_and_they_are_still_one(
+    client: httpx.AsyncClient, record: Database
+) -> None:
+    pair, third = await registered(client), await registered(client)
+    for one, other in ((pair.one, pair.other), (pair.other, third.one), (third.one, pair.one)):
+        assert (await pair.ask("link", other, one)).status_code == 200
+    answer = await pair.ask("unlink")
+    assert named(answer, "still-linked") == [True]
+    assert await reached(record, pair.one) == {pair.one, pair.other, third.one}
+    answer = await pair.ask("unlink", third.one)
+    assert named(answer, "still-linked") == [False]
+    assert await reached(record, pair.one) == {pair.one}
+
+
+async def test_links_that_are_confirmed_at_the_same_time_are_one_link_and_one_person(
+    two: Registered, record: Database
+) -> None:
+    pairs = ((two.one, two.other), (two.other, two.one)) * 2
+    answers = await asyncio.gather(*(two.ask("link", other, one) for one, other in pairs))
+    assert [one.status_code for one in answers] == [200] * 4
+    assert sorted(named(one, "changed")[0] for one in answers) == [False, False, False, True]
+    assert await record["Person"].count_documents({"rf": f"Patient/{two.one}"}) == 1
+    assert len((await two.read(two.one))["link"]) == 1
+
+
+async def test_an_update_that_meets_a_link_or_its_end_leaves_both_agreeing(two: Registered, record: Database) -> None:
+    """Whoever comes first: the link stands in the Patient if and only if access goes by it."""
+    bare = {name: value for name, value in (await two.read(two.one)).items() if name != "meta"}
+    for operation in ("link", "unlink", "link"):
+        updates = [two.client.put(f"Patient/{two.one}", json=bare) for _ in range(3)]
+        answers = await asyncio.gather(two.ask(operation), *updates)
+        assert {one.status_code for one in answers} <= {200, 409}
+        stated = {one["other"]["reference"] for one in (await two.read(two.one)).get("link", [])}
+        known = await reached(record, two.one) - {two.one}
+        assert stated == {f"Patient/{one}" for one in known}
