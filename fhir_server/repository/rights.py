@@ -15,6 +15,7 @@ from fhir_server.access.scope_filter import Key, Letter, ScopeFilter, insufficie
 from fhir_server.model import reference
 from fhir_server.model.errors import Forbidden, NotFound
 from fhir_server.model.query import ANYTHING, NOTHING, Where
+from fhir_server.model.stored import Stored
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.expression import And, Expression, Guarded, Nothing, Or, all_of, any_of
 from fhir_server.search.match import matches
@@ -152,21 +153,33 @@ class Rights(msgspec.Struct, frozen=True):
             raise self._outside(resource_type, letter)
 
     async def refuse_taken(self, resource_type: str, resource_id: str, letter: Letter) -> None:
-        """Refuse to create under an id that somebody else's instance has, or had.
+        """Refuse to create under an id that somebody else's instance has, or may have.
+
+        People who do not see all of a type cannot choose ids of it: whether one is free would tell what there is. They bring back
+        what they have deleted. Systems choose ids, and may learn that one is taken.
 
         Raises:
-            NotFound: The caller may not see it.
+            NotFound: The caller may not see it, or may not choose it.
         """
         if self.scope.where(resource_type, letter) == ANYTHING:
             return
         key = (resource_type, resource_id)
-        taken = bool(await self.store.exists([key], lambda _: ANYTHING, self.session))
-        if not taken and await self.store.last_version(*key, ANYTHING, self.session):
-            where = await self.where(resource_type, letter, [resource_id])
-            last = await self.store.last_version(*key, where, self.session)
-            taken = last is None or not last.deleted
-        if taken:
-            raise NotFound(f"There is no {resource_type}/{resource_id}.")
+        if self.scope.principal.audience != "system":
+            last = await self._last_seen(key, letter)
+            free = last is not None and last.deleted
+        else:
+            free = not await self.store.exists([key], lambda _: ANYTHING, self.session)
+            if free and await self.store.last_version(*key, ANYTHING, self.session):
+                last = await self._last_seen(key, letter)
+                free = last is not None and last.deleted
+        if not free:
+            raise NotFound(
+                f"There is no {resource_type}/{resource_id}. To create it, POST to {resource_type}: the server gives it an id."
+            )
+
+    async def _last_seen(self, key: Key, letter: Letter) -> Stored | None:
+        """Return the last version that the caller may reach."""
+        return await self.store.last_version(*key, await self.where(key[0], letter, [key[1]]), self.session)
 
     def referable(self, resource_type: str) -> Where:
         """Return the filter for what a written resource may refer to: what can be seen, and what the launch told of."""

@@ -89,9 +89,27 @@ async def test_references_as_an_oracle_of_what_is_there(house: House) -> None:
     assert answers[2] == answers[3]
 
 
+async def given(house: House, resource: Json) -> None:
+    """Have a resource stored."""
+    answer = await (await house.as_("system/*.cruds")).put(resource)
+    assert answer.status_code == 201, answer.text
+
+
+async def test_the_id_of_what_is_hidden_cannot_be_told_from_a_free_one(house: House, fresh: Fresh) -> None:
+    ann, hidden, free = await writer(house), fresh("hidden"), fresh("free")
+    await given(house, observation(hidden, "bo"))
+    for condition in ("", "?identifier=urn:x|nothing"):
+        told = [
+            (await ann.ask("PUT", f"Observation{condition or '/' + name}", observation(name, "ann")))
+            for name in (hidden, free)
+        ]
+        assert [one.status_code for one in told] == [404, 404]
+        assert told[0].text.replace(hidden, free) == told[1].text
+
+
 async def test_moving_a_resource_to_another_patient(house: House, fresh: Fresh) -> None:
     ann, name = await writer(house), fresh("move")
-    assert (await ann.put(observation(name, "ann"))).status_code == 201
+    await given(house, observation(name, "ann"))
     moved = observation(name, "bo")
     assert_forbidden(await ann.put(moved), "patient/Observation.u")
     patch = [{"op": "replace", "path": "/subject/reference", "value": "Patient/bo"}]
@@ -139,21 +157,20 @@ async def test_taking_over_the_id_of_what_another_had_deleted(house: House, fres
     await whole.ask("DELETE", f"Observation/{name}")
     assert (await ann.put(observation(name, "ann"))).status_code == 404
     own = fresh("own")
-    await ann.put(observation(own, "ann"))
+    await given(house, observation(own, "ann"))
     assert (await ann.ask("DELETE", f"Observation/{own}")).status_code == 204
     again = await ann.put(observation(own, "ann"))
     assert (again.status_code, again.json()["meta"]["versionId"]) == (201, "3")
 
 
-async def test_an_update_that_creates_needs_the_letter_for_updates_only(house: House, fresh: Fresh) -> None:
+async def test_an_update_needs_the_letter_for_updates_only(house: House, fresh: Fresh) -> None:
     name = fresh("upsert")
     assert_forbidden(
         await (await writer(house, "patient/Observation.c")).put(observation(name, "ann")), "patient/Observation.u"
     )
     ann = await writer(house, "patient/Observation.u")
-    assert (await ann.put(observation(name, "ann"))).status_code == 201
+    await given(house, observation(name, "ann"))
     assert (await ann.put(observation(name, "ann", status="amended"))).status_code == 200
-    assert (await ann.put(observation(fresh("upsert"), "bo"))).status_code == 403
     assert (await ann.ask("DELETE", f"Observation/{name}")).status_code == 403
 
 
@@ -175,7 +192,7 @@ async def test_writing_what_can_only_be_seen(house: House, fresh: Fresh) -> None
 async def test_writing_past_the_criteria_of_a_granular_scope(house: House, fresh: Fresh) -> None:
     name = fresh("lab")
     ann = await writer(house, f"patient/Observation.cruds?{LAB}")
-    assert (await ann.put(observation(name, "ann"))).status_code == 201
+    await given(house, observation(name, "ann"))
     assert (await ann.put(observation(name, "ann", "vital-signs"))).status_code == 403
     patch = [{"op": "replace", "path": "/category/0/coding/0/code", "value": "vital-signs"}]
     assert (await ann.ask("PATCH", f"Observation/{name}", patch)).status_code == 403
@@ -227,7 +244,7 @@ async def test_creating_by_condition_under_the_id_of_what_is_hidden(house: House
 async def test_deleting_what_a_hidden_resource_refers_to_does_not_name_it(house: House, fresh: Fresh) -> None:
     name = fresh("held")
     ann = await writer(house)
-    await ann.put(observation(name, "ann"))
+    await given(house, observation(name, "ann"))
     secret = fresh("secret")
     await (await house.as_("system/*.cruds")).put(
         observation(secret, "bo", derivedFrom=[{"reference": f"Observation/{name}"}])
@@ -277,11 +294,11 @@ async def test_entries_of_a_batch_are_judged_one_by_one(house: House) -> None:
 )
 async def test_one_refused_entry_of_a_transaction_refuses_it_whole(house: House, fresh: Fresh, bad: Any) -> None:
     ann, name = await writer(house, "patient/Observation.cruds"), fresh("tx")
-    answer = await ann.ask(
-        "POST", "", bundle("transaction", ("PUT", f"Observation/{name}", observation(name, "ann")), bad)
-    )
+    await given(house, observation(name, "ann"))
+    amended = observation(name, "ann", status="amended")
+    answer = await ann.ask("POST", "", bundle("transaction", ("PUT", f"Observation/{name}", amended), bad))
     assert answer.status_code == (404 if "bo-lab" in bad[1] else 403), answer.text
-    assert (await stored(house, f"Observation/{name}")).status_code == 404
+    assert (await stored(house, f"Observation/{name}")).json()["meta"]["versionId"] == "1"
     assert (await stored(house, "Observation/bo-lab")).json()["meta"]["versionId"] == "1"
 
 
@@ -289,9 +306,9 @@ async def test_a_transaction_does_not_delete_what_is_hidden(house: House, fresh:
     name, own = fresh("keep"), fresh("own")
     await (await house.as_("system/*.cruds")).put(observation(name, "bo"))
     ann = await writer(house)
-    asked = bundle(
-        "transaction", ("DELETE", f"Observation/{name}", None), ("PUT", f"Observation/{own}", observation(own, "ann"))
-    )
+    await given(house, observation(own, "ann"))
+    amended = observation(own, "ann", status="amended")
+    asked = bundle("transaction", ("DELETE", f"Observation/{name}", None), ("PUT", f"Observation/{own}", amended))
     assert (await ann.ask("POST", "", asked)).status_code == 200
     assert (await stored(house, f"Observation/{name}")).status_code == 200
 
