@@ -129,7 +129,7 @@ class Twins:
         one, other = await asyncio.gather(*(self._asked(caller, probe) for caller in self.callers))
         if one != other:
             return [f"{probe}\n    with:    {_first(one, other)}\n    without: {_first(other, one)}"]
-        tells = SECRET in str(one) and SECRET not in str(probe)
+        tells = SECRET in str(one) and SECRET not in f"{probe.path}{probe.body}{probe.form}{probe.headers}"
         return [f"{probe}\n    tells:   {one}"] if tells else []
 
     async def _asked(self, caller: Caller, probe: Probe) -> list[str]:

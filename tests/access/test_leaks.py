@@ -1,0 +1,123 @@
+"""The leak harness: what a caller may not see cannot be told from what never was, on any route and by any parameter.
+
+Two houses answer every probe of the table (`probes`); one has what is hidden, the other never had it (`twins`, `hidden`).
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from fhir_server.capability.table import OFFERED
+from fhir_server.model import json
+from fhir_server.model.query import ANYTHING
+from fhir_server.search.results import RESULTS
+from fhir_server.search.types import TYPES, token
+from smart_auth.records import Grant
+from tests.access import hidden
+from tests.access.probes import MODIFIERS, ROUTES, SHAPING, WRITING, Ground, Key, key, sorts
+from tests.access.twins import SECRET, Twins, twins
+
+pytestmark = pytest.mark.xdist_group("leaks")
+
+Pairs = dict[str, Twins]
+FOR_NOBODY = {"patient": {"Group", "Schedule"}, "staff": {"AuditEvent"}}
+"""Types that are refused as such, whatever the instance: those in nobody's record, and those that the role is not for."""
+
+READING = [row for row in ROUTES if row[1] not in WRITING or row[2].endswith("_search")]
+CHANGING = [row for row in ROUTES if row not in READING]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pairs(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Pairs]:
+    """The pair of houses of each principal."""
+    patient = twins(data_dir, hidden.from_a_patient(), "patient/*.cruds", user="u-ann", patient="ann")
+    staff = twins(data_dir, hidden.from_staff(), "user/*.cruds", user="grey", role="east-doctor")
+    async with patient as one, staff as other:
+        yield {"patient": one, "staff": other}
+
+
+def test_every_route_below_the_base_has_a_row() -> None:
+    assert {key(row) for row in OFFERED} == ROUTES.keys()
+
+
+def test_every_result_parameter_and_modifier_has_a_row() -> None:
+    assert RESULTS.keys() == SHAPING.keys()
+    known = {"missing", *token.MODIFIERS, *(modifier for kind in TYPES.values() for modifier in kind.MODIFIERS)}
+    assert known == MODIFIERS.keys()
+
+
+@pytest.mark.parametrize("who", ["patient", "staff"])
+async def test_the_caller_sees_what_is_not_hidden_and_the_server_has_what_is(pairs: Pairs, who: str) -> None:
+    """Without this, a house that shows nothing at all would pass."""
+    pair = pairs[who]
+    caller = pair.callers[0]
+    assert await caller.status("Observation/ann-lab") == 200
+    assert (await caller.get("Observation?_total=accurate")).json()["total"] >= 3
+    for one in pair.hidden:
+        first = [
+            await house.service.store.read_version(one["resourceType"], one["id"], 1, ANYTHING)
+            for house in (pair.whole, pair.bare)
+        ]
+        assert [bool(each) for each in first] == [True, False], one
+        refused = await caller.status(f"{one['resourceType']}/{one['id']}")
+        assert refused == (403 if one["resourceType"] in FOR_NOBODY[who] else 404), one
+
+
+@pytest.mark.parametrize("who", ["patient", "staff"])
+@pytest.mark.parametrize("row", READING, ids=str)
+async def test_a_question_does_not_tell_what_is_hidden_from_what_never_was(pairs: Pairs, who: str, row: Key) -> None:
+    pair = pairs[who]
+    ground = Ground(pair, pair.whole.service.definitions)
+    _none(await pair.differences(ROUTES[row](ground)))
+
+
+@pytest.mark.parametrize("who", ["patient", "staff"])
+async def test_no_order_tells_what_is_hidden(pairs: Pairs, who: str) -> None:
+    pair = pairs[who]
+    _none(await pair.differences(sorts(Ground(pair, pair.whole.service.definitions))))
+
+
+@pytest.mark.parametrize("who", ["patient", "staff"])
+async def test_a_paging_link_of_somebody_else_shows_nothing(pairs: Pairs, who: str) -> None:
+    pair = pairs[who]
+    everything = await pair.whole.as_("system/*.cruds")
+    bundle = (await everything.get("Observation?_count=1")).json()
+    link = next(one["url"] for one in bundle["link"] if one["relation"] == "next")
+    answer = await pair.callers[0].get(link)
+    assert answer.status_code in {400, 403, 410}, answer.text
+    assert "Observation/" not in answer.text
+
+
+@pytest.mark.parametrize("who", ["patient", "staff"])
+@pytest.mark.parametrize("row", CHANGING, ids=str)
+async def test_a_write_does_not_tell_what_is_hidden_from_what_never_was(pairs: Pairs, who: str, row: Key) -> None:
+    pair = pairs[who]
+    ground = Ground(pair, pair.whole.service.definitions)
+    _none(await pair.differences(ROUTES[row](ground)))
+
+
+async def test_the_trail_tells_a_patient_of_accesses_and_not_what_is_kept_from_her(pairs: Pairs) -> None:
+    pair = pairs["patient"]
+    somebody = await pair.whole.as_("system/*.rs")
+    for path in (
+        "Observation/not-yet",
+        "Task/internal",
+        "Observation/was-preliminary/_history/1",
+        "Observation/ann-vital",
+    ):
+        assert await somebody.status(path) == 200
+    for path in ("Observation?_id=not-yet,ann-vital", "Observation/not-yet/_history", f"Observation?_tag={SECRET}"):
+        assert await somebody.status(path) == 200
+    grants = await pair.whole.service.realm.store.find(Grant)
+    client = next(one.client_id for one in grants if one.scope == "system/*.rs")
+    bundle = (await pair.callers[0].get("AuditEvent?patient=ann&_count=1000")).json()
+    theirs = [json.encode(one).decode() for one in bundle["entry"] if client in json.encode(one).decode()]
+    assert any("Observation/ann-vital" in one for one in theirs)
+    assert [one for one in theirs if any(name in one for name in ("not-yet", "internal/", SECRET))] == []
+
+
+def _none(differences: list[str]) -> None:
+    assert not differences, f"{len(differences)} probes tell the houses apart:\n" + "\n".join(differences[:12])
