@@ -392,6 +392,23 @@ def leaving(_: Ground) -> Iterator[Probe]:
     yield from (Probe("POST", f"Organization/{name}/$leave", PARAMETERS) for name in ("west", "east"))
 
 
+def of_patients(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an operation on a patient that only tells something."""
+
+    def probes(_: Ground) -> Iterator[Probe]:
+        for patient in PATIENTS:
+            yield Probe(method, f"{patient}/{operation}", PARAMETERS if method == "POST" else None)
+
+    return probes
+
+
+def responding(ground: Ground) -> Iterator[Probe]:
+    for kind, name in [*ground.names, ("Task", ABSENT)]:
+        if kind == "Task":
+            rows = [{"name": "status", "valueCode": "accepted"}]
+            yield Probe("POST", f"Task/{name}/$respond", {**PARAMETERS, "parameter": rows})
+
+
 def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of an operation on a membership, of which there is none."""
 
@@ -403,12 +420,12 @@ def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator
     return probes
 
 
-def trees(method: str) -> Callable[[Ground], Iterator[Probe]]:
-    """Return the probes of the hierarchy below an organization."""
+def of_organizations(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an operation on an organization that only tells something."""
 
     def probes(_: Ground) -> Iterator[Probe]:
         for name in ("root", "east", "west", ABSENT):
-            yield Probe(method, f"Organization/{name}/$tree", PARAMETERS if method == "POST" else None)
+            yield Probe(method, f"Organization/{name}/{operation}", PARAMETERS if method == "POST" else None)
 
     return probes
 
@@ -457,8 +474,19 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$join-preview", "POST", "OrganizationAffiliation/{id}/$join-preview", False): of_memberships(
         "$join-preview", "POST"
     ),
-    ("$tree", "GET", "Organization/{id}/$tree", False): trees("GET"),
-    ("$tree", "POST", "Organization/{id}/$tree", False): trees("POST"),
+    ("$tree", "GET", "Organization/{id}/$tree", False): of_organizations("$tree", "GET"),
+    ("$tree", "POST", "Organization/{id}/$tree", False): of_organizations("$tree", "POST"),
+    ("$match-queue", "GET", "Organization/{id}/$match-queue", False): of_organizations("$match-queue", "GET"),
+    ("$match-queue", "POST", "Organization/{id}/$match-queue", False): of_organizations("$match-queue", "POST"),
+    ("$access-report", "GET", "Patient/{id}/$access-report", False): of_patients("$access-report", "GET"),
+    ("$access-report", "POST", "Patient/{id}/$access-report", False): of_patients("$access-report", "POST"),
+    ("$accounting-of-disclosures", "GET", "Patient/{id}/$accounting-of-disclosures", False): of_patients(
+        "$accounting-of-disclosures", "GET"
+    ),
+    ("$accounting-of-disclosures", "POST", "Patient/{id}/$accounting-of-disclosures", False): of_patients(
+        "$accounting-of-disclosures", "POST"
+    ),
+    ("$respond", "POST", "Task/{id}/$respond", False): responding,
     ("$reindex", "POST", "$reindex", False): on_everything("$reindex", "POST"),
     ("$reindex", "POST", "{type}/$reindex", False): on_everything("{type}/$reindex", "POST"),
     ("$reindex-status", "GET", "$reindex-status", False): on_everything("$reindex-status", "GET"),
@@ -467,6 +495,32 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
 """What is asked of each route below the base. Those that write come last in `test_leaks`, for they change both houses."""
 
 WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+AS_THE_PERSON = "shows patients and visits that `patient_directory` asks for as the person, see `test_leaks`"
+OF_THE_HOUSE = "knows the people and apps of the house, and no resources"
+OF_THE_SERVER = "says what the server is, whoever asks"
+OUTSIDE: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("/auth/authorize", "/auth/choose", "/auth/consent", "/auth/continue", "/auth/launch", "/auth/launches",
+         "/auth/role", "/auth/token", "/auth/userinfo", "/auth/introspect"),
+        AS_THE_PERSON,
+    ),
+    **dict.fromkeys(
+        ("/auth/apps", "/auth/apps/revoke", "/auth/end-session", "/auth/forgot", "/auth/language", "/auth/password",
+         "/auth/register", "/auth/register/{client_id}", "/auth/revoke", "/auth/second-factor", "/auth/sign-in",
+         "/auth/sign-out", "/admin/policy"),
+        OF_THE_HOUSE,
+    ),
+    **dict.fromkeys(
+        ("/", "/docs", "/favicon.ico", "/openapi.json", "/static/docs.js", "/static/style.css", "/auth/style.css",
+         "/auth/styles/{name}.json", "/auth/jwks", "/auth/.well-known/openid-configuration", "/auth/brands",
+         "/.well-known/oauth-authorization-server/auth", "/fhir/.well-known/smart-configuration",
+         "/fhir//.well-known/smart-configuration", "/health/live", "/health/ready", "/metrics", "/sample-app/",
+         "/sample-app/app.css", "/sample-app/app.js", "/sample-app/index.html", "/sample-app/launch.html"),
+        OF_THE_SERVER,
+    ),
+}  # fmt: skip
+"""Each route outside of the base, with the reason why it has no probes."""
 
 Shaping = Callable[[Ground, str], Iterator[Probe]]
 

@@ -5,19 +5,23 @@ Two houses answer every probe of the table (`probes`); one has what is hidden, t
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
 from fhir_server.capability.table import OFFERED
+from fhir_server.http.app import create_app
 from fhir_server.model import json
 from fhir_server.model.query import ANYTHING
 from fhir_server.search.results import RESULTS
 from fhir_server.search.types import TYPES, token
-from smart_auth.records import Grant
+from fhir_server.settings import Auth, Settings
+from smart_auth.records import Grant, User
 from tests.access import hidden
-from tests.access.probes import MODIFIERS, ROUTES, SHAPING, WRITING, Ground, Key, key, sorts
+from tests.access.house import observation
+from tests.access.probes import ABSENT, MODIFIERS, OUTSIDE, ROUTES, SHAPING, WRITING, Ground, Key, key, sorts
 from tests.access.twins import SECRET, Twins, twins
 
 pytestmark = pytest.mark.xdist_group("leaks")
@@ -41,6 +45,15 @@ async def pairs(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Pairs]:
 
 def test_every_route_below_the_base_has_a_row() -> None:
     assert {key(row) for row in OFFERED} == ROUTES.keys()
+
+
+def test_every_route_outside_of_the_base_is_known() -> None:
+    routes = create_app(Settings(auth=Auth(mode="smart")), not_started).routes
+    assert {str(getattr(route, "path", route)) for route in routes} == OUTSIDE.keys()
+
+
+def not_started(_: Settings) -> Any:
+    pytest.fail("the application is not to be run")
 
 
 def test_every_result_parameter_and_modifier_has_a_row() -> None:
@@ -97,6 +110,37 @@ async def test_a_write_does_not_tell_what_is_hidden_from_what_never_was(pairs: P
     pair = pairs[who]
     ground = Ground(pair, pair.whole.service.definitions)
     _none(await pair.differences(ROUTES[row](ground)))
+
+
+@pytest.mark.parametrize("who", ["patient", "staff"])
+async def test_the_pages_for_people_show_what_the_person_may_search(pairs: Pairs, who: str) -> None:
+    user, acting_as = ("u-ann", "") if who == "patient" else ("grey", "PractitionerRole/east-doctor")
+    told = []
+    for house in (pairs[who].whole, pairs[who].bare):
+        directory, person = house.service.realm.directory, await house.service.realm.store.get(User, user)
+        assert person is not None
+        found = [await directory.patients(person, acting_as, words) for words in ("ann", "bo", "1980-01-01", SECRET)]
+        opens = [await directory.may_open(person, acting_as, patient) for patient in ("ann", "bo", "linked", ABSENT)]
+        visits = [await directory.encounters(person, acting_as, patient) for patient in ("ann", "bo")]
+        told.append((found, opens, visits))
+    assert told[0] == told[1]
+    assert told[0][1] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("who", ["patient", "staff"])
+async def test_an_id_that_is_taken_says_that_and_nothing_else(pairs: Pairs, who: str) -> None:
+    """What two houses cannot answer alike: nobody can store under an id that is taken. Why it is taken stays unsaid."""
+    pair = pairs[who]
+    taken = {
+        step.resource["id"] for step in pair.steps if step.resource["resourceType"] == "Observation" and step.hidden
+    }
+    answers = set()
+    for name in taken:
+        answer = await pair.callers[0].put(observation(name, "ann"))
+        assert answer.status_code == 404
+        answers.add(answer.text.replace(name, "x"))
+    assert len(answers) == 1
+    assert (await pair.callers[0].put(observation("free-id", "ann"))).status_code == 201
 
 
 async def test_the_trail_tells_a_patient_of_accesses_and_not_what_is_kept_from_her(pairs: Pairs) -> None:
