@@ -15,7 +15,7 @@ from smart_auth.audit import KINDS
 Json = dict[str, Any]
 Row = Mapping[str, Any]
 """A row of the trail by its short names: `t` time, `k` kind, `a` action, `oc` outcome, `st` status, `au` audience, `c` client,
-`u` user, `g` grant, `w` acting as, `f` facility, `pu` purpose, `e` instances, `p`, `ps` patients, `rt` type, `q` query,
+`u` user, `g` grant, `w` acting as, `f` facility, `cf` other facilities that keep what was touched, `pu` purpose, `e` instances, `p`, `ps` patients, `rt` type, `q` query,
 `m` method, `ip` address, `rq` request id, `tx` transaction, `pol` policy, `x` more codes and ids."""
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"

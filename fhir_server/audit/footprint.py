@@ -122,6 +122,7 @@ class Footprint:
 
     __slots__ = (
         "_entities",
+        "_keepers",
         "_patients",
         "_pen",
         "bundle",
@@ -162,6 +163,7 @@ class Footprint:
         self._pen = pen
         self._entities: dict[str, None] = {}
         self._patients: dict[str, None] = {}
+        self._keepers: dict[str, None] = {}
 
     def shared(self) -> str:
         """Return what the rows of this bundle and of its entries have in common."""
@@ -174,16 +176,19 @@ class Footprint:
         self.note_patients(envelope)
 
     def note_patients(self, envelope: Mapping[str, Any]) -> None:
-        """Note whose record something belongs to: `p` and `ps` of its envelope."""
+        """Note whose record something belongs to, and who keeps it: `p`, `ps` and `f` of its envelope."""
         if patient := envelope.get("p"):
             self._patients[patient] = None
         for patient in envelope.get("ps", ()):
             self._patients[patient] = None
+        if (keeper := envelope.get("f")) and ("p" in envelope or "ps" in envelope):
+            self._keepers[keeper] = None
 
     def reset(self) -> None:
         """Forget what was touched: the interaction begins anew."""
         self._entities.clear()
         self._patients.clear()
+        self._keepers.clear()
 
     def row(self, status: int) -> Row:
         """Return the row of the interaction, which ends with this status; what was touched is then told."""
@@ -234,6 +239,8 @@ class Footprint:
             row["ps"] = [*self._patients]
         elif self._patients:
             row["p"] = next(iter(self._patients))
+        if others := self._keepers.keys() - {row.get("f")}:
+            row["cf"] = sorted(others)
         if self.resource_type:
             row["rt"] = self.resource_type
 

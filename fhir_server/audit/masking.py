@@ -10,7 +10,7 @@ from typing import Any
 from fhir_server.audit.codes import Row
 from fhir_server.audit.render import patients
 
-INWARD = ("g", "pol", "q", "tx", "x", "ip", "rq")
+INWARD = ("g", "pol", "q", "tx", "x", "ip", "rq", "cf")
 """What is of the house: grants, policies, queries, addresses and the thread of a request."""
 
 

@@ -50,7 +50,9 @@ def compile(expression: Expression, observer: Observer) -> Where:  # noqa: A001,
         case OfPatients(patients):
             return clause(of_patients(sorted(patients))) if patients else NOTHING
         case OwnedBy(facilities):
-            return clause({"f": one_of(sorted(facilities))}) if facilities else NOTHING
+            # Privacy officers see what their own staff do, and what anybody does with the records that they keep.
+            one = one_of(sorted(facilities)) if facilities else None
+            return clause({"$or": [{"f": one}, {"cf": one}]}) if facilities else NOTHING
         case Nothing():
             return NOTHING
     raise InvalidParameter(

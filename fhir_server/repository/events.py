@@ -54,6 +54,9 @@ INWARD = frozenset({"address", "policy"})
 """Parameters that patients do not search by: they are of the house."""
 
 REPORTS = ("$access-report", "$accounting-of-disclosures")
+TOLD = ("Organization/", "Patient/")
+"""Agents that patients may search by where they are not told who of the staff it was."""
+
 LOOKING = {"$nor": [{"rt": TYPE, "au": "patient"}, {"k": {"$in": [*REPORTS]}, "au": "patient"}]}
 """Patients are not told that they have looked who looked."""
 
@@ -224,6 +227,9 @@ class Events:
                 mine = {f"Patient/{one}" for one in self._own()}
                 kept = tuple(value for value in values if isinstance(value, Is) and value.text in mine)
                 return Criterion(param, kept) if kept else Nothing()
+            case Criterion(param, values) if param.code == "agent" and not self.names:
+                told = tuple(value for value in values if isinstance(value, Is) and value.text.startswith(TOLD))
+                return Criterion(param, told) if told else Nothing()
             case Criterion(param, values) if param.code == "entity":
                 keys = {value: _key(value) for value in values if isinstance(value, Is)}
                 visible = await self._visible(key for key in keys.values() if key)

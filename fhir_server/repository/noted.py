@@ -10,8 +10,8 @@ from fhir_server.repository.pages import SearchPage
 from fhir_server.repository.past import HistoryPage
 from fhir_server.store import Change, Create, Delete, Extra, Update
 
-FIELDS = ("p", "ps")
-"""Envelope fields that say whose record something belongs to."""
+FIELDS = ("p", "ps", "f")
+"""Envelope fields that say whose record something belongs to, and who keeps it."""
 
 CREATED, UPDATED, DELETED = 201, 200, 204
 

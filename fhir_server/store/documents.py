@@ -15,8 +15,8 @@ from fhir_server.model.stored import Stored
 # names the file that holds `j` where it is large.
 ID = {"_id": 1}
 ENTRY = {"j": 1, "jb": 1}
-BODY = {"v": 1, "lu": 1, "m": 1, "p": 1, "ps": 1, **ENTRY}
-ROW_BODY = {"lu": 1, "m": 1, "del": 1, "p": 1, "ps": 1, **ENTRY}
+BODY = {"v": 1, "lu": 1, "m": 1, "p": 1, "ps": 1, "f": 1, **ENTRY}
+ROW_BODY = {"lu": 1, "m": 1, "del": 1, "p": 1, "ps": 1, "f": 1, **ENTRY}
 
 # What tells who may see a version: the same filter holds for the current one, a superseded one, and a deletion. The words of
 # `_text` and `_content` are no criteria of anybody's access.

@@ -34,6 +34,7 @@ INDEXES: Mapping[str, tuple[IndexSpec, ...]] = MappingProxyType(
             IndexSpec("user", (("u", 1), ("_id", -1)), {"partialFilterExpression": {"u": {"$exists": True}}}),
             IndexSpec("acting", (("w", 1), ("_id", -1)), {"partialFilterExpression": {"w": {"$exists": True}}}),
             IndexSpec("facility", (("f", 1), ("_id", -1)), {"partialFilterExpression": {"f": {"$exists": True}}}),
+            IndexSpec("keeper", (("cf", 1), ("_id", -1)), {"partialFilterExpression": {"cf": {"$exists": True}}}),
             IndexSpec("entity", (("e", 1), ("_id", -1)), {"partialFilterExpression": {"e": {"$exists": True}}}),
         ),
     }

@@ -356,6 +356,11 @@ async def test_HI_6_breaking_the_glass_opens_one_record_for_four_hours_and_every
     kinds = {one["code"] for event in broken for one in event["subtype"]}
     assert {"$break-glass", "read", "search-type"} <= kinds, "and in the trail all of it is broken glass"
 
+    seen = (await officer.get(f"AuditEvent?patient={patient}&agent=PractitionerRole/gp&_count=50")).json()["entry"]
+    assert {one["resource"]["id"] for one in seen} >= {event["id"] for event in broken}
+    told = (await herself.get(f"Patient/{patient}/$access-report")).json()
+    assert "in an emergency, by breaking the glass." in str(told)
+
     clock.ahead = timedelta(hours=3, minutes=59)
     assert await reaches(gp, patient)
     clock.ahead = timedelta(hours=4, seconds=1)
