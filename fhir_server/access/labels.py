@@ -4,12 +4,12 @@ A label stands in `meta.security`. Those that restrict are stored beside each ve
 selects by them. A more special label restricts like the one above it, such as `PSY` where `SPI` restricts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from fhir_server.access.labelling import Labeller
-from fhir_server.model.errors import Unprocessable
+from fhir_server.model.errors import Forbidden, Unprocessable
 from fhir_server.settings import Access
 from profiles.definitions.codes import Enumerator
 from profiles.definitions.registry import Definitions
@@ -23,6 +23,8 @@ LABELS = "http://hl7.org/fhir/ValueSet/security-labels"
 
 CONFIDENTIAL = frozenset({"R", "V"})
 """Codes of `access.labels` that are degrees of confidentiality; all others are sensitivities."""
+
+NOT_CLEARED = "label-not-cleared"
 
 SINCE = frozenset({(OBSERVATION_VALUE, "AIAST")})
 """Labels that came after R4: asserted by artificial intelligence."""
@@ -127,6 +129,20 @@ class Labels:
         return found | {
             (CONFIDENTIALITY if label in CONFIDENTIAL else ACT_CODE, label): label for label in self._restricting
         }
+
+
+def uncleared(resource_type: str, labels: Iterable[str]) -> Forbidden:
+    """Return the refusal of a write whose result the writer could not read.
+
+    Args:
+        resource_type: What would be written.
+        labels: Labels that restrict it; the server may have added them.
+    """
+    text = (
+        f"This {resource_type} is labelled {', '.join(labels)}, for its content or because it says so, and you are not cleared for "
+        "that: you would write what you may not read. Leave it to somebody who is."
+    )
+    return Forbidden(text, issues=[Issue("error", "forbidden", text, f"{resource_type}.meta.security", NOT_CLEARED)])
 
 
 def _labels(resource: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.access import advice
+from fhir_server.access.labels import uncleared
 from fhir_server.access.scope_filter import Key, Letter, ScopeFilter, insufficient
 from fhir_server.model import reference
 from fhir_server.model.errors import Forbidden, NotFound
@@ -131,8 +132,11 @@ class Rights(msgspec.Struct, frozen=True):
         if resource_type == GUARDED and _is_guarded(expression):
             context = document["r"].get("securityContext", {}).get("reference")
             expression = await self._told(expression, letter, {context} if context else ())
-        if not matches(expression, document):
-            raise self._outside(resource_type, letter)
+        if matches(expression, document):
+            return
+        if document.get("sl") and matches(expression, {**document, "sl": ()}):
+            raise uncleared(resource_type, document["sl"])
+        raise self._outside(resource_type, letter)
 
     def sees(self, resource_type: str, document: Mapping[str, Any]) -> bool:
         """Return whether the caller may see a document that was written."""
