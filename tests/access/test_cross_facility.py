@@ -349,6 +349,7 @@ async def test_HI_6_breaking_the_glass_opens_one_record_for_four_hours_and_every
     herself = await house.as_("patient/*.rs", patient=patient)
     notice = (await herself.get(f"Communication?patient={patient}")).json()["entry"][0]["resource"]
     assert "emergency" in notice["payload"][0]["contentString"]
+    assert await herself.status(review["valueReference"]["reference"]) == 404, "the reason is the officer's to tell"
     assert {"reference": "PractitionerRole/gp"} in notice["about"]
 
     trail = (await herself.get(f"AuditEvent?patient={patient}&_count=50")).json()["entry"]
