@@ -4,7 +4,7 @@ Rows of writes are committed with them (`Extra`); all others share inserts with 
 handed on to the chain, as the bytes that the database has. Ids are ordered by time, so that the index on them is one by time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +21,7 @@ from fhir_server.store.changes import Extra
 from fhir_server.store.codecs import ENVELOPE, encode
 from fhir_server.store.grouping import Grouped
 
-EVENTS = "events"
+EVENTS, CHAIN, SEALS, KEYS = "events", "chain", "seals", "keys"
 MOST = 1000
 TIME_LIMIT_MS = 10_000
 UNAUTHORIZED = 13
@@ -37,6 +37,9 @@ INDEXES: Mapping[str, tuple[IndexSpec, ...]] = MappingProxyType(
             IndexSpec("keeper", (("cf", 1), ("_id", -1)), {"partialFilterExpression": {"cf": {"$exists": True}}}),
             IndexSpec("entity", (("e", 1), ("_id", -1)), {"partialFilterExpression": {"e": {"$exists": True}}}),
         ),
+        CHAIN: (IndexSpec("time", (("t", 1), ("_id", 1))),),
+        SEALS: (IndexSpec("lane", (("heads.l", 1), ("_id", -1))),),
+        KEYS: (),
     }
 )
 """Collections of the trail with their indexes. Partial ones are used where a query asks for the field."""
@@ -66,6 +69,8 @@ class Trail:
             read_concern=ReadConcern("majority"),
         )
         self._inserts = Grouped(self._insert, MOST)
+        self._follower: Callable[[Sequence[RawBSONDocument]], None] | None = None
+        self._durable: Mapping[str, Any] = {"w": "majority", "j": True}
 
     async def open(self) -> None:
         """Create the collections and indexes that are missing, as far as this program may.
@@ -98,8 +103,14 @@ class Trail:
         """
         await self._inserts.ask(encode(row))
 
-    def committed(self, rows: Iterable[RawBSONDocument]) -> None:
-        """Take notice of rows that were stored with a write."""
+    def committed(self, rows: Sequence[RawBSONDocument]) -> None:
+        """Take notice of rows that are stored for good."""
+        if self._follower and rows:
+            self._follower(rows)
+
+    def follow(self, follower: Callable[[Sequence[RawBSONDocument]], None] | None) -> None:
+        """Have every row handed on, when it is stored, as the bytes that the database has."""
+        self._follower = follower
 
     async def find(
         self, clause: Row, limit: int, sort: Sequence[tuple[str, int]] = (("_id", -1),), hint: str | None = None
@@ -138,7 +149,7 @@ class Trail:
     async def _insert(self, rows: Sequence[RawBSONDocument]) -> Sequence[None]:
         try:
             reply = await self.database.command(
-                {"insert": EVENTS, "documents": rows, "writeConcern": {"w": "majority", "j": True}}
+                {"insert": EVENTS, "documents": rows, "ordered": False, "writeConcern": self._durable}
             )
             if errors := reply.get("writeErrors") or reply.get("writeConcernError"):
                 raise OperationFailure(str(errors))
