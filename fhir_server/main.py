@@ -17,6 +17,7 @@ from fhir_server.access.labels import Labels
 from fhir_server.access.officers import require_officer
 from fhir_server.access.policy import policy_hash, told
 from fhir_server.access.scope_filter import Unrestricted
+from fhir_server.audit.keeping import kept
 from fhir_server.audit.recorder import Recorder
 from fhir_server.audit.render import Observer
 from fhir_server.capability.openapi import openapi
@@ -130,6 +131,14 @@ class Service:
             require_officer(await self._gate.scope(headers))
         return told(self.settings)
 
+    async def audit_keys(self) -> dict[str, Any]:
+        """Return the public keys of the trail's seals, as a JWK set; empty where no trail is kept.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        return {"keys": [row["jwk"] for row in await self.store.chain.keys()] if self.settings.keeps_trail else []}
+
     def openapi(self, base: str) -> dict[str, Any]:
         """Return the OpenAPI document of the FHIR interface at a service base."""
         return openapi(OFFERED, self.definitions, self.settings, base)
@@ -155,18 +164,16 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 time_limit_ms=settings.search.time_limit_ms,
             )
             secret = settings.auth.secret.get_secret_value() if settings.auth.secret else ""
-            records = Authorization(client[settings.mongo.database], secret.encode())
+            records = Authorization(client[settings.mongo.database], secret.encode(), store.trail)
             try:
                 service = _service(settings, definitions, store, records, intake, connection.description)
                 await service.editions.refresh()
                 store.clock.follow(service.editions.renew)
                 await Reindexing(store, service.editions).begin()
-                if settings.audited:
-                    await store.trail.open()
                 await _found(service.repository)
                 if settings.auth.mode == "smart":
                     await authority.found(records, service.realm)
-                async with _background(store.upkeep()):
+                async with _background(store.upkeep()), kept(store, settings):
                     yield service
             finally:
                 await records.close()

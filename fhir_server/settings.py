@@ -273,6 +273,9 @@ class Audit(Section):
         default="role",
         description="How patients are told which staff looked at their record: by `name`, or by the `role` that they work in.",
     )
+    seal_seconds: float = Field(
+        default=60, ge=1, le=3600, description="Seconds from one signed seal over the trail to the next."
+    )
 
 
 class Jobs(Section):
@@ -315,6 +318,11 @@ class Settings(BaseSettings):
     def audited(self) -> bool:
         """Whether the audit trail is kept."""
         return self.audit.mode == "on" or (self.audit.mode == "auto" and self.auth.mode == "smart")
+
+    @property
+    def keeps_trail(self) -> bool:
+        """Whether anything goes into the audit trail: interactions, or at least the events of sign-in."""
+        return self.audited or self.auth.mode == "smart"
 
     @property
     def service_base(self) -> str:

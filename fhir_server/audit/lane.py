@@ -10,7 +10,6 @@ import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
@@ -26,15 +25,6 @@ MOST = 2000
 
 AGAIN = 1.0
 """Seconds after which a link is tried again that could not be stored."""
-
-
-class Bytes(Protocol):
-    """A row as the database has it."""
-
-    @property
-    def raw(self) -> bytes:
-        """Its BSON."""
-        ...
 
 
 class Lane:
@@ -55,12 +45,13 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
 
-    def take(self, rows: Sequence[Bytes]) -> None:
-        """Take rows that are stored; they are linked within a moment."""
-        self.adopt([row.raw for row in rows])
+    @property
+    def has_linked(self) -> bool:
+        """Whether this process has made a link."""
+        return self._number > 0
 
-    def adopt(self, rows: Sequence[bytes]) -> None:
-        """Take rows that another process has stored and not linked."""
+    def take(self, rows: Sequence[bytes]) -> None:
+        """Take rows that are stored, as the database has them; they are linked within a moment."""
         self._waiting += rows
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._append(), name="audit lane")

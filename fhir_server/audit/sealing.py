@@ -124,7 +124,7 @@ class Sealer:
             structlog.get_logger("audit").warning("rows_linked_for_others", count=len(left))
         for start in range(0, len(left), AT_ONCE):
             async for piece in self._chain.raw_events(left[start : start + AT_ONCE]):
-                self._lane.adopt([*split(piece)])
+                self._lane.take([*split(piece)])
             await self._lane.flush()
 
     async def _grown(self, last: Row | None) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import typer
 
-from fhir_server.cli import client, definitions, facility, keys, user
+from fhir_server.cli import audit, client, definitions, facility, keys, user
 from fhir_server.cli.config import config
 from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
@@ -34,4 +34,5 @@ app.add_typer(user.app, name="user")
 app.add_typer(client.app, name="client")
 app.add_typer(facility.app, name="facility")
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 app.add_typer(definitions.app, name="definitions")

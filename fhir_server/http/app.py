@@ -86,6 +86,7 @@ def create_app(settings: Settings, running: Running) -> Application:
     base = Base(settings)
     pages.mount(app, settings)
     admin.mount(app, lambda: app.service)
+    _mount_audit_keys(app)
     if settings.auth.mode == "smart":
         app.router.routes.extend(site.routes(app.realm))
     if sample.is_served(settings):
@@ -121,6 +122,17 @@ def create_app(settings: Settings, running: Running) -> Application:
         return _fail(status, "not-found", f"{hint}. The FHIR API is at /fhir, its description at /docs.")
 
     return app
+
+
+def _mount_audit_keys(app: Application) -> None:
+    @app.get("/.well-known/audit-keys")
+    async def audit_keys() -> Response:
+        if app.service is None:
+            return _fail(503, "transient", STARTING)
+        try:
+            return _json(await app.service.audit_keys())
+        except FhirError as error:
+            return _fail(error.status, error.code, str(error))
 
 
 def _json(value: Any, status: int = 200) -> Response:

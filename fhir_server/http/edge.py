@@ -68,6 +68,9 @@ class Service(Protocol):
     def policy(self, headers: Mapping[str, str], /) -> Awaitable[dict[str, Any]]:
         """Return the effective policy for a caller with these headers; raises `FhirError` where it is not for that one."""
 
+    def audit_keys(self) -> Awaitable[dict[str, Any]]:
+        """Return the public keys of the trail's seals, as a JWK set."""
+
 
 class Edge:
     """Answers the requests below the service base.

@@ -12,11 +12,9 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-import bson
 from pymongo import IndexModel, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -27,6 +25,7 @@ from fhir_server.model import ids, json
 from fhir_server.store import failures
 from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.grouping import Grouped
+from fhir_server.store.trail import Trail
 from fhir_server.store.vault import OPEN, Vault
 from smart_auth import records
 from smart_auth.audit import SecurityEvent
@@ -35,7 +34,6 @@ from smart_auth.store import FINDABLE, KINDS, R, Record, changed
 
 META, EPOCH = "meta", "auth-epoch"
 NAMES, COUNTS = "auth_names", "auth_counts"
-EVENTS = "events"
 MAJORITY = {"level": "majority"}
 MOST_ASKS = 1000
 DAY = 24 * 3600
@@ -76,16 +74,17 @@ class Authorization:
     Args:
         database: Of a client for a replica set or sharded cluster.
         secret: The deployment's own, from outside of the database; closes what must be kept whole (`vault`).
+        trail: Where security events are kept; by default that of the database, without anybody who links its rows.
     """
 
-    def __init__(self, database: AsyncDatabase[Any], secret: bytes = b"") -> None:
+    def __init__(self, database: AsyncDatabase[Any], secret: bytes = b"", trail: Trail | None = None) -> None:
         options: dict[str, Any] = {
             "codec_options": ENVELOPE,
             "write_concern": WriteConcern("majority", j=True),
             "read_concern": ReadConcern("majority"),
         }
         self.database = database.with_options(**options)
-        self.events: AsyncCollection[Any] = database.client.get_database(f"{database.name}_audit", **options)[EVENTS]
+        self._trail = trail or Trail(database)
         self.vault = Vault.of(secret)
         self._epochs = Grouped(self._ask_epoch, MOST_ASKS)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -228,13 +227,8 @@ class Authorization:
         return self._epochs.ask(None)
 
     async def record(self, event: SecurityEvent) -> None:
-        """Write an event, with the hash of its content."""
-        row = {"_id": ids.new(), **event.row()}
-        row["h"] = content_hash(row)
-        try:
-            await self.events.insert_one(row)
-        except PyMongoError as error:
-            raise failures.expected(error) from error
+        """Write an event into the trail, as any other row."""
+        await self._trail.add({"_id": ids.new(), **event.row()})
 
     async def _ask_epoch(self, asks: Sequence[None]) -> Sequence[int]:
         """Return the epoch for each that asks. One command of 100 µs, where a cursor would take as much again."""
@@ -257,13 +251,6 @@ class Authorization:
 
     def _rows(self, kind: type[Any]) -> AsyncCollection[Any]:
         return self.database[f"auth_{kind.__name__.lower()}"]
-
-
-def content_hash(row: Mapping[str, Any]) -> str:
-    """Return the hash of an audit row without its own hash: of its BSON, which every reader gets the same from the row."""
-    return sha256(
-        bson.encode({name: value for name, value in row.items() if name != "h"}, codec_options=ENVELOPE)
-    ).hexdigest()
 
 
 def _indexes(kind: type[Record]) -> list[IndexModel]:

@@ -173,6 +173,28 @@ class Clock:
         told: datetime = rows[0]["now"]
         return min(told, _moment(own), *floors)
 
+    async def told(self) -> datetime:
+        """Return the database's time, asked for now.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        try:
+            return await self._ask_time()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def alone(self) -> bool:
+        """Return whether no other process works on this record, or has worked and not been found to be gone.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        try:
+            return await self._writers.find_one({"_id": {"$ne": self._id}}, {"_id": 1}) is None
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
     async def quiet_before(self, moment: datetime) -> bool:
         """Return whether no write that began at or before this moment is in flight, in any process.
 

@@ -16,6 +16,7 @@ from fhir_server.model.stored import Hit, Stored
 from fhir_server.store import failures, moving, schema, seal, upkeep
 from fhir_server.store.acceptances import Acceptances
 from fhir_server.store.blobs import Blobs
+from fhir_server.store.chain import Chain
 from fhir_server.store.changes import Change
 from fhir_server.store.clock import Clock
 from fhir_server.store.codecs import ENVELOPE
@@ -65,6 +66,7 @@ class Store:
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
         trail: Rows of the audit trail.
+        chain: Links and seals of the trail.
     """
 
     secret: bytes = b""
@@ -90,6 +92,7 @@ class Store:
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
         self.trail = Trail(self._database)
+        self.chain = Chain(self.trail.database)
         self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks(), self.trail)
         self._reads = Reads(self._database)
         self._writes = Writes(self._workshop)

@@ -69,7 +69,7 @@ class Trail:
             read_concern=ReadConcern("majority"),
         )
         self._inserts = Grouped(self._insert, MOST)
-        self._follower: Callable[[Sequence[RawBSONDocument]], None] | None = None
+        self._follower: Callable[[Sequence[bytes]], None] | None = None
         self._durable: Mapping[str, Any] = {"w": "majority", "j": True}
 
     async def open(self) -> None:
@@ -80,6 +80,10 @@ class Trail:
         """
         try:
             await create(self.database)
+            if await _is_single(self.database):
+                # What its journal has is what the majority has; to wait for its word on that, too, takes as long again.
+                self._durable = {"w": 1, "j": True}
+                self.database = self.database.with_options(read_concern=ReadConcern("local"))
         except OperationFailure as error:
             if error.code != UNAUTHORIZED:
                 raise failures.expected(error) from error
@@ -106,9 +110,9 @@ class Trail:
     def committed(self, rows: Sequence[RawBSONDocument]) -> None:
         """Take notice of rows that are stored for good."""
         if self._follower and rows:
-            self._follower(rows)
+            self._follower([bytes(row.raw) for row in rows])
 
-    def follow(self, follower: Callable[[Sequence[RawBSONDocument]], None] | None) -> None:
+    def follow(self, follower: Callable[[Sequence[bytes]], None] | None) -> None:
         """Have every row handed on, when it is stored, as the bytes that the database has."""
         self._follower = follower
 
@@ -173,3 +177,8 @@ async def create(database: AsyncDatabase[Any]) -> None:
         if missing := [spec for spec in specs if spec.name not in known]:
             indexes = [{"name": spec.name, "key": dict(spec.keys), **spec.options} for spec in missing]
             await database.command({"createIndexes": name, "indexes": indexes})
+
+
+async def _is_single(database: AsyncDatabase[Any]) -> bool:
+    """Return whether the replica set has one member only."""
+    return len((await database.command("hello")).get("hosts", ())) == 1

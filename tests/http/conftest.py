@@ -78,6 +78,9 @@ class Echo:
     def openapi(self, base: str) -> dict[str, Any]:
         return {"openapi": "3.1.0", "servers": [{"url": base}]}
 
+    async def audit_keys(self) -> dict[str, Any]:
+        return {"keys": []}
+
 
 def _seen(request: FhirRequest) -> dict[str, Any]:
     return {
