@@ -33,12 +33,14 @@ class Lane:
     Args:
         chain: Where links are kept.
         clock: The database's time.
+        pause: Seconds in which rows gather for a link.
     """
 
-    def __init__(self, chain: Chain, clock: Callable[[], datetime]) -> None:
+    def __init__(self, chain: Chain, clock: Callable[[], datetime], pause: float = PAUSE) -> None:
         self.name = secrets.token_hex(8)
         self._chain = chain
         self._clock = clock
+        self._pause = pause
         self._waiting: list[bytes] = []
         self._number = 0
         self._before = START
@@ -85,7 +87,7 @@ class Lane:
 
     async def _append(self) -> None:
         while self._waiting:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self._pause)
             try:
                 await self.flush()
             except FhirError as error:
