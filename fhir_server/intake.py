@@ -106,6 +106,7 @@ class Draft:
         """
         own = {"versionId": str(vid), "lastUpdated": instant.text(moment)}
         meta = self.resource["meta"]
+        held = {"held": True} if self.entries.get("gt") == "held" or "hb" in envelope else {}
         return {
             "_id": self.id,
             "v": vid,
@@ -114,6 +115,7 @@ class Draft:
             "m": method,
             "sv": version(self.indexer.reading),
             **envelope,
+            **held,
             **self.derived,
             **self.entries,
             "r": {**self.resource, "meta": {**own, **meta}},

@@ -22,16 +22,15 @@ from fhir_server.repository import effects, noted
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.holdings import Holdings
+from fhir_server.repository.holds import Holds
 from fhir_server.repository.pending import Key, Pending, by_type
 from fhir_server.repository.targets import Targets, patiently, refuse_root
-from fhir_server.repository.written import Upcoming, Written, envelope, stored, tombstone, version
+from fhir_server.repository.written import Upcoming, Written, envelope, kept, stored, tombstone, version
 from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Unit, Update
 
 T = TypeVar("T")
 TRIES = 50
 MILLISECOND = timedelta(milliseconds=1)
-SERVER_OWNED = ("rg", "f", "held", "va", "adv")
-"""Envelope fields that stay with an instance over its versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,11 @@ class Repository(Holdings):
                 )
                 await self.rights.permit(resource_type, "c", document)
                 await self._require_targets(draft)
-                await self._commit([Create(resource_type, document)])
+                held = await self._commit([Create(resource_type, document)])
             self._note_created(resource_type, resource_id)
-            return Written(stored(resource_type, document), created=True, warnings=draft.warnings)
+            return Written(stored(resource_type, document), created=True, warnings=draft.warnings, held=held)
 
-        return await (attempt() if self.pending else patiently(attempt))
+        return await self._holds.swept(await (attempt() if self.pending else patiently(attempt)))
 
     async def update(
         self, resource_type: str, resource_id: str, resource: dict[str, Any], demand: Demand = UNCONDITIONAL
@@ -89,7 +88,7 @@ class Repository(Holdings):
                 return await self._create_at(draft)
             return await self._supersede(live, draft, "PUT")
 
-        return await self._in_turn(resource_type, resource_id, "u", attempt)
+        return await self._holds.swept(await self._in_turn(resource_type, resource_id, "u", attempt))
 
     async def patch(
         self,
@@ -115,7 +114,7 @@ class Repository(Holdings):
             draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
             return await self._supersede(live, draft, "PATCH")
 
-        return await self._in_turn(resource_type, resource_id, "u", attempt)
+        return await self._holds.swept(await self._in_turn(resource_type, resource_id, "u", attempt))
 
     async def delete(self, resource_type: str, resource_id: str, demand: Demand = UNCONDITIONAL) -> Stored | None:
         """Delete an instance; return the deletion, or `None` where there was nothing to delete.
@@ -160,24 +159,26 @@ class Repository(Holdings):
         if self.pending:
             return await work(self)
         await self.store.prepare(types := [*types])
-        held = sorted({*locks, *effects.locks(types)})
+        names, held = sorted({*locks, *effects.locks(types)}), list[Key]()
 
         async def once() -> T:
             async with self.store.clock.writing() as stamp:
 
                 async def attempt(unit: Unit) -> T:
                     noted.begun(self.footprint)
-                    await unit.lock(held)
+                    await unit.lock(names)
                     pending = Pending(unit, stamp.now, self.store.clock)
                     bound = replace(self, pending=pending)
                     result = await work(bound)
                     await bound.flush()
                     await unit.apply(noted.unit(self.footprint, pending.rows, result))
+                    held[:] = pending.held
                     return result
 
                 return await self.store.transact(attempt)
 
         result = await patiently(once)
+        await self._holds.sweep(held)
         noted.committed(self.footprint)
         return result
 
@@ -292,13 +293,13 @@ class Repository(Holdings):
             # The letter for updates covers those that create (SMART 3.0.2.2).
             await self.rights.permit(draft.resource_type, "u", document)
             await self._require_targets(draft)
-            await self._commit([Create(draft.resource_type, document)])
+            held = await self._commit([Create(draft.resource_type, document)])
         self._note_created(draft.resource_type, draft.id)
-        return Written(stored(draft.resource_type, document), created=True, warnings=draft.warnings)
+        return Written(stored(draft.resource_type, document), created=True, warnings=draft.warnings, held=held)
 
     async def _supersede(self, live: Live, draft: Draft, method: str) -> Written:
         vid = live.stored.vid
-        envelope = {name: live.document[name] for name in SERVER_OWNED if name in live.document}
+        envelope = kept(live)
         async with self._writing() as stamp:
             moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
             # The tie-break stays, so that an update moves nothing among equals while somebody pages through them.
@@ -306,29 +307,40 @@ class Repository(Holdings):
             document = self.intake.renewed(draft).document(vid + 1, moment, order, method, envelope)
             await self.rights.permit(draft.resource_type, "u", document)
             await self._require_targets(draft)
-            await self._commit([Update(draft.resource_type, document, vid, live.document)])
+            held = await self._commit([Update(draft.resource_type, document, vid, live.document)])
         shown = method == "PUT" or self.rights.sees(draft.resource_type, document)
-        return Written(stored(draft.resource_type, document), created=False, warnings=draft.warnings, shown=shown)
+        written = stored(draft.resource_type, document)
+        return Written(written, created=False, warnings=draft.warnings, shown=shown, held=held)
 
     def _writing(self) -> AbstractAsyncContextManager[Stamp]:
         return self.pending.writing() if self.pending else self.store.clock.writing()
 
-    async def _commit(self, changes: Sequence[Change]) -> None:
+    async def _commit(self, changes: Sequence[Change]) -> bool:
+        """Write, or have it written with the rest of the unit of work; return whether a hold is or was on it."""
         changes = noted.written(self.footprint, changes, alone=not self.pending)
         if self.pending:
             self.pending.add(changes)
-            return
-        if await effects.needed(self.store, changes):
+            return False
+        held = await self._holds.concerned(changes)
+        if held or await effects.needed(self.store, changes):
             await self.store.transact(lambda unit: self._send(unit, changes), effects.types(changes))
         else:
             await self.store.commit(changes)
         noted.committed(self.footprint)
+        return bool(held)
 
     async def _send(self, unit: Unit, changes: Sequence[Change]) -> None:
         """Write in a unit of work, with all that the changes bring with them."""
         places = self.pending.places if self.pending else {}
         ground = Ground(self.store, self.definitions.own, self.intake.reading, self.scope, places, self.root)
         await effects.write(ground, changes, unit, locked=self.pending is not None)
+        held = await self._holds.settle(changes, unit)
+        if self.pending:
+            self.pending.held += held
+
+    @property
+    def _holds(self) -> Holds:
+        return Holds(self.store, self.intake.reading.base, self.rules.references == "enforce")
 
     def _note_created(self, resource_type: str, resource_id: str) -> None:
         if self.pending:

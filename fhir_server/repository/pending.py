@@ -29,6 +29,7 @@ class Pending:
         deleted: Instances that it deletes; no reference to them may remain.
         needed: Referenced instances that must exist, each with a draft that refers to it.
         places: FHIRPath location of each of its resources, where that is not the resource itself.
+        held: Those of its resources that a hold is or was on.
         rows: What its entries leave in the audit trail.
     """
 
@@ -42,6 +43,7 @@ class Pending:
     deleted: set[Key] = field(default_factory=set)
     needed: dict[Key, Draft] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
+    held: list[Key] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
     def writing(self) -> AbstractAsyncContextManager[Stamp]:

@@ -15,6 +15,9 @@ from fhir_server.settings import Record
 from fhir_server.store import Live, access, history_id
 from profiles.issue import Issue
 
+SERVER_OWNED = ("rg", "f", "hb", "va", "adv")
+"""Envelope fields that stay with an instance over its versions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -25,12 +28,14 @@ class Written:
         created: Whether the instance did not exist before.
         warnings: Findings that did not refuse it.
         shown: Whether the caller may see it; whoever patches without may not.
+        held: Whether a hold is or was on it.
     """
 
     stored: Stored
     created: bool
     warnings: tuple[Issue, ...] = ()
     shown: bool = True
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,11 @@ def envelope(draft: Draft, scope: ScopeFilter, rules: Record, root: str) -> dict
     facility = scope.standing.keepers.get(about(draft)) or scope.facility or rules.facility
     keeper = custodian(draft, facility, root)
     return {"rg": rules.zone, **({"f": keeper} if keeper else {}), **advice.envelope(scope.principal)}
+
+
+def kept(live: Live) -> dict[str, Any]:
+    """Return what the next version has from the current one."""
+    return {name: live.document[name] for name in SERVER_OWNED if name in live.document}
 
 
 def stored(resource_type: str, document: Mapping[str, Any]) -> Stored:

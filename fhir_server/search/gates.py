@@ -83,6 +83,17 @@ AUTHORS: Mapping[str, tuple[str, ...]] = {
 SUBJECTS = ("subject", "patient", "for")
 
 
+REFRAIN = "http://terminology.hl7.org/CodeSystem/v3-ActCode", "http://hl7.org/fhir/v3/ActCode", ""
+HOLD = "NOPAT"
+"""The label of what is not to be disclosed to the patient (v3-ActCode, RefrainPolicy), and the spellings of its system."""
+
+
+def is_held(resource: Resource) -> bool:
+    """Return whether a resource has the label that holds it."""
+    labels = resource.get("meta", {}).get("security", ())
+    return any(one.get("code") == HOLD and one.get("system", "") in REFRAIN for one in labels)
+
+
 def gate(resource: Resource) -> str:
     """Return the word of the closed gate, empty where it is open.
 
@@ -90,6 +101,8 @@ def gate(resource: Resource) -> str:
         resource: Structurally valid.
     """
     kind = resource["resourceType"]
+    if is_held(resource):
+        return "held"
     if is_own(resource):
         return ""
     element, words = STATUSES.get(kind, OTHERS)

@@ -45,7 +45,7 @@ class Operations:
     Attributes:
         inserts: New documents.
         replacements: Update statements `{q, u}` with the guard in `q`.
-        deletions: Guards `{_id, v}`.
+        deletions: Guards `{_id, v, hb}`.
         unused: History ids that must not be there, with the id of the resource.
         keys: (type, id) of all resources that change.
         size: Bytes to send.
@@ -127,7 +127,7 @@ class Operations:
         self._change(resource_type, doc["_id"], doc["lu"])
         self.insert(("", history(resource_type)), superseded_row(change.superseded, doc["lu"]))
         document = encode(doc)
-        statement = {"q": {"_id": doc["_id"], "v": change.superseded_vid}, "u": document}
+        statement = {"q": _guard(change.superseded, change.superseded_vid), "u": document}
         self.replacements.setdefault(resource_type, []).append(statement)
         self.size += len(document.raw)
 
@@ -138,7 +138,7 @@ class Operations:
         rows = ("", history(resource_type))
         self.insert(rows, superseded_row(superseded, change.tombstone["lu"]))
         self.insert(rows, change.tombstone)
-        self.deletions.setdefault(resource_type, []).append({"_id": change.id, "v": superseded["v"]})
+        self.deletions.setdefault(resource_type, []).append(_guard(superseded, superseded["v"]))
 
     def extra(self, change: Extra) -> None:
         """Add a row that is no resource."""
@@ -208,15 +208,20 @@ _ADD: Mapping[type, Callable[[Operations, Any], None]] = {
 }
 
 
+def _guard(superseded: Mapping[str, Any], vid: int) -> dict[str, Any]:
+    """Return the condition that a document is still as it was read; a hold comes and goes without a version."""
+    return {"_id": superseded["_id"], "v": vid, "hb": superseded.get("hb")}
+
+
 async def _stale(database: AsyncDatabase[Any], resource_type: str, guards: Sequence[Mapping[str, Any]]) -> Exception:
     """Return the refusal of the resources that are not at the version that their guard names.
 
     Versions only grow, so what is asked outside of the transaction finds at least all that failed inside.
     """
-    expected = {guard["_id"]: guard["v"] for guard in guards}
-    rows = database[resource_type].find({"_id": {"$in": list(expected)}}, {"v": 1})
-    current = {row["_id"]: row["v"] async for row in rows}
-    stale = [one for one, vid in expected.items() if current.get(one) != vid]
+    expected = {guard["_id"]: (guard["v"], guard["hb"]) for guard in guards}
+    rows = database[resource_type].find({"_id": {"$in": list(expected)}}, {"v": 1, "hb": 1})
+    current = {row["_id"]: (row["v"], row.get("hb")) async for row in rows}
+    stale = [one for one, known in expected.items() if current.get(one) != known]
     return Refused({(resource_type, one): Stale(resource_type, one) for one in stale}) if stale else Again()
 
 

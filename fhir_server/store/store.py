@@ -27,6 +27,7 @@ from fhir_server.store.extraction import Extraction
 from fhir_server.store.facilities import Facilities
 from fhir_server.store.glass import Glass
 from fhir_server.store.history import History, Position, Span
+from fhir_server.store.holding import Holding
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
 from fhir_server.store.moving import Stretch
@@ -63,6 +64,7 @@ class Store:
         facilities: What the hierarchy is made of.
         acceptances: Who has accepted a membership.
         counting: Counts by facility, for reports.
+        holding: What keeps resources from patients.
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
         trail: Rows of the audit trail.
@@ -89,6 +91,7 @@ class Store:
         self.facilities = Facilities(self._database)
         self.acceptances = Acceptances(self._database)
         self.counting = Counting(self._database, time_limit_ms)
+        self.holding = Holding(self._database, self.clock)
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
         self.trail = Trail(self._database)

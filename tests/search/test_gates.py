@@ -117,3 +117,13 @@ def test_patients_see_what_they_have_said_themselves_whatever_its_state(kind: st
     assert said_by(DOC) != ""
     if many:
         assert said_by(ANN, DOC) != "", "nor is what a colleague has said with them"
+
+
+@pytest.mark.parametrize(
+    "system", ["http://terminology.hl7.org/CodeSystem/v3-ActCode", "http://hl7.org/fhir/v3/ActCode", ""]
+)
+def test_the_label_holds_back_whatever_the_status_and_the_author(system: str) -> None:
+    label = {"code": "NOPAT", **({"system": system} if system else {})}
+    told = {"resourceType": "Observation", "status": "final", "subject": to(ANN)[0], "performer": to(ANN)}
+    assert gate({**told, "meta": {"security": [label]}}) == "held"
+    assert gate({**told, "meta": {"security": [{**label, "system": "urn:other"}]}}) == ""
