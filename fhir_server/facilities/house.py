@@ -5,21 +5,32 @@ Whoever writes an Organization or an OrganizationAffiliation raises its version 
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import tzinfo
+from typing import TypeVar
 
 from fhir_server.facilities import nodes
+from fhir_server.facilities.nodes import Affiliation, Organization
 from fhir_server.facilities.tree import Tree
-from fhir_server.store.facilities import Census, Facilities
+from fhir_server.store.facilities import Census, Facilities, Resource, Versions
+
+T = TypeVar("T")
+AT_A_STRETCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A hierarchy, its version, and the epoch at which it was the one of now."""
+    """A hierarchy, its version, the epoch at which it was the one of now, and what it was made of."""
 
     tree: Tree
     version: int
     epoch: int
+    organizations: Versions
+    affiliations: Versions
+
+
+NOTHING = Known(Tree((), (), ""), -1, -1, {}, {})
 
 
 class House:
@@ -57,7 +68,7 @@ class House:
             if known and known.epoch >= epoch:
                 return known.tree
             if known and await self._facilities.version() == known.version:
-                self._known = Known(known.tree, known.version, epoch)
+                self._known = replace(known, epoch=epoch)
                 return known.tree
             return await self._read(epoch)
 
@@ -70,19 +81,45 @@ class House:
         known = self._known
         if known and await self._facilities.version() == known.version:
             return known.tree
-        return await self._read(known.epoch if known else -1)
+        async with self._turn:
+            return await self._read(-1)
 
     async def _read(self, epoch: int) -> Tree:
-        census = await self._facilities.read()
-        tree = self._built(census)
-        known = self._known
-        if known is None or census.version >= known.version:
-            self._known = Known(tree, census.version, max(epoch, known.epoch if known else -1))
+        """Read what has changed; only one does so at a time."""
+        known = self._known or NOTHING
+        census = await self._facilities.read(known.organizations, known.affiliations)
+        if census.version == known.version:
+            return known.tree
+        tree = await self._built(known.tree, census)
+        reached = max(epoch, known.epoch)
+        self._known = Known(tree, census.version, reached, census.organizations.versions, census.affiliations.versions)
         return tree
 
-    def _built(self, census: Census) -> Tree:
+    async def _built(self, before: Tree, census: Census) -> Tree:
+        """Return the hierarchy of a census, whose unchanged parts are those of before."""
+
+        def organization(resource: Resource) -> Organization:
+            return nodes.organization(resource, self._base)
+
+        def affiliation(resource: Resource) -> Affiliation:
+            return nodes.affiliation(resource, self._zone, self._base)
+
+        organizations = {one.id: one for one in before.organizations}
+        organizations.update(await _parsed(census.organizations.changed, organization))
+        affiliations = dict(before.affiliations)
+        affiliations.update(await _parsed(census.affiliations.changed, affiliation))
         return Tree(
-            (nodes.organization(one, self._base) for one in census.organizations),
-            (nodes.affiliation(one, self._zone, self._base) for one in census.affiliations),
+            (organizations[one] for one in census.organizations.versions),
+            (affiliations[one] for one in census.affiliations.versions),
             self._root,
         )
+
+
+async def _parsed(resources: Mapping[str, Resource], read: Callable[[Resource], T]) -> dict[str, T]:
+    """Return what is read from resources by id; other requests have their turn meanwhile."""
+    found = {}
+    for number, (name, resource) in enumerate(resources.items(), 1):
+        found[name] = read(resource)
+        if number % AT_A_STRETCH == 0:
+            await asyncio.sleep(0)
+    return found

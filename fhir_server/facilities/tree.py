@@ -62,7 +62,7 @@ class Tree:
         root: Id of the deployment's root Organization.
     """
 
-    __slots__ = ("_below", "_children", "_moments", "_organizations", "_root", "_upward", "affiliations")
+    __slots__ = ("_below", "_children", "_downward", "_moments", "_organizations", "_root", "_upward", "affiliations")
 
     def __init__(self, organizations: Iterable[Organization], affiliations: Iterable[Affiliation], root: str) -> None:
         self._organizations = {one.id: one for one in organizations}
@@ -73,10 +73,12 @@ class Tree:
             if one.parent and one.parent != one.id:
                 self._children.setdefault(one.parent, []).append(one.id)
         self._upward: dict[str, list[Affiliation]] = {}
+        self._downward: dict[str, list[Affiliation]] = {}
         moments: set[datetime] = set()
         for each in self.affiliations.values():
             if each.active:
                 self._upward.setdefault(each.member, []).append(each)
+                self._downward.setdefault(each.network, []).append(each)
                 moments |= {each.start, each.end}
         self._moments = sorted(moments - {EARLIEST, FOREVER})
         self._below: dict[str, frozenset[str]] = {}
@@ -154,12 +156,8 @@ class Tree:
             return tuple(sorted(self._children.get(organization, ())))
         if at is None:
             raise ValueError("affiliations hold at a moment")
-        members = {
-            one.member
-            for one in self.affiliations.values()
-            if one.network == organization and code in one.codes and one.holds(at)
-        }
-        return tuple(sorted(members))
+        below = self._downward.get(organization, ())
+        return tuple(sorted({one.member for one in below if code in one.codes and one.holds(at)}))
 
     def memberships(self, organization: str, at: datetime) -> tuple[Affiliation, ...]:
         """Return the memberships that an Organization has at a moment, its own and those of what it is part of."""
@@ -174,16 +172,10 @@ class Tree:
         What is part of a member takes part in what the member agreed to. The facility itself and what is part of it are left
         out: those are no matter of agreements.
         """
-        mine = self._networks(facility, at)
-        if not mine:
-            return Sharing()
         found: dict[str, Terms] = {}
-        for one in self.affiliations.values():
-            if MEMBER in one.codes and one.holds(at):
-                for network, terms in self._through(one, at).items():
-                    if network in mine:
-                        between = mine[network].stricter(terms)
-                        found[one.member] = found.get(one.member, CLOSED).wider(between)
+        for network, mine in self._networks(facility, at).items():
+            for member, theirs in self._members(network, at).items():
+                found[member] = found.get(member, CLOSED).wider(mine.stricter(theirs))
         return self._spread(found, self.below(facility))
 
     def changes_after(self, at: datetime) -> datetime | None:
@@ -204,24 +196,26 @@ class Tree:
 
     def _networks(self, organization: str, at: datetime) -> dict[str, Terms]:
         """Return the networks that an Organization takes part in, directly or through networks that are members of others."""
-        found: dict[str, Terms] = {}
-        for one in self.memberships(organization, at):
-            for network, terms in self._through(one, at).items():
-                found[network] = found.get(network, CLOSED).wider(terms)
-        return found
+        return self._reached([(one, OPEN) for one in self.memberships(organization, at)], at, upward=True)
 
-    def _through(self, membership: Affiliation, at: datetime) -> dict[str, Terms]:
-        """Return the networks that a membership leads into, each by the strictest agreement on the way."""
+    def _members(self, network: str, at: datetime) -> dict[str, Terms]:
+        """Return who takes part in a network, directly or as a member of a network that does."""
+        below = self._downward.get(network, ())
+        return self._reached([(one, OPEN) for one in below if MEMBER in one.codes and one.holds(at)], at, upward=False)
+
+    def _reached(self, waiting: list[tuple[Affiliation, Terms]], at: datetime, *, upward: bool) -> dict[str, Terms]:
+        """Return what memberships lead to, each by the strictest agreement on the way, and by the most open of several ways."""
         found: dict[str, Terms] = {}
-        waiting = [(membership, OPEN)]
+        others = self._upward if upward else self._downward
         while waiting:
             one, so_far = waiting.pop()
             terms = so_far.stricter(_terms(one))
-            known = found.get(one.network)
+            reached = one.network if upward else one.member
+            known = found.get(reached)
             if known is not None and known.wider(terms) == known:
                 continue
-            found[one.network] = terms if known is None else known.wider(terms)
-            nexts = self._upward.get(one.network, ())
+            found[reached] = terms if known is None else known.wider(terms)
+            nexts = others.get(reached, ())
             waiting += [(each, terms) for each in nexts if MEMBER in each.codes and each.holds(at)]
         return found
 

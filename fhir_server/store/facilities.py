@@ -36,13 +36,30 @@ NEEDED: Mapping[str, Mapping[str, int]] = {
 Resource = Mapping[str, Any]
 
 
+Versions = Mapping[str, int]
+"""Ids of resources, each with the version that somebody has read already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The resources of one type, without what the hierarchy does not need.
+
+    Attributes:
+        versions: Those that there are.
+        changed: Those of another version than was known.
+    """
+
+    versions: Versions
+    changed: Mapping[str, Resource]
+
+
 @dataclass(frozen=True, slots=True)
 class Census:
-    """The resources that the hierarchy is made of, without what it does not need, and which version of it they are."""
+    """What the hierarchy is made of, as of one moment, and which version of it that is."""
 
     version: int
-    organizations: Sequence[Resource]
-    affiliations: Sequence[Resource]
+    organizations: Read
+    affiliations: Read
 
 
 class Facilities:
@@ -69,8 +86,12 @@ class Facilities:
             raise failures.expected(error) from error
         return int(row["n"]) if row else 0
 
-    async def read(self) -> Census:
-        """Return everything, as of one moment.
+    async def read(self, organizations: Versions, affiliations: Versions) -> Census:
+        """Return what has changed, as of one moment.
+
+        Args:
+            organizations: What is known of Organizations.
+            affiliations: What is known of affiliations.
 
         Raises:
             Unavailable: The database cannot be reached.
@@ -79,15 +100,13 @@ class Facilities:
         try:
             async with self._database.client.start_session(snapshot=True) as session:
                 row = await plain[META].find_one({"_id": KEY}, session=session)
-                organizations = await plain[ORGANIZATION].find({}, NEEDED[ORGANIZATION], session=session).to_list()
-                affiliations = await plain[AFFILIATION].find({}, NEEDED[AFFILIATION], session=session).to_list()
+                found = [
+                    await _changed(plain, ORGANIZATION, organizations, session),
+                    await _changed(plain, AFFILIATION, affiliations, session),
+                ]
         except PyMongoError as error:
             raise failures.expected(error) from error
-        return Census(
-            int(row["n"]) if row else 0,
-            [one["r"] for one in organizations],
-            [one["r"] for one in affiliations],
-        )
+        return Census(int(row["n"]) if row else 0, *found)
 
     async def one(self, resource_type: str, resource_id: str, session: AsyncClientSession) -> Resource | None:
         """Return what the hierarchy needs of a resource as the unit of the session sees it, `None` where it is not there."""
@@ -156,3 +175,14 @@ class Facilities:
 def _texts(value: Any) -> Sequence[str]:
     """Return the index entries of a parameter, which are one text or several."""
     return [value] if isinstance(value, str) else value or ()
+
+
+async def _changed(
+    database: AsyncDatabase[Any], resource_type: str, known: Versions, session: AsyncClientSession
+) -> Read:
+    rows = database[resource_type].find({}, {"v": 1}, session=session)
+    versions = {row["_id"]: int(row["v"]) async for row in rows}
+    new = [one for one, version in versions.items() if known.get(one) != version]
+    wanted = {"_id": {"$in": new}} if known else {}  # the first time it is all of them
+    changed = database[resource_type].find(wanted, NEEDED[resource_type], session=session) if new else None
+    return Read(versions, {row["_id"]: row["r"] async for row in changed} if changed else {})

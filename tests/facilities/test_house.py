@@ -66,7 +66,7 @@ async def test_nothing_is_asked_while_the_epoch_is_the_same(service: Service) ->
     here = house(service)
     now = await epoch(service)
     first = await here.tree(now)
-    await service.store._database["Organization"].insert_one({"_id": "sneaked", "r": {"id": "sneaked"}})
+    await service.store._database["Organization"].insert_one({"_id": "sneaked", "v": 1, "r": {"id": "sneaked"}})
     assert await here.tree(now) is first
     assert await here.tree(now + 1) is first  # somebody else's standing has changed, not the hierarchy
     await put(service, organization("land"))
@@ -122,3 +122,16 @@ async def test_many_writers_at_once_each_raise_it(service: Service) -> None:
     await asyncio.gather(*(put(service, organization(f"clinic-{number}")) for number in range(40)))
     assert await epoch(service) >= before + 40
     assert len(await house(service).now()) == 41
+
+
+async def test_what_comes_back_under_its_id_is_read_again(service: Service) -> None:
+    here = house(service)
+    await put(service, organization("land", level="sovereign"))
+    await put(service, organization("east", "land", "region"))
+    assert (await here.now()).above("east") == ("land",)
+    await service.repository.delete("Organization", "east")
+    await put(service, organization("east", level="network"))
+    now = await here.now()
+    assert now.above("east") == ()
+    assert now.level("east") == "network"
+    assert now.below("land") == {"land"}
