@@ -162,6 +162,9 @@ async def test_who_looked_meanwhile_is_told_to_whom_the_trail_is_for(house: Hous
     assert {part["valueString"] for row in seen for part in row if part["name"] == "user"} == {f"u-{human.east}"}
     shown = {part["valueReference"]["reference"] for row in seen for part in row if part["name"] == "patient"}
     assert shown == {f"Patient/{human.east}", f"Patient/{human.west}"}
+    (url,) = [row["valueUrl"] for row in told if row["name"] == "trail"]
+    events = await (await house.as_("system/AuditEvent.rs")).found(url)
+    assert len(events) >= len(seen), "the trail has all of it, and the link and its end"
 
     registrar = await human.staff()
     await human.link(registrar)

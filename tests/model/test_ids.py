@@ -1,0 +1,14 @@
+"""Ids are in the order of time, so that what was made since a moment is found by its id."""
+
+from datetime import UTC, datetime, timedelta
+
+from fhir_server.model import ids
+
+
+def test_ids_that_are_made_from_a_moment_on_do_not_come_before_it() -> None:
+    now = datetime.now(UTC)
+    made = ids.new()
+    assert ids.valid(made)
+    assert ids.least(now - timedelta(seconds=1)) < made < ids.least(now + timedelta(minutes=1))
+    moments = [now + timedelta(days=days) for days in (-40_000, -1, 0, 1, 400)]
+    assert sorted(map(ids.least, moments)) == [*map(ids.least, moments)]
