@@ -22,6 +22,12 @@ VERBS: Mapping[str, str] = {
     "patch": "changed",
     "delete": "deleted",
     "disclose": "disclosed",
+    "ITI-71": "asked for access to",
+    "consent-given": "allowed an app to use",
+    "consent-refused": "did not allow an app to use",
+    "grant-revoked": "took from an app the access to",
+    "token-revoked": "ended an app's access to",
+    "launch-made": "opened an app with",
     "batch": "sent",
     "transaction": "sent",
 }

@@ -1,10 +1,12 @@
 """The audit trail as AuditEvents: read and searched as anything else, by those whom it concerns."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from fhir_server.search.parse import parse
 from tests.access.house import STAFF, House, observation, said
 from tests.audit.trail import left
 
@@ -299,3 +301,34 @@ async def test_events_are_shortened_as_any_resource(house: House) -> None:
     (event,) = await events(siem, "AuditEvent?patient=ann&_elements=recorded&_count=1")
 
     assert set(event) <= {"resourceType", "id", "meta", "recorded", "type", "agent", "source"}
+
+
+@pytest.mark.parametrize("sort", ["-date", "date"])
+async def test_all_that_events_refer_to_comes_however_many_there_are(house: House, fresh: Fresh, sort: str) -> None:
+    siem = await house.as_("system/*.cruds")
+    names = [fresh("inc") for _ in range(5)]
+    for name in names:
+        await siem.put(observation(name, "ann"))
+    repository = house.service.repository
+    limits = repository.pages.limits.model_copy(update={"max_includes": 2})
+    narrow = replace(repository, pages=replace(repository.pages, limits=limits))
+    asked = ",".join(f"Observation/{name}" for name in names)
+    pairs = (("entity", asked), ("action", "U"), ("_include", "AuditEvent:entity"), ("_count", "3"), ("_sort", sort))
+    matched: list[str] = []
+    included: list[str] = []
+    cursor = ""
+
+    while True:
+        more = (("_cursor", cursor),) if cursor else ()
+        request = parse("AuditEvent", (*pairs, *more), narrow.definitions, limits, strict=True)
+        page = await narrow.search(request, "http://127.0.0.1:8080/fhir")
+        matched += [hit.id for hit in page.matches]
+        included += [hit.id for hit in page.included if hit.resource_type == "Observation"]
+        await siem.put(observation(names[0], "bo"))  # what is new does not move what is shown
+        cursor = page.next
+        if not cursor:
+            break
+
+    assert len(matched) == len(set(matched))
+    assert len(matched) >= len(names)
+    assert set(names) <= set(included)

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from fhir_server.audit.render import event
+from fhir_server.audit.sentences import told
 from fhir_server.model import ids
 from tests.access.house import STAFF, Caller, House, observation, said
+from tests.audit.rows import OBSERVER, OTHERS, ROWS
 from tests.audit.trail import left
 
 Fresh = Callable[[str], str]
@@ -194,3 +197,18 @@ async def test_what_a_report_cannot_be_asked_is_refused(house: House, query: str
 def _id_of(moment: datetime) -> str:
     text = f"{int(moment.timestamp() * 1000):012x}"
     return f"{text[:8]}-{text[8:]}-7{ids.new()[15:]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("search", "Somebody with the account u-doc of Organization/north searched observation, for treatment."),
+        ("delete", "Somebody with the account u-doc of Organization/north deleted observation heart, for treatment."),
+        ("everything", "Somebody with the account u-doc of Organization/north asked for $everything of the record, for treatment."),
+        ("read by an app alone", "The app app of Organization/north looked at observation heart, for treatment."),
+        ("not found", "Somebody with the account u-doc of Organization/north looked at observation heart, for treatment. That was refused or failed."),
+        ("token", "Somebody with the account u-doc asked for access to the record, for treatment."),
+    ],
+)  # fmt: skip
+def test_every_kind_has_a_sentence(name: str, sentence: str) -> None:
+    assert told(event({**ROWS, **OTHERS}[name], OBSERVER), "").sentence == sentence
