@@ -16,7 +16,9 @@ CLIENT = "operator-shell"
 LIFE = timedelta(hours=1)
 
 
-async def token(realm: Realm, scope: str, user: User | None = None, patient: str = "") -> dict[str, Any]:
+async def token(
+    realm: Realm, scope: str, user: User | None = None, patient: str = "", role: str = ""
+) -> dict[str, Any]:
     """Return a token response.
 
     Args:
@@ -24,9 +26,10 @@ async def token(realm: Realm, scope: str, user: User | None = None, patient: str
         scope: `system/` scopes without a person, `user/` and `patient/` scopes with one.
         user: The person as whom requests are made, or `None`.
         patient: Id of the patient in context, for `patient/` scopes.
+        role: What the person works as, one of the links such as `PractitionerRole/role24-1`; empty for the only or first one.
 
     Raises:
-        Unacceptable: A scope that cannot be granted, a patient that the person may not open, or the client is disabled.
+        Unacceptable: A scope that cannot be granted, a patient that the person may not open, a role that is not held, or the client is disabled.
     """
     client = await _client(realm)
     asked = realm.scopes(scope)
@@ -40,7 +43,10 @@ async def token(realm: Realm, scope: str, user: User | None = None, patient: str
         raise Unacceptable(f"'{(strange or [scope])[0][:200]}' cannot be granted here: ask for {hint}.")
     if any(one.context == "patient" for one in asked.resources) and not patient:
         raise Unacceptable("patient/ scopes are for one patient. Name the patient.")
-    acting_as = user.role("") or (user.roles or user.links)[0].reference if user and user.links else ""
+    held = [link.reference for link in user.roles] if user else []
+    if role and role not in held:
+        raise Unacceptable(f"'{role[:80]}' is none of the roles that the person holds: {', '.join(held) or 'none'}.")
+    acting_as = role or (user.role("") or (user.roles or user.links)[0].reference if user and user.links else "")
     if user and patient and not await realm.directory.may_open(user, acting_as, patient):
         raise Unacceptable(f"{user.login} may not open the record of the patient '{patient[:64]}', or there is none.")
     now = realm.clock()

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fhir_server.cli.linking import looked_up
-from fhir_server.demo.accounts import ACCOUNTS, Account, SampleApp, SampleBackend
+from fhir_server.demo.accounts import ACCOUNTS, BACKENDS, Account, SampleApp, SampleBackend
 from fhir_server.http import sample
 from fhir_server.model import json
 from smart_auth import accounts, administration, passwords
@@ -52,8 +52,7 @@ class Told:
         app: client_id of the public app.
         page: Where it is opened; empty where it is not served.
         redirect_uris: Where it may be.
-        service: client_id of the backend service.
-        key: File of its private key.
+        services: The backend services, each with the file of its private key.
         second_factor: Whether staff set one up at the first sign-in.
     """
 
@@ -61,8 +60,7 @@ class Told:
     app: str
     page: str
     redirect_uris: tuple[str, ...]
-    service: str
-    key: Path
+    services: tuple[tuple[SampleBackend, Path], ...]
     second_factor: bool
 
     def as_json(self) -> dict[str, Any]:
@@ -70,7 +68,7 @@ class Told:
         return {
             "people": [asdict(one) for one in self.people],
             "app": {"client_id": self.app, "url": self.page, "redirect_uris": list(self.redirect_uris)},
-            "backend": {"client_id": self.service, "key": str(self.key)},
+            "backends": [{"client_id": one.id, "key": str(key), "about": one.about} for one, key in self.services],
             "staffSecondFactor": self.second_factor,
         }
 
@@ -84,11 +82,13 @@ async def made(service: "Service") -> Told:
     if await realm.store.get(Client, app.id) is None:
         wanted = administration.Registration("public", app.name, (answers, *app.redirect_uris), (page,), id=app.id)
         await administration.add_client(realm, wanted)
-    backend = SampleBackend()
-    key = (service.settings.data_dir / backend.key).absolute()
-    await _backend(realm, backend, key)
+    services = []
+    for backend in BACKENDS:
+        key = (service.settings.data_dir / backend.key).absolute()
+        await _backend(realm, backend, key)
+        services.append((backend, key))
     opened = page if sample.is_served(service.settings) else ""
-    return Told(tuple(people), app.id, opened, app.redirect_uris, backend.id, key, realm.policy.staff_second_factor)
+    return Told(tuple(people), app.id, opened, app.redirect_uris, tuple(services), realm.policy.staff_second_factor)
 
 
 async def _person(service: "Service", account: Account) -> SignIn:
@@ -126,8 +126,9 @@ async def _backend(realm: "Realm", backend: SampleBackend, key: Path) -> None:
         await administration.replace_keys(realm, backend.id, jwks={"keys": [public]})
         return
     wanted = administration.Registration(
-        "backend", backend.name, scope=backend.scope, jwks={"keys": [public]}, id=backend.id
-    )
+        "backend", backend.name, scope=backend.scope, jwks={"keys": [public]}, id=backend.id,
+        facilities=backend.facilities, purpose=backend.purpose, advisory=backend.advisory,
+    )  # fmt: skip
     await administration.add_client(realm, wanted)
 
 
@@ -165,7 +166,10 @@ def say(told: Told, console: Console) -> None:
         console,
         (
             ("sample app", f"{place}client_id {told.app}, public; redirects to {uris} at any port"),
-            ("backend service", f"client_id {told.service}; its private key (ES384) is in {told.key}"),
+            *(
+                ("backend service", f"client_id {one.id}, {one.about}; its private key (ES384) is in {key}")
+                for one, key in told.services
+            ),
         ),
     )
 

@@ -20,6 +20,9 @@ Scope = Annotated[
 Login = Annotated[
     str, typer.Option("--user", help="Login of the person as whom requests are made.", show_default="nobody")
 ]
+Role = Annotated[
+    str, typer.Option("--role", help="What the person works as, such as PractitionerRole/ID.", show_default="the first")
+]
 Patient = Annotated[str, typer.Option("--patient", help="Id of the patient in context, for patient/ scopes.")]
 
 
@@ -33,7 +36,13 @@ DEFAULTS = {
 
 
 def token(
-    *, scope: Scope = "", user: Login = "", patient: Patient = "", data_dir: DataDir = None, as_json: AsJson = False
+    *,
+    scope: Scope = "",
+    user: Login = "",
+    role: Role = "",
+    patient: Patient = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print an access token that is valid for an hour, for requests from this shell.
 
@@ -46,7 +55,7 @@ def token(
         from smart_auth import accounts, shell
 
         person = await accounts.find(service.realm, user) if user else None
-        return await shell.token(service.realm, scope or DEFAULTS[bool(user), bool(patient)], person, patient)
+        return await shell.token(service.realm, scope or DEFAULTS[bool(user), bool(patient)], person, patient, role)
 
     response = administered(data_dir, work)
     if as_json:

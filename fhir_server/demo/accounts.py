@@ -90,11 +90,37 @@ class SampleBackend:
     Attributes:
         id: Its client_id.
         name: Its name.
+        about: What it is for.
         scope: What it has.
-        key: File, below the data directory, of its private key.
+        facilities: Organizations whose records it is for; empty for all.
+        purpose: What it works for, empty where that is not said.
+        advisory: Whether it only advises.
     """
 
     id: str = "sample-backend"
     name: str = "Sample backend"
+    about: str = "for everything"
     scope: str = "system/*.cruds"
-    key: str = "demo/sample-backend.jwk.json"
+    facilities: tuple[str, ...] = ()
+    purpose: str = ""
+    advisory: bool = False
+
+    @property
+    def key(self) -> str:
+        """File, below the data directory, of its private key."""
+        return f"demo/{self.id}.jwk.json"
+
+
+BACKENDS = (
+    SampleBackend(),
+    SampleBackend(
+        "sample-laboratory", "Sample laboratory", "for records that Port Meridia keeps",
+        "system/Patient.rs system/ServiceRequest.rs system/Observation.cruds system/DiagnosticReport.cruds",
+        facilities=("port-meridia",), purpose="TREAT",
+    ),
+    SampleBackend(
+        "sample-advisor", "Sample advisor", "reads Port Meridia and advises", "system/*.rs", facilities=("port-meridia",),
+        purpose="TREAT", advisory=True,
+    ),
+)  # fmt: skip
+"""The services of the demo."""

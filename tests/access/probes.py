@@ -234,9 +234,9 @@ def creates(ground: Ground) -> Iterator[Probe]:
 
 
 def updates(ground: Ground) -> Iterator[Probe]:
-    """Yield updates that cannot create: those that could tell that an id is taken, see `test_leaks`."""
-    for kind, name in ground.names:
+    for kind, name in [*ground.names, ("Patient", ABSENT)]:
         body = resource(kind, name, **_least(kind))
+        yield Probe("PUT", f"{kind}/{name}", body)
         for match in ('W/"1"', 'W/"2"', "*"):
             yield Probe("PUT", f"{kind}/{name}", body, {"If-Match": match})
     yield Probe("PUT", "Observation/bo-lab", observation("other", "ann"))
@@ -409,6 +409,34 @@ def responding(ground: Ground) -> Iterator[Probe]:
             yield Probe("POST", f"Task/{name}/$respond", {**PARAMETERS, "parameter": rows})
 
 
+def explaining(method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what tells who may see something."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        for kind, name in ground.names:
+            yield Probe(method, f"{kind}/{name}/$explain-access", PARAMETERS if method == "POST" else None)
+
+    return probes
+
+
+PERIOD = {"periodStart": "2020-01-01", "periodEnd": "2030-01-01"}
+
+
+def counting(_: Ground) -> Iterator[Probe]:
+    for name in ("root", "east", "west"):
+        for measure in ("patients", "encounters"):
+            asked = "&".join(f"{key}={value}" for key, value in PERIOD.items())
+            yield _get(f"Organization/{name}/$rollup?measure={measure}&{asked}")
+
+
+def counting_by_post(_: Ground) -> Iterator[Probe]:
+    for name in ("root", "east", "west"):
+        for measure in ("patients", "encounters"):
+            dates = [{"name": key, "valueDate": value} for key, value in PERIOD.items()]
+            rows = [{"name": "measure", "valueCode": measure}, *dates]
+            yield Probe("POST", f"Organization/{name}/$rollup", {**PARAMETERS, "parameter": rows})
+
+
 def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of an operation on a membership, of which there is none."""
 
@@ -486,6 +514,11 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$accounting-of-disclosures", "POST", "Patient/{id}/$accounting-of-disclosures", False): of_patients(
         "$accounting-of-disclosures", "POST"
     ),
+    ("$end-break-glass", "POST", "Patient/{id}/$end-break-glass", False): of_patients("$end-break-glass", "POST"),
+    ("$explain-access", "GET", "{type}/{id}/$explain-access", False): explaining("GET"),
+    ("$explain-access", "POST", "{type}/{id}/$explain-access", False): explaining("POST"),
+    ("$rollup", "GET", "Organization/{id}/$rollup", False): counting,
+    ("$rollup", "POST", "Organization/{id}/$rollup", False): counting_by_post,
     ("$respond", "POST", "Task/{id}/$respond", False): responding,
     ("$reindex", "POST", "$reindex", False): on_everything("$reindex", "POST"),
     ("$reindex", "POST", "{type}/$reindex", False): on_everything("{type}/$reindex", "POST"),

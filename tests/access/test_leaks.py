@@ -20,7 +20,6 @@ from fhir_server.search.types import TYPES, token
 from fhir_server.settings import Auth, Settings
 from smart_auth.records import Grant, User
 from tests.access import hidden
-from tests.access.house import observation
 from tests.access.probes import ABSENT, MODIFIERS, OUTSIDE, ROUTES, SHAPING, WRITING, Ground, Key, key, sorts
 from tests.access.twins import SECRET, Twins, twins
 
@@ -125,22 +124,6 @@ async def test_the_pages_for_people_show_what_the_person_may_search(pairs: Pairs
         told.append((found, opens, visits))
     assert told[0] == told[1]
     assert told[0][1] == [True, False, False, False]
-
-
-@pytest.mark.parametrize("who", ["patient", "staff"])
-async def test_an_id_that_is_taken_says_that_and_nothing_else(pairs: Pairs, who: str) -> None:
-    """What two houses cannot answer alike: nobody can store under an id that is taken. Why it is taken stays unsaid."""
-    pair = pairs[who]
-    taken = {
-        step.resource["id"] for step in pair.steps if step.resource["resourceType"] == "Observation" and step.hidden
-    }
-    answers = set()
-    for name in taken:
-        answer = await pair.callers[0].put(observation(name, "ann"))
-        assert answer.status_code == 404
-        answers.add(answer.text.replace(name, "x"))
-    assert len(answers) == 1
-    assert (await pair.callers[0].put(observation("free-id", "ann"))).status_code == 201
 
 
 async def test_the_trail_tells_a_patient_of_accesses_and_not_what_is_kept_from_her(pairs: Pairs) -> None:

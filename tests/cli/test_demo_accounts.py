@@ -45,12 +45,12 @@ async def signed_in(service: Service, told: demo_accounts.Told) -> list[str]:
     return [proof.user.kind for proof in proofs]
 
 
-async def backend_status(realm: Realm, told: demo_accounts.Told) -> int:
+async def backend_status(realm: Realm, client_id: str, private: bytes) -> int:
     """Ask for a token as the backend service does."""
-    key = ECKey.import_key(json.decode(told.key.read_bytes()))
+    key = ECKey.import_key(json.decode(private))
     now = int(realm.clock().timestamp())
     url = realm.policy.url("token")
-    claims = {"iss": told.service, "sub": told.service, "aud": url, "exp": now + 60, "jti": f"{now} {key.kid}"}
+    claims = {"iss": client_id, "sub": client_id, "aud": url, "exp": now + 60, "jti": f"{now} {key.kid}"}
     header = {"alg": "ES384", "kid": str(key.kid), "typ": "JWT"}
     form = {
         "grant_type": "client_credentials",
@@ -64,8 +64,10 @@ async def backend_status(realm: Realm, told: demo_accounts.Told) -> int:
 async def test_everybody_signs_in_and_the_service_gets_a_token(service: Service) -> None:
     told = await demo_accounts.made(service)
     assert await signed_in(service, told) == [account.kind for account in ACCOUNTS]
-    assert await backend_status(service.realm, told) == 200
-    assert told.key.stat().st_mode & 0o777 == 0o600
+    assert [one.id for one, _ in told.services] == ["sample-backend", "sample-laboratory", "sample-advisor"]
+    for one, file in told.services:
+        assert await backend_status(service.realm, one.id, file.read_bytes()) == 200
+        assert file.stat().st_mode & 0o777 == 0o600
     clara = await accounts.find(service.realm, "clara")
     assert [link.patient for link in clara.links] == ["p0003", "p0001", "p0002"]
     nora = await accounts.find(service.realm, "nora")
@@ -93,11 +95,12 @@ async def test_another_run_makes_nothing_anew(service: Service) -> None:
 
 async def test_a_key_that_is_missing_is_replaced(service: Service) -> None:
     told = await demo_accounts.made(service)
-    old = told.key.read_bytes()
-    told.key.unlink()
-    again = await demo_accounts.made(service)
-    assert again.key.read_bytes() != old
-    assert await backend_status(service.realm, again) == 200
+    (sample, file), *_ = told.services
+    old = file.read_bytes()
+    file.unlink()
+    await demo_accounts.made(service)
+    assert file.read_bytes() != old
+    assert await backend_status(service.realm, sample.id, file.read_bytes()) == 200
 
 
 @pytest.mark.parametrize("second_factor", [True, False])
