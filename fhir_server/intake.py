@@ -165,7 +165,7 @@ class Intake:
             wire = json.encode(complete)
         indexer = self._indexer
         entries = indexer.entries(complete, wire)
-        derived = self._derived(complete)
+        derived = self.restrictions(complete)
         return Draft(resource_type, resource_id, complete, wire, derived, entries, indexer, tuple(issues))
 
     def adopt(self, definitions: Definitions) -> None:
@@ -195,9 +195,10 @@ class Intake:
     def fields(self, resource: dict[str, Any]) -> dict[str, Any]:
         """Return what is derived from a stored resource as its stored document should have it: search part and labels."""
         bare = {**resource, **_client_meta(resource)}
-        return {"sv": version(self.reading), **self._derived(bare), **self._indexer.entries(bare)}
+        return {"sv": version(self.reading), **self.restrictions(bare), **self._indexer.entries(bare)}
 
-    def _derived(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+    def restrictions(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the labels that restrict a resource, as its stored document has them: `sl`, where there are any."""
         return self._labels.envelope(resource)
 
     def check_frame(self, bundle: dict[str, Any]) -> list[Issue]:

@@ -51,7 +51,7 @@ async def run(work: Work) -> Mapping[str, Any]:
             continue
         after = at["after"] if stretch == tuple(at["stretch"]) else ""
         began = time.monotonic()
-        while step := await _step(reindexing, stretch, after):
+        while step := await _step(reindexing, stretch, after, whole=not parameters):
             after = step.last
             done, changed = at["done"] + step.seen, at["changed"] + step.changed
             at = {**at, "stretch": [*stretch], "after": after, "done": done, "changed": changed}
@@ -64,10 +64,10 @@ async def run(work: Work) -> Mapping[str, Any]:
     return {"done": at["done"], "changed": at["changed"], "active": active}
 
 
-async def _step(reindexing: Reindexing, stretch: Stretch, after: str) -> Step | None:
+async def _step(reindexing: Reindexing, stretch: Stretch, after: str, *, whole: bool) -> Step | None:
     part, name, held = stretch
     if part == PAST:
-        return await reindexing.step_past(name, after)
+        return await reindexing.step_past(name, after, whole=whole)
     return await (reindexing.step_inside(name, held, after) if held else reindexing.step(name, after))
 
 

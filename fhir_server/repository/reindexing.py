@@ -17,7 +17,7 @@ from fhir_server.search import backfill, gates, index
 from fhir_server.search.edition import Added
 from fhir_server.search.index import SV
 from fhir_server.search.layout import ADDED, added_indexes
-from fhir_server.store import Indexed, Register, Rewrite, Store, same
+from fhir_server.store import RESTRICTING, Indexed, Register, Rewrite, Store, same
 
 CONTAINED = "contained"
 PAUSE = 0.05
@@ -140,21 +140,32 @@ class Reindexing:
         rows = await self._store.reindexing.containers(resource_type, contained_type, after)
         return await self._renewed(resource_type, rows)
 
-    async def step_past(self, resource_type: str, after: str) -> Step | None:
-        """Set the gates (`search.gates`) of the next superseded versions of a type that an earlier release has written.
+    async def step_past(self, resource_type: str, after: str, *, whole: bool) -> Step | None:
+        """Set what keeps the next superseded versions of a type from somebody: gates (`search.gates`) and labels.
 
         Of a superseded version nothing else is made anew: it is found by its instance only.
+
+        Args:
+            resource_type: The type.
+            after: Where the one before stands.
+            whole: Whether all are meant, as the labels that restrict may have changed; otherwise those of an earlier release.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
         version = index.version(self._editions.intake.reading)
-        rows = await self._store.reindexing.past(resource_type, after, version)
+        rows = await self._store.reindexing.past(resource_type, after, 0 if whole else version)
         if not rows:
             return None
-        found = {row.id: gates.gate(json.decode(row.body)) for row in rows}
-        await self._store.reindexing.gate(resource_type, found, version)
-        return Step(rows[-1].place, len(rows), 0)
+        changed: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            resource = json.decode(row.body)
+            gate = gates.gate(resource)
+            fields = {"sv": version, **({"gt": gate} if gate else {}), **self._editions.intake.restrictions(resource)}
+            if {name: row.fields[name] for name in RESTRICTING if name in row.fields} != fields:
+                changed[row.id] = fields
+        await self._store.reindexing.restrict(resource_type, changed)
+        return Step(rows[-1].place, len(rows), len(changed))
 
     async def _renewed(self, resource_type: str, rows: Sequence[Indexed]) -> Step | None:
         if not rows:

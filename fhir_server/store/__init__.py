@@ -12,7 +12,7 @@ from fhir_server.store.history import Position
 from fhir_server.store.moving import Stretch
 from fhir_server.store.parameters import Register
 from fhir_server.store.patient_links import Confirmed
-from fhir_server.store.reindexing import Indexed, Rewrite, same
+from fhir_server.store.reindexing import RESTRICTING, Indexed, Rewrite, same
 from fhir_server.store.relations import EVERYBODY, Objection, Tie
 from fhir_server.store.store import Store
 from fhir_server.store.trail import Trail
@@ -20,6 +20,7 @@ from fhir_server.store.unit_of_work import Unit
 
 __all__ = [
     "EVERYBODY",
+    "RESTRICTING",
     "Broken",
     "Change",
     "Clock",

@@ -22,6 +22,9 @@ from fhir_server.store.collections import history
 FIELDS = ("s", "rf", "p", "ps", "d", "dh", "dl", "k", "c", "gt", "sv", "sl")
 """What is derived from the resource: the search part (`search.index`), the gate and the labels that restrict."""
 
+RESTRICTING = frozenset({"gt", "sl", "sv"})
+"""What of that is made anew of superseded versions, which are found by their instance only."""
+
 MOST = 200
 
 
@@ -140,27 +143,44 @@ class Reindexing:
         return int(reply["nModified"])
 
     async def past(self, resource_type: str, after: str, version: int, most: int = MOST) -> list[Indexed]:
-        """Return the next superseded versions of a type, by id and version, that an earlier extraction has made.
+        """Return the next superseded versions of a type, by id and version.
+
+        Args:
+            resource_type: The type.
+            after: Where the one before stands.
+            version: Only those that an earlier extraction than this has made; 0 for all.
+            most: How many at most.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
-        where = {"_id": {"$gt": after}, "sv": {"$lt": version}, "del": {"$exists": False}}
+        where: dict[str, Any] = {"_id": {"$gt": after}, "del": {"$exists": False}}
+        if version:
+            where["sv"] = {"$lt": version}
         rows = await self._batch(history(resource_type), where, {"_id": 1}, "_id_", most)
         return [_indexed({"v": int(row["_id"].rpartition("/")[2]), **row}, row["_id"]) for row in rows]
 
-    async def gate(self, resource_type: str, gates: Mapping[str, str], version: int) -> None:
-        """Set the gates of superseded versions, empty for open ones.
+    async def restrict(self, resource_type: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set what keeps superseded versions from somebody.
+
+        Args:
+            resource_type: The type.
+            rows: Of each version those of the fields `RESTRICTING` that it should have.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
+        if not rows:
+            return
         statements = [
             {
                 "q": {"_id": row},
-                "u": {"$set": {"sv": version, "gt": gate}} if gate else {"$set": {"sv": version}, "$unset": {"gt": 1}},
+                "u": {
+                    "$set": dict(fields),
+                    **({"$unset": dict.fromkeys(absent, 1)} if (absent := RESTRICTING - fields.keys()) else {}),
+                },
             }
-            for row, gate in gates.items()
+            for row, fields in rows.items()
         ]
         command = {"update": history(resource_type), "updates": statements, "ordered": False}
         try:

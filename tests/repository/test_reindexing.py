@@ -11,11 +11,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from fhir_server.access.labels import ACT_CODE
 from fhir_server.http.app import create_app
 from fhir_server.main import running, working
 from fhir_server.search.index import SV, version
 from fhir_server.search.reading import PLAIN
-from fhir_server.settings import Jobs, Mongo, Settings
+from fhir_server.settings import Access, Jobs, Mongo, Settings
 from fhir_server.store.client import connect
 from tests.repository.conftest import BASE, HEADERS, PATIENCE, Json, found, parameter, put, said
 
@@ -93,6 +94,33 @@ async def test_a_new_release_sets_the_gates_of_what_was_and_of_what_is(
             while (await client.get("$reindex-status")).json()["parameter"][0]["part"][1]["valueCode"] != "done":  # noqa: ASYNC110 - as clients do
                 await asyncio.sleep(0.05)
         assert await stored() == wanted
+
+
+async def test_labels_that_restrict_from_now_on_do_so_in_every_version(
+    settings: Settings, mongo_url: SecretStr
+) -> None:
+    labels = {"security": [{"system": ACT_CODE, "code": code} for code in ("HIV", "STD")]}
+    body: Json = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"}}
+    async with server(settings, running) as client:
+        for meta in ({"meta": labels}, {}, {"meta": labels}):
+            assert (await client.put("Observation/o", json={**body, **meta})).is_success
+    async with connect(mongo_url, settings) as mongo:
+        record = mongo[settings.mongo.database]
+
+        async def stored() -> list[Any]:
+            past, live = record.Observation_h, record.Observation
+            return [row.get("sl") for row in (*await past.find().sort("_id").to_list(), *await live.find().to_list())]
+
+        assert await stored() == [["HIV"], None, ["HIV"]]
+        for restricting in (("STD", "HIV"), ("STD",), ()):
+            changed = settings.model_copy(update={"access": Access(labels=restricting)})
+            async with server(changed, working) as client, asyncio.timeout(PATIENCE):
+                job = (await client.post("$reindex")).json()["parameter"][0]["valueId"]
+                state = f"$reindex-status?job={job}"
+                while (await client.get(state)).json()["parameter"][0]["part"][1]["valueCode"] != "done":  # noqa: ASYNC110 - as clients do
+                    await asyncio.sleep(0.05)
+            wanted = sorted(restricting) or None
+            assert await stored() == [wanted, None, wanted]
 
 
 @pytest.mark.parametrize("handling", ["strict", "lenient"])
