@@ -14,10 +14,13 @@ from pydantic import SecretStr
 
 from fhir_server.access.consent import CODE
 from fhir_server.access.scope_filter import Unrestricted
+from fhir_server.access.standing import Standing
 from fhir_server.main import Service, running
-from fhir_server.model.errors import Unprocessable
+from fhir_server.model.errors import Forbidden, Unprocessable
 from fhir_server.model.query import NOTHING, Where
 from fhir_server.repository import Repository, effects
+from fhir_server.repository.referral import Answer, respond
+from fhir_server.search.expression import OwnedBy
 from fhir_server.settings import Mongo, Settings
 from fhir_server.store import Create
 
@@ -325,4 +328,26 @@ async def test_a_writer_who_does_not_see_the_patient_makes_no_relationship(servi
     rules = service.repository.rules.model_copy(update={"references": "off"})
     blind = replace(service.repository, scope=Blind("a test", "a"), rules=rules)
     await put(blind, "Encounter", f"e-{patient}", **encounter(patient))
+    assert patient not in await related(service)
+
+
+@pytest.mark.parametrize("sender", ["a", "c"])
+async def test_where_references_are_not_checked_a_referral_by_somebody_else_opens_nothing(
+    service: Service, patient: str, sender: str
+) -> None:
+    """Whoever knows an id could write a referral of that patient, and have it accepted."""
+    rules = service.repository.rules.model_copy(update={"references": "off"})
+    forger = replace(at(service, sender), rules=rules)
+    request = {"status": "active", "intent": "order", "subject": ref(f"Patient/{patient}")}
+    await put(forger, "ServiceRequest", f"s-{patient}", **request)
+    await put(forger, "Task", f"t-{patient}", **{**task(patient, "requested"), "owner": ref("Organization/a")})
+
+    class Staff(Unrestricted):
+        @property
+        def standing(self) -> Standing:
+            return Standing("a", custody=OwnedBy(frozenset({"a"})))
+
+    accepting = replace(service.repository, scope=Staff("a test", "a"), rules=rules)
+    with pytest.raises(Forbidden):
+        await respond(accepting, f"t-{patient}", Answer("accepted"))
     assert patient not in await related(service)
