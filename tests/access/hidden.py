@@ -5,7 +5,7 @@
 | of another patient, of another facility | `bo`, with a record that touches hers in every way | the same, kept elsewhere |
 | label | | very restricted, nobody is cleared for it |
 | gate | preliminary, in error, internal | |
-| held | by its own label | |
+| held | a report by its own label, its result with it | |
 | history alone | versions that were of another patient, or preliminary | versions that were labelled |
 | reached from what is seen | `bo` as performer, sender, participant … of resources of hers | the same |
 | deleted | of another patient | of another facility |
@@ -21,6 +21,7 @@ from tests.access.twins import SECRET, Step, organization
 
 MARK: Json = {"tag": [{"system": "urn:example", "code": SECRET}]}
 NOTE = {"url": "urn:example:note", "valueString": SECRET}
+NO_PATIENT = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "NOPAT"}
 EAST, WEST = "east", "west"
 
 
@@ -82,6 +83,10 @@ def from_a_patient() -> list[Step]:
     """Return everything, of which `ann` sees her own."""
     internal = resource("Task", "internal", status="requested", intent="order", **{"for": reference("Patient/ann")})
     words = {"valueString": SECRET}
+    report = resource(
+        "DiagnosticReport", "held", status="final", code=record.code("report"), subject=reference("Patient/ann"),
+        result=[reference("Observation/held-result")],
+    )  # fmt: skip
     return [
         *_ground(),
         *_theirs(EAST),
@@ -89,6 +94,8 @@ def from_a_patient() -> list[Step]:
         Step(EAST, marked(observation("not-yet", "ann", status="preliminary", **words)), hidden=True),
         Step(EAST, marked(observation("in-error", "ann", status="entered-in-error", **words)), hidden=True),
         Step(EAST, marked(internal), hidden=True),
+        Step(EAST, marked(observation("held-result", "ann", **words)), hidden=True),
+        Step(EAST, marked(report, security=[NO_PATIENT]), hidden=True),
         *_versions(
             "was-theirs", observation("", "bo", **words), observation("", "bo", valueString="x"), observation("", "ann")
         ),
