@@ -34,6 +34,7 @@ from fhir_server.settings import Settings
 
 ALL, MEMBER = "*", "{member}"
 COMPARTMENT = "search-compartment"
+BUNDLES = {"transaction": "batch"}  # which of the two it is, its body says
 NAMES, ANY = frozenset({"{type}", MEMBER}), (MEMBER, ALL)
 
 
@@ -271,7 +272,7 @@ def _describe(footprint: Footprint, route: Route) -> None:
     if row.operation:
         footprint.kind = f"${row.operation.definition.code}"
     else:
-        footprint.kind = COMPARTMENT if row.compartment else row.code
+        footprint.kind = COMPARTMENT if row.compartment else BUNDLES.get(row.code, row.code)
     footprint.resource_type = route.member.strip(ALL) or route.resource_type
     if route.id:
         footprint.target = f"{route.resource_type}/{route.id}"
