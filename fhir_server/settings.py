@@ -265,10 +265,6 @@ class Audit(Section):
     mode: Literal["auto", "on", "off"] = Field(
         default="auto", description="Whether it is kept; `auto`: yes in the mode `smart`, not in open mode."
     )
-    fail: Literal["closed", "open"] = Field(
-        default="closed",
-        description="What becomes of an answer whose row cannot be stored: `closed`: 503; `open`: it leaves, the row waits in a file.",
-    )
     identity: Literal["name", "role"] = Field(
         default="role",
         description="How patients are told which staff looked at their record: by `name`, or by the `role` that they work in.",
