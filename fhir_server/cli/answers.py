@@ -158,11 +158,14 @@ class PersonAnswers(Section):
 
 
 Preset = Literal["baseline", "hipaa", "gdpr", "abdm"]
+_COMMON = {"auth.session_idle_minutes": 15, "auth.staff_second_factor": True, "audit.fail": "closed"}
 PRESETS: dict[Preset, dict[str, Any]] = {
-    name: {"auth.session_idle_minutes": 15, "auth.staff_second_factor": True}
-    for name in ("baseline", "hipaa", "gdpr", "abdm")
+    "baseline": {**_COMMON, "audit.identity": "role"},
+    "hipaa": {**_COMMON, "audit.identity": "name"},
+    "gdpr": {**_COMMON, "audit.identity": "role"},
+    "abdm": {**_COMMON, "audit.identity": "name"},
 }
-"""The settings that each preset sets, where they depart from what one would have without."""
+"""The settings that each preset sets."""
 
 
 class Answers(Section):

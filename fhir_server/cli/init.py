@@ -77,7 +77,7 @@ def init(*, answers: AnswersFile = None, data_dir: DataDir = None, as_json: AsJs
     if keeper not in {"", told.facility.organization}:
         complain(
             f"This deployment is that of Organization/{keeper} (setting record.facility). Answer facility.id = "
-            f"'{keeper}', or add the facility beside it with the API."
+            f"'{keeper}', or add the facility beside it: fhir-server facility add."
         )
         raise typer.Exit(1)
     quiet_logs()

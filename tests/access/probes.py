@@ -547,7 +547,7 @@ OUTSIDE: Mapping[str, str] = {
     **dict.fromkeys(
         ("/", "/docs", "/favicon.ico", "/openapi.json", "/static/docs.js", "/static/style.css", "/auth/style.css",
          "/auth/styles/{name}.json", "/auth/jwks", "/auth/.well-known/openid-configuration", "/auth/brands",
-         "/.well-known/oauth-authorization-server/auth", "/fhir/.well-known/smart-configuration",
+         "/.well-known/oauth-authorization-server/auth", "/.well-known/audit-keys", "/fhir/.well-known/smart-configuration",
          "/fhir//.well-known/smart-configuration", "/health/live", "/health/ready", "/metrics", "/sample-app/",
          "/sample-app/app.css", "/sample-app/app.js", "/sample-app/index.html", "/sample-app/launch.html"),
         OF_THE_SERVER,
