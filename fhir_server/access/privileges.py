@@ -22,6 +22,7 @@ VISITS = "visits"
 SCHEDULING = "scheduling"
 CONSENT = "consent"
 WORK = "work"
+MESSAGES = "messages"
 FINANCE = "finance"
 TRAIL = "trail"
 CLINICAL = "clinical"
@@ -29,19 +30,43 @@ CLINICAL = "clinical"
 AREAS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         DIRECTORY: frozenset(
-            ["Organization", "OrganizationAffiliation", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "Endpoint"]
+            [
+                "Organization",
+                "OrganizationAffiliation",
+                "Practitioner",
+                "PractitionerRole",
+                "Location",
+                "HealthcareService",
+                "Endpoint",
+            ]
         ),
         REGISTRATION: frozenset(["Patient", "RelatedPerson", "Person", "Coverage"]),
         VISITS: frozenset(["Encounter", "EpisodeOfCare"]),
         SCHEDULING: frozenset(["Appointment", "AppointmentResponse", "Schedule", "Slot"]),
-        CONSENT: frozenset({"Consent"}),
-        WORK: frozenset(["Task", "Communication", "CommunicationRequest"]),
+        CONSENT: frozenset(["Consent"]),
+        WORK: frozenset(["Task"]),
+        MESSAGES: frozenset(["Communication", "CommunicationRequest"]),
         FINANCE: frozenset(
-            ["Account", "ChargeItem", "Claim", "ClaimResponse", "Contract", "CoverageEligibilityRequest", "CoverageEligibilityResponse", "EnrollmentRequest", "EnrollmentResponse", "ExplanationOfBenefit", "InsurancePlan", "Invoice", "PaymentNotice", "PaymentReconciliation"]
+            [
+                "Account",
+                "ChargeItem",
+                "Claim",
+                "ClaimResponse",
+                "Contract",
+                "CoverageEligibilityRequest",
+                "CoverageEligibilityResponse",
+                "EnrollmentRequest",
+                "EnrollmentResponse",
+                "ExplanationOfBenefit",
+                "InsurancePlan",
+                "Invoice",
+                "PaymentNotice",
+                "PaymentReconciliation",
+            ]
         ),
         TRAIL: frozenset(["AuditEvent"]),
     }
-)  # fmt: skip
+)
 """Areas of work by their types. What a publisher publishes is `definitions`; everything else is `clinical`."""
 
 SEE, WRITE, ALL = "rs", "crus", "cruds"
@@ -69,16 +94,16 @@ SENSITIVE = frozenset({"PSY", "ETH", "HIV", "SDV", "R"})
 """Labels that clinicians of the own facility are cleared for; `V` (very restricted) is nobody's without breaking the glass."""
 
 _SHARED = {DIRECTORY: SEE, DEFINITIONS: SEE, WORK: WRITE}
-_CARE = {**_SHARED, REGISTRATION: WRITE, VISITS: WRITE, SCHEDULING: ALL, CONSENT: WRITE, FINANCE: SEE}
+_CARE = {**_SHARED, MESSAGES: WRITE, REGISTRATION: WRITE, VISITS: WRITE, SCHEDULING: ALL, CONSENT: WRITE, FINANCE: SEE}
 
 ROLES: Mapping[str, Role] = MappingProxyType(
     {
         "doctor": Role("Doctor", {**_CARE, CLINICAL: ALL}, SENSITIVE, frozenset({"identity", "release"})),
         "nurse": Role("Nurse", {**_CARE, CLINICAL: WRITE}, SENSITIVE, frozenset({"identity"})),
-        "pharmacist": Role("Pharmacist", {**_SHARED, REGISTRATION: SEE, VISITS: SEE, CLINICAL: WRITE}),
+        "pharmacist": Role("Pharmacist", {**_SHARED, MESSAGES: WRITE, REGISTRATION: SEE, VISITS: SEE, CLINICAL: WRITE}),
         "front-desk": Role(
             "Front desk",
-            {**_SHARED, REGISTRATION: WRITE, VISITS: WRITE, SCHEDULING: ALL, CONSENT: WRITE, FINANCE: SEE},
+            _CARE,
             duties=frozenset({"identity"}),
         ),
         "billing": Role("Billing", {**_SHARED, REGISTRATION: SEE, VISITS: SEE, SCHEDULING: SEE, FINANCE: ALL}),
@@ -94,7 +119,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         ),
         "ict": Role("ICT", {**_SHARED, DIRECTORY: WRITE}),
     }
-)  # fmt: skip
+)
 """Roles by code: `doctor`, `nurse`, `pharmacist` and `ict` are HL7's, the others are of our own code system."""
 
 
