@@ -164,6 +164,10 @@ class Record(Section):
         default="", description="Organization id of the custodian of new resources; empty: the root Organization."
     )
     zone: str = Field(default="home", description="Residency zone stamped on new resources.")
+    consent: Literal["refuse", "keep"] = Field(
+        default="refuse",
+        description="What becomes of a Consent on privacy that cannot be enforced as it says: `refuse` it, or `keep` it, a denial as one to everybody.",
+    )
 
 
 SENSITIVITIES = frozenset(

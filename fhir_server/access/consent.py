@@ -75,6 +75,12 @@ def provision(resource: Mapping[str, Any], zone: tzinfo = UTC) -> Provision | No
     return Provision(permits, tuple(dict.fromkeys(actors)), purposes, *span(stated.get("period"), zone))
 
 
+def strictest(resource: Mapping[str, Any]) -> Provision | None:
+    """Return what to make of a Consent that cannot be enforced as it says: of a denial one to everybody, of a permit nothing."""
+    denies = resource.get("provision", {}).get("type") == "deny"
+    return Provision(permits=False) if denies and is_enforced(resource) else None
+
+
 def is_enforced(resource: Mapping[str, Any]) -> bool:
     """Return whether a Consent is one on privacy that is active; others are records of something that was agreed."""
     codings = resource.get("scope", {}).get("coding", ())

@@ -332,7 +332,9 @@ class Repository(Holdings):
     async def _send(self, unit: Unit, changes: Sequence[Change]) -> None:
         """Write in a unit of work, with all that the changes bring with them."""
         places = self.pending.places if self.pending else {}
-        ground = Ground(self.store, self.definitions.own, self.intake.reading, self.scope, places, self.root)
+        ground = Ground(
+            self.store, self.definitions.own, self.intake.reading, self.scope, places, self.root, self.rules
+        )
         await effects.write(ground, changes, unit, locked=self.pending is not None)
         held = await self._holds.settle(changes, unit)
         if self.pending:

@@ -71,8 +71,8 @@ async def _reach(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
 async def _relations(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
     """Keep which facilities have to do with which patients, and who objects."""
     seen = Rights(ground.store, ground.scope, ground.own, "", unit.session).referable
-    zone = ground.reading.zone
-    await relating.Relating(ground.store, unit, seen, zone, ground.places, ground.root).follow(changes)
+    zone, strict = ground.reading.zone, ground.rules.consent == "refuse"
+    await relating.Relating(ground.store, unit, seen, zone, ground.places, ground.root, strict).follow(changes)
 
 
 TABLE: tuple[Row, ...] = (

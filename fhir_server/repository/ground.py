@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.repository.pending import Key
 from fhir_server.search.reading import Reading
+from fhir_server.settings import Record
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
 
@@ -21,6 +22,7 @@ class Ground:
         scope: What the writer may reach.
         places: FHIRPath location of each resource in its bundle, where there is one.
         root: Id of the deployment's root Organization.
+        rules: Rules of the stored record.
     """
 
     store: Store
@@ -29,3 +31,4 @@ class Ground:
     scope: ScopeFilter
     places: Mapping[Key, str]
     root: str
+    rules: Record

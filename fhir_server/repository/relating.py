@@ -75,6 +75,7 @@ class Relating:
         zone: Time zone of dates that have none.
         places: FHIRPath location of each resource in its bundle.
         root: Organization that keeps what no facility keeps.
+        strict: Whether a Consent that cannot be enforced is refused.
     """
 
     store: Store
@@ -83,6 +84,7 @@ class Relating:
     zone: tzinfo
     places: Mapping[Key, str]
     root: str
+    strict: bool
 
     async def follow(self, changes: Iterable[Change]) -> None:
         """Bring the relationships and objections up to what these changes say.
@@ -162,36 +164,43 @@ class Relating:
             await self._claim(f"Task/{task['_id']}", claim("Task", task, self.zone), {})
 
     async def _consent(self, consent_id: str, document: Mapping[str, Any] | None) -> list[Issue]:
-        """Keep what a Consent grants or denies; return what of it cannot be enforced."""
+        """Keep what a Consent grants or denies; return what of it cannot be enforced, and is refused."""
         resource = document["r"] if document is not None else {}
-        place = self.places.get((CONSENT, consent_id), CONSENT)
-        if issues := consent.findings(resource, place):
+        issues = consent.findings(resource, self.places.get((CONSENT, consent_id), CONSENT))
+        if issues and self.strict:
             return issues
-        said = consent.provision(resource, self.zone) if resource else None
-        patient = reference.plain(resource["patient"]["reference"]).partition("/")[2] if said else ""
-        keeper = (await self._keepers([patient])).get(patient) if said else ""
-        if said and keeper is None:
-            return [
-                consent.refusal(f"Patient/{patient} is not here, so nothing could be enforced.", f"{place}.patient")
-            ]
-        if said and said.permits and (document or {}).get("f") not in {keeper, self.root}:
-            return [
-                consent.refusal(
-                    "A facility cannot open a record of another one to itself or to others: the patient does, or the facility "
-                    "that keeps the record.",
-                    place,
-                )
-            ]
-        if said and not said.permits and f"Organization/{keeper}" in said.recipients:
-            number = [*said.recipients].index(f"Organization/{keeper}")
-            return [
-                consent.refusal(
-                    "The facility that keeps the record cannot be denied it here; only sharing with others can.",
-                    f"{place}.provision.actor[{number}]",
-                )
-            ]
+        said = consent.strictest(resource) if issues else consent.provision(resource, self.zone)
+        patient = (
+            reference.plain(str(resource.get("patient", {}).get("reference", ""))).partition("/")[2] if said else ""
+        )
+        keeper = (await self._keepers([patient])).get(patient) if patient else None
+        if said and document is not None and (refused := self._refused(consent_id, document, said, keeper)):
+            if self.strict:
+                return [refused]
+            said = None if said.permits or keeper is None else consent.strictest(resource)
         await self._keep(consent_id, patient, keeper or "", said)
         return []
+
+    def _refused(
+        self, consent_id: str, document: Mapping[str, Any], said: consent.Provision, keeper: str | None
+    ) -> Issue | None:
+        """Return why what a Consent says is not enforced: for whom it is, and who wrote it."""
+        place = self.places.get((CONSENT, consent_id), CONSENT)
+        if keeper is None:
+            return consent.refusal("The patient is not here, so nothing could be enforced.", f"{place}.patient")
+        if said.permits and document.get("f") not in {keeper, self.root}:
+            return consent.refusal(
+                "A facility cannot open a record of another one to itself or to others: the patient does, or the facility "
+                "that keeps the record.",
+                place,
+            )
+        if not said.permits and f"Organization/{keeper}" in said.recipients:
+            number = [*said.recipients].index(f"Organization/{keeper}")
+            return consent.refusal(
+                "The facility that keeps the record cannot be denied it here; only sharing with others can.",
+                f"{place}.provision.actor[{number}]",
+            )
+        return None
 
     async def _keep(self, consent_id: str, patient: str, keeper: str, said: consent.Provision | None) -> None:
         relations, session = self.store.relations, self.unit.session

@@ -39,7 +39,7 @@ def examples(archive: Path) -> Iterator[tuple[str, bytes]]:
 async def test_examples_come_back_as_they_were_sent(served: Served, test_data: Path) -> None:
     ids: dict[str, set[str]] = {}
     count = 0
-    async with served(Record(references="off")) as client:
+    async with served(Record(references="off", consent="keep")) as client:
         for name, raw in examples(test_data / ARCHIVE):
             sent = decode(raw)
             resource_type, resource_id = sent["resourceType"], sent["id"]

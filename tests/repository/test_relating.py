@@ -280,6 +280,20 @@ async def test_a_consent_that_cannot_be_enforced_is_refused_and_not_stored(
     assert patient not in await objecting(service)
 
 
+async def test_a_consent_that_is_kept_unenforceable_closes_more_than_it_says_and_opens_nothing(
+    service: Service, patient: str
+) -> None:
+    rules = service.repository.rules.model_copy(update={"consent": "keep"})
+    b = replace(at(service, "b"), rules=rules)
+    narrow = {"class": [{"code": "Observation"}]}
+    await put(b, "Consent", f"c-{patient}", **consent(patient, "permit", "Organization/a", provision=narrow))
+    assert patient not in await related(service)
+    await put(b, "Consent", f"d-{patient}", **consent(patient, "deny", "Organization/c", provision=narrow))
+    assert patient in await objecting(service)
+    nobody = consent("nobody", "deny")
+    await put(replace(b, rules=rules.model_copy(update={"references": "off"})), "Consent", f"e-{patient}", **nobody)
+
+
 async def test_a_change_that_cannot_be_enforced_leaves_what_was_said_before(service: Service, patient: str) -> None:
     b, name = at(service, "b"), f"c-{patient}"
     await put(b, "Consent", name, **consent(patient, "deny"))
