@@ -18,7 +18,7 @@ from fhir_server.model import json
 from fhir_server.model.errors import Conflict
 from fhir_server.model.query import ANYTHING
 from fhir_server.model.stored import Stored
-from fhir_server.repository import effects, noted
+from fhir_server.repository import effects, noted, redacted
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.holdings import Holdings
@@ -56,7 +56,7 @@ class Repository(Holdings):
                 await self._require_targets(draft)
                 held = await self._commit([Create(resource_type, document)])
             self._note_created(resource_type, resource_id)
-            return Written(stored(resource_type, document), created=True, warnings=draft.warnings, held=held)
+            return Written(self._shown(resource_type, document), created=True, warnings=draft.warnings, held=held)
 
         return await self._holds.swept(await (attempt() if self.pending else patiently(attempt)))
 
@@ -295,7 +295,7 @@ class Repository(Holdings):
             await self._require_targets(draft)
             held = await self._commit([Create(draft.resource_type, document)])
         self._note_created(draft.resource_type, draft.id)
-        return Written(stored(draft.resource_type, document), created=True, warnings=draft.warnings, held=held)
+        return Written(self._shown(draft.resource_type, document), created=True, warnings=draft.warnings, held=held)
 
     async def _supersede(self, live: Live, draft: Draft, method: str) -> Written:
         vid = live.stored.vid
@@ -309,7 +309,7 @@ class Repository(Holdings):
             await self._require_targets(draft)
             held = await self._commit([Update(draft.resource_type, document, vid, live.document)])
         shown = method == "PUT" or self.rights.sees(draft.resource_type, document)
-        written = stored(draft.resource_type, document)
+        written = self._shown(draft.resource_type, document)
         return Written(written, created=False, warnings=draft.warnings, shown=shown, held=held)
 
     def _writing(self) -> AbstractAsyncContextManager[Stamp]:
@@ -343,6 +343,10 @@ class Repository(Holdings):
     @property
     def _holds(self) -> Holds:
         return Holds(self.store, self.intake.reading.base, self.rules.references == "enforce")
+
+    def _shown(self, resource_type: str, document: Mapping[str, Any]) -> Stored:
+        """Return what was written as the caller is shown it."""
+        return redacted.one(self.scope, stored(resource_type, document))
 
     def _note_created(self, resource_type: str, resource_id: str) -> None:
         if self.pending:

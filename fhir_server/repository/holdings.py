@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from fhir_server.access import redaction
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.audit.footprint import Footprint
 from fhir_server.facilities.house import House
@@ -14,7 +15,7 @@ from fhir_server.model.errors import FhirError, NotFound
 from fhir_server.model.query import Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
-from fhir_server.repository import noted
+from fhir_server.repository import noted, redacted
 from fhir_server.repository.absence import absence
 from fhir_server.repository.locks import Turns
 from fhir_server.repository.pages import Pages, SearchPage
@@ -74,7 +75,7 @@ class Holdings:
         stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable))
         if stored is None:
             raise await self._absence(resource_type, resource_id, where)
-        return noted.read(self.footprint, stored)
+        return redacted.one(self.scope, noted.read(self.footprint, stored))
 
     async def vread(self, resource_type: str, resource_id: str, version: str) -> Stored:
         """Return one version.
@@ -93,7 +94,7 @@ class Holdings:
             )
         if stored.deleted:
             raise gone(stored)
-        return noted.read(self.footprint, stored)
+        return redacted.one(self.scope, noted.read(self.footprint, stored))
 
     async def matches(self, resource_type: str, pairs: Pairs, most: int) -> list[Stored]:
         """Return at most `most` instances that fulfil a condition.
@@ -104,8 +105,10 @@ class Holdings:
             Unavailable: Not all is indexed that it may match.
         """
         self.rights.require([resource_type], "s")
+        redaction.refuse(self.scope, resource_type, pairs)
         reach = self._reach(self._searchable)
-        return noted.matched(self.footprint, await self.pages.matches(resource_type, pairs, reach, most))
+        found = noted.matched(self.footprint, await self.pages.matches(resource_type, pairs, reach, most))
+        return redacted.several(self.scope, found)
 
     async def search(self, request: SearchRequest, base: str) -> SearchPage:
         """Return one page of a search with its includes.
@@ -119,7 +122,9 @@ class Holdings:
         """
         self.rights.require([request.resource_type], "s")
         self.rights.refuse_explaining([request])
-        return noted.page(self.footprint, await self.pages.search(request, self._reach(self._searchable, base)))
+        redaction.refuse(self.scope, request.resource_type, request.applied)
+        found = await self.pages.search(request, self._reach(self._searchable, base))
+        return redacted.page(self.scope, noted.page(self.footprint, found))
 
     async def lagging(self, parts: Sequence[SearchRequest]) -> list[str]:
         """Return the types of which the search, of one type or several, may miss something; ask before it is run."""
@@ -139,7 +144,10 @@ class Holdings:
         may = tuple(part for part in request.parts if self.rights.has(part.resource_type, "s"))
         asked = replace(request, parts=may or request.parts[:1])
         self.rights.refuse_explaining(asked.parts)
-        return noted.page(self.footprint, await self.pages.across(asked, self._reach(self._searchable, base)))
+        for part in asked.parts:
+            redaction.refuse(self.scope, part.resource_type, part.applied)
+        found = await self.pages.across(asked, self._reach(self._searchable, base))
+        return redacted.page(self.scope, noted.page(self.footprint, found))
 
     async def history(self, request: HistoryRequest, base: str) -> HistoryPage:
         """Return one page of an instance's, a type's or the system's history.
@@ -151,7 +159,8 @@ class Holdings:
         if request.id:
             where = await self.rights.where(request.type_name, "r", [request.id])
             reach = self._reach(lambda _: where, base)
-        return noted.versions(self.footprint, await self.pages.history(request, reach))
+        found = noted.versions(self.footprint, await self.pages.history(request, reach))
+        return redacted.history(self.scope, found)
 
     @property
     def rights(self) -> Rights:
