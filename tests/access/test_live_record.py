@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.access import record
 from tests.access.house import STAFF, House, observation
 
 Fresh = Callable[[str], str]
@@ -66,10 +67,12 @@ async def test_probing_for_a_preliminary_result_finds_nothing(house: House, fres
 
 async def test_what_patients_report_themselves_is_theirs_to_see_at_once(house: House, fresh: Fresh) -> None:
     ann = await house.as_(EVERYTHING, patient="ann")
-    name = fresh("own")
-    told = observation(name, "ann", "vital-signs", status="preliminary", performer=[{"reference": "Patient/ann"}])
-    assert (await ann.put(told)).status_code == 201
-    assert await ann.status(f"Observation/{name}") == 200
+    told = observation(
+        fresh("own"), "ann", "vital-signs", status="preliminary", performer=[{"reference": "Patient/ann"}]
+    )
+    answer = await ann.post({name: value for name, value in told.items() if name != "id"})
+    assert answer.status_code == 201, answer.text
+    assert await ann.status(f"Observation/{answer.json()['id']}") == 200
 
 
 async def test_patients_of_apps_that_staff_use_see_as_staff_do(house: House, fresh: Fresh) -> None:
@@ -81,3 +84,42 @@ async def test_patients_of_apps_that_staff_use_see_as_staff_do(house: House, fre
     assert await app.status(f"Observation/{name}") == 200
     hers = await house.as_("user/*.rs", user="u-ann")
     assert await hers.status(f"Observation/{name}") == 404
+
+
+async def test_LV_6_both_audiences_have_the_same_version_and_tag_of_twenty_types(house: House) -> None:
+    everybody = await house.as_("system/*.rs")
+    ann = await house.as_("patient/*.rs", patient="ann")
+    types = set()
+    for one in record.everything():
+        path = f"{one['resourceType']}/{one['id']}"
+        shown = await ann.get(path)
+        if shown.status_code != 200:
+            continue
+        whole = await everybody.get(path)
+        assert shown.headers["etag"] == whole.headers["etag"], path
+        assert shown.headers["last-modified"] == whole.headers["last-modified"], path
+        types.add(one["resourceType"])
+        if one["resourceType"] == "Binary":
+            continue
+        assert shown.json()["id"] == whole.json()["id"], path
+        assert shown.json()["meta"] == whole.json()["meta"], path
+    assert len(types) >= 20, sorted(types)
+
+
+async def test_LV_3_what_a_patient_books_is_in_the_next_answer_to_the_clinician(house: House) -> None:
+    doctor = await house.as_("user/*.cruds", user=STAFF)
+    ann = await house.as_(EVERYTHING, patient="ann")
+    participants = [record.reference("Patient/ann"), record.reference("PractitionerRole/role")]
+    for hour in range(8, 18):
+        booked = await ann.post(
+            {
+                "resourceType": "Appointment",
+                "status": "booked",
+                "start": f"2026-09-01T{hour:02}:00:00Z",
+                "end": f"2026-09-01T{hour:02}:30:00Z",
+                "participant": [{"actor": one, "status": "accepted"} for one in participants],
+            }
+        )
+        assert booked.status_code == 201, booked.text
+        found = await doctor.found("Appointment?actor=PractitionerRole/role&date=2026-09-01")
+        assert "/".join(booked.headers["location"].split("/")[-4:-2]) in found
