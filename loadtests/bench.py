@@ -108,13 +108,17 @@ def _workloads(app: Process, guarded: Process, access: str, least: Process, raw:
     creating = http(app, lambda _: request("POST", "/fhir/Observation", host, records.new(next(created))))
     reading = http(app, lambda number: request("GET", records.read_path(number), host))
     shown = http(guarded, lambda number: request("GET", records.read_path(number), host, token=access))
+    kept = http(guarded, lambda _: request("POST", "/fhir/Observation", host, records.new(next(created)), token=access))
+    turned = http(guarded, lambda number: request("GET", records.page_path(number), host, token=access))
     paging = http(app, lambda number: request("GET", records.page_path(number), host))
     answering = http(least, lambda _: request("GET", "/", host))
     return [
         Workload("create", app, creating, raw.create),
+        Workload("create with a token", guarded, kept, raw.create),
         Workload("read", app, reading, raw.read),
         Workload("read with a token", guarded, shown, raw.read),
         Workload(f"page of {records.PAGE}", app, paging, raw.page),
+        Workload(f"page of {records.PAGE} with a token", guarded, turned, raw.page),
         Workload(TRIVIAL, least, answering),
     ]
 
