@@ -28,7 +28,7 @@ SECRET = "geheim"
 """A word that only hidden resources contain."""
 
 AT_ONCE = 6
-MOST = int(os.environ.get("LEAK_PROBES", "250"))
+MOST = int(os.environ.get("LEAK_PROBES", "150"))
 """Most probes of one row of the table in one run; 0 for all."""
 
 _PASSING = frozenset({"date", "x-request-id", "content-length"})
