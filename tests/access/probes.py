@@ -402,6 +402,12 @@ def of_patients(operation: str, method: str) -> Callable[[Ground], Iterator[Prob
     return probes
 
 
+def viewing(ground: Ground) -> Iterator[Probe]:
+    for patient in (*PATIENTS, "Patient/ann"):
+        for kind in ground.types:
+            yield _get(f"{patient}/$view-as-patient?_type={kind}")
+
+
 def responding(ground: Ground) -> Iterator[Probe]:
     for kind, name in [*ground.names, ("Task", ABSENT)]:
         if kind == "Task":
@@ -519,6 +525,7 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$explain-access", "POST", "{type}/{id}/$explain-access", False): explaining("POST"),
     ("$rollup", "GET", "Organization/{id}/$rollup", False): counting,
     ("$rollup", "POST", "Organization/{id}/$rollup", False): counting_by_post,
+    ("$view-as-patient", "GET", "Patient/{id}/$view-as-patient", False): viewing,
     ("$respond", "POST", "Task/{id}/$respond", False): responding,
     ("$reindex", "POST", "$reindex", False): on_everything("$reindex", "POST"),
     ("$reindex", "POST", "{type}/$reindex", False): on_everything("{type}/$reindex", "POST"),
