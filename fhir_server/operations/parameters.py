@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from fhir_server.context import Context
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest
@@ -102,7 +104,7 @@ def _of_body(ctx: Context, definition: OperationDefinition) -> Iterable[tuple[st
 
 def _value(definition: OperationDefinition, row: OperationParameter, value: Any) -> Any:
     if row.type in BARE and isinstance(value, str):
-        with contextlib.suppress(BadRequest):
+        with contextlib.suppress(msgspec.DecodeError, ValueError):
             value = json.decode(value.encode())
     if row.type in COMPLEX and not isinstance(value, dict):
         raise BadRequest(

@@ -79,4 +79,4 @@ async def test_unknown_urls_methods_and_operations(client: httpx.AsyncClient) ->
     wrong = await client.delete("Patient/1/_history/1")
     assert wrong.status_code == 405
     assert wrong.headers["allow"] == "GET"
-    assert (await client.post("Patient/$merge", json={})).status_code == 405
+    assert (await client.post("Patient/$frobnicate", json={})).status_code == 405
