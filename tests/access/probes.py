@@ -4,119 +4,59 @@ A route, result parameter, modifier or operation that the server has and this ta
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from fhir_server.capability.table import Interaction
-from fhir_server.search.index import Indexer
 from fhir_server.search.params import Param, params
-from profiles.definitions.registry import Definitions
+from tests.access.ground import ABSENT, COUNTED, LONG_AGO, Ground, get
 from tests.access.house import Json, observation
+from tests.access.operation_probes import (
+    breaking_glass,
+    counting,
+    counting_by_post,
+    explaining,
+    inviting,
+    leaving,
+    linking,
+    matching,
+    merging,
+    of_memberships,
+    of_organizations,
+    of_patients,
+    on_everything,
+    responding,
+    unmerging,
+    viewing,
+)
 from tests.access.record import reference, resource
-from tests.access.twins import SECRET, Probe, Twins
+from tests.access.twins import SECRET, Probe
 
 Key = tuple[str, str, str, bool]
 """Code of an interaction or `$operation`, its method, its shape, and whether it is the conditional form."""
 
-ABSENT = "never-was"
-COUNTED = "_total=accurate"
-PARAMETERS: Json = {"resourceType": "Parameters"}
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-LONG_AGO = "2000-01-01T00:00:00Z"
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What probes are made of.
-
-    Attributes:
-        twins: The houses.
-        definitions: FHIR definitions.
-    """
-
-    twins: Twins
-    definitions: Definitions
-
-    @property
-    def names(self) -> list[tuple[str, str]]:
-        """Type and id of everything hidden, once; and of one that never was in either."""
-        found = dict.fromkeys((one["resourceType"], one["id"]) for one in self.twins.hidden)
-        changed = dict.fromkeys(
-            (step.resource["resourceType"], step.resource["id"]) for step in self.twins.steps if step.instead
-        )
-        return [*found, *changed, ("Observation", ABSENT)]
-
-    @property
-    def types(self) -> list[str]:
-        """Types of what is hidden, but for the trail: it tells everybody of the own requests, which are many at a time here."""
-        return sorted({kind for kind, _ in self.names} - {"AuditEvent"})
-
-    @property
-    def seen(self) -> list[str]:
-        """Types of what may be seen."""
-        return sorted({one["resourceType"] for one in self.twins.visible} - {"AuditEvent"})
-
-    def values(self, kind: str) -> Iterator[tuple[Param, str]]:
-        """Yield each parameter of a type with values that only hidden resources have, at most two of each."""
-        indexer = Indexer(self.definitions)
-        known = params(kind, self.definitions)
-        told: dict[str, list[str]] = {}
-        for one in self.twins.hidden:
-            if one["resourceType"] == kind:
-                for code, entries in indexer.entries(one)["s"].items():
-                    for entry in entries if isinstance(entries, list) else [entries]:
-                        if code in known and (text := _written(known[code], entry)):
-                            told.setdefault(code, []).append(text)
-        for code, texts in told.items():
-            for text in list(dict.fromkeys(texts))[:2]:
-                yield known[code], text
-
-
-def _written(param: Param, entry: Any) -> str:
-    """Return a stored entry as the value of a parameter, empty for what is not searched by one value."""
-    match param.type:
-        case "token":
-            code, bar, system = str(entry).rpartition("|")
-            return f"{system}|{code}" if bar and system else str(entry).rstrip("|")
-        case "reference" | "string" | "uri":
-            return str(entry)
-        case "date":
-            return "ge1900-01-01"
-        case "number":
-            return f"gt{entry['lo'] - 1}"
-        case "quantity":
-            return f"gt{entry['lo'] - 1}"
-        case _:
-            return ""
-
-
-def _get(path: str, **headers: str) -> Probe:
-    return Probe("GET", path, headers=headers)
-
 
 def reads(ground: Ground) -> Iterator[Probe]:
     for kind, name in ground.names:
-        yield _get(f"{kind}/{name}")
+        yield get(f"{kind}/{name}")
         yield Probe("HEAD", f"{kind}/{name}")
-        yield _get(f"{kind}/{name}", **{"If-None-Match": 'W/"1"'})
-        yield _get(f"{kind}/{name}", **{"If-Modified-Since": "Wed, 01 Jan 2020 00:00:00 GMT"})
-        yield _get(f"{kind}/{name}?_elements=status&_summary=true")
+        yield get(f"{kind}/{name}", **{"If-None-Match": 'W/"1"'})
+        yield get(f"{kind}/{name}", **{"If-Modified-Since": "Wed, 01 Jan 2020 00:00:00 GMT"})
+        yield get(f"{kind}/{name}?_elements=status&_summary=true")
 
 
 def versions(ground: Ground) -> Iterator[Probe]:
-    yield from (_get(f"{kind}/{name}/_history/{version}") for kind, name in ground.names for version in (1, 2, 3))
+    yield from (get(f"{kind}/{name}/_history/{version}") for kind, name in ground.names for version in (1, 2, 3))
 
 
 def instance_histories(ground: Ground) -> Iterator[Probe]:
     for kind, name in ground.names:
-        yield _get(f"{kind}/{name}/_history")
-        yield _get(f"{kind}/{name}/_history?_since={LONG_AGO}&_count=1")
+        yield get(f"{kind}/{name}/_history")
+        yield get(f"{kind}/{name}/_history?_since={LONG_AGO}&_count=1")
 
 
 def _histories(path: str) -> Iterator[Probe]:
     yield Probe("GET", f"{path}?_count=3", follows=True)
-    yield _get(f"{path}?_since={LONG_AGO}&_count=1000")
-    yield _get(f"{path}?_at=ge{LONG_AGO}&_count=1000")
+    yield get(f"{path}?_since={LONG_AGO}&_count=1000")
+    yield get(f"{path}?_at=ge{LONG_AGO}&_count=1000")
 
 
 def type_histories(ground: Ground) -> Iterator[Probe]:
@@ -135,8 +75,8 @@ def searches(ground: Ground) -> Iterator[Probe]:
         for shaping in SHAPING.values():
             yield from shaping(ground, kind)
         for param, value in ground.values(kind):
-            yield _get(f"{kind}?{param.code}={_quoted(value)}&{COUNTED}")
-            yield _get(f"{kind}?{param.code}={_quoted(value)}&_summary=count")
+            yield get(f"{kind}?{param.code}={_quoted(value)}&{COUNTED}")
+            yield get(f"{kind}?{param.code}={_quoted(value)}&_summary=count")
             for modifier in modifiers(param):
                 yield from MODIFIERS[modifier](kind, param, value)
     yield from across(ground)
@@ -148,7 +88,7 @@ def sorts(ground: Ground) -> Iterator[Probe]:
         for code, param in params(kind, ground.definitions).items():
             if param.type in {"token", "string", "date", "reference", "number", "quantity", "uri"}:
                 yield Probe("GET", f"{kind}?_sort={code}&_count=2", follows=True)
-                yield _get(f"{kind}?_sort=-{code}&_count=2")
+                yield get(f"{kind}?_sort=-{code}&_count=2")
 
 
 def across(ground: Ground) -> Iterator[Probe]:
@@ -156,25 +96,25 @@ def across(ground: Ground) -> Iterator[Probe]:
     hidden = set(ground.types)
     for kind in ground.seen:
         known = params(kind, ground.definitions)
-        yield _get(f"{kind}?_include=*&_revinclude=*&_count=100")
-        yield _get(f"{kind}?_include:iterate=*&_revinclude:iterate=*&_count=100")
-        yield _get(f"{kind}?_filter=_tag eq {SECRET} or _tag ne {SECRET}&{COUNTED}")
-        yield _get(f"{kind}?_list=bo-list&{COUNTED}")
+        yield get(f"{kind}?_include=*&_revinclude=*&_count=100")
+        yield get(f"{kind}?_include:iterate=*&_revinclude:iterate=*&_count=100")
+        yield get(f"{kind}?_filter=_tag eq {SECRET} or _tag ne {SECRET}&{COUNTED}")
+        yield get(f"{kind}?_list=bo-list&{COUNTED}")
         for code, param in known.items():
             for target in sorted(hidden & set(param.targets)) if param.type == "reference" else ():
-                yield _get(f"{kind}?{code}:{target}._tag={SECRET}&{COUNTED}")
-                yield _get(f"{kind}?{code}:{target}._tag:not={SECRET}&{COUNTED}")
-                yield _get(f"{kind}?_include={kind}:{code}:{target}&_count=100")
+                yield get(f"{kind}?{code}:{target}._tag={SECRET}&{COUNTED}")
+                yield get(f"{kind}?{code}:{target}._tag:not={SECRET}&{COUNTED}")
+                yield get(f"{kind}?_include={kind}:{code}:{target}&_count=100")
     for kind in ground.types:
         for code, param in params(kind, ground.definitions).items():
             for target in sorted(set(ground.seen) & set(param.targets)) if param.type == "reference" else ():
-                yield _get(f"{target}?_has:{kind}:{code}:_tag={SECRET}&{COUNTED}")
-                yield _get(f"{target}?_revinclude={kind}:{code}&_count=100")
-    yield _get(f"Observation?performer:Patient.name=bo&{COUNTED}")
-    yield _get(f"Observation?_filter=performer.name eq bo&{COUNTED}")
-    yield _get(f"Observation?subject:Patient._has:Condition:subject:_tag={SECRET}&{COUNTED}")
-    yield _get(f"Patient?link=Patient/ann&{COUNTED}")
-    yield _get(f"Observation?_id=bo-lab,ann-lab,{ABSENT}&{COUNTED}")
+                yield get(f"{target}?_has:{kind}:{code}:_tag={SECRET}&{COUNTED}")
+                yield get(f"{target}?_revinclude={kind}:{code}&_count=100")
+    yield get(f"Observation?performer:Patient.name=bo&{COUNTED}")
+    yield get(f"Observation?_filter=performer.name eq bo&{COUNTED}")
+    yield get(f"Observation?subject:Patient._has:Condition:subject:_tag={SECRET}&{COUNTED}")
+    yield get(f"Patient?link=Patient/ann&{COUNTED}")
+    yield get(f"Observation?_id=bo-lab,ann-lab,{ABSENT}&{COUNTED}")
 
 
 def posted_searches(ground: Ground) -> Iterator[Probe]:
@@ -186,10 +126,10 @@ def posted_searches(ground: Ground) -> Iterator[Probe]:
 def system_searches(ground: Ground) -> Iterator[Probe]:
     kinds = ",".join(ground.types)
     yield Probe("GET", f"?_type={kinds}&{COUNTED}&_count=5", follows=True)
-    yield _get(f"?_type={kinds}&_tag={SECRET}&{COUNTED}")
-    yield _get(f"?_tag={SECRET}&{COUNTED}")
-    yield _get(f"?_type={kinds}&_lastUpdated=ge2000&_summary=count")
-    yield _get(f"?_type={kinds}&_id=bo-lab,bo&{COUNTED}")
+    yield get(f"?_type={kinds}&_tag={SECRET}&{COUNTED}")
+    yield get(f"?_tag={SECRET}&{COUNTED}")
+    yield get(f"?_type={kinds}&_lastUpdated=ge2000&_summary=count")
+    yield get(f"?_type={kinds}&_id=bo-lab,bo&{COUNTED}")
 
 
 def posted_system_searches(ground: Ground) -> Iterator[Probe]:
@@ -204,10 +144,10 @@ COMPARTMENTS = (
 
 def compartments(ground: Ground) -> Iterator[Probe]:
     for place in COMPARTMENTS:
-        yield _get(f"{place}/*?{COUNTED}&_count=200")
+        yield get(f"{place}/*?{COUNTED}&_count=200")
         for kind in ground.types:
-            yield _get(f"{place}/{kind}?{COUNTED}")
-    yield _get(f"Patient/ann/Observation?performer:Patient._tag={SECRET}&{COUNTED}")
+            yield get(f"{place}/{kind}?{COUNTED}")
+    yield get(f"Patient/ann/Observation?performer:Patient._tag={SECRET}&{COUNTED}")
 
 
 def posted_compartments(ground: Ground) -> Iterator[Probe]:
@@ -316,152 +256,7 @@ def transactions(ground: Ground) -> Iterator[Probe]:
 
 
 def capabilities(_: Ground) -> Iterator[Probe]:
-    yield _get("metadata")
-
-
-def matching(_: Ground) -> Iterator[Probe]:
-    for name, more in (("Bo", {"birthDate": "1980-01-01", "gender": "male"}), ("Ann", {"birthDate": "1970-01-01"})):
-        wanted = {"resourceType": "Patient", "name": [{"family": name}], **more}
-        for count in (1, 10):
-            rows = [{"name": "resource", "resource": wanted}, {"name": "count", "valueInteger": count}]
-            yield Probe("POST", "Patient/$match", {**PARAMETERS, "parameter": rows})
-
-
-def on_everything(path: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
-    """Return the probes of an operation that works on everything, which is not for who sees a part."""
-
-    def probes(ground: Ground) -> Iterator[Probe]:
-        for kind in ground.types if "{type}" in path else [""]:
-            yield Probe(method, path.replace("{type}", kind), PARAMETERS if method == "POST" else None)
-
-    return probes
-
-
-def _said(**values: Any) -> Json:
-    """Return a Parameters resource: of references by their text, and of strings."""
-    rows: list[Json] = []
-    for name, value in values.items():
-        held = {"valueReference": reference(value)} if "/" in str(value) else {"valueString": value}
-        rows.append(
-            {"name": name.replace("_", "-"), **(held if not isinstance(value, bool) else {"valueBoolean": value})}
-        )
-    return {**PARAMETERS, "parameter": rows}
-
-
-PATIENTS = ("Patient/bo", "Patient/linked", f"Patient/{ABSENT}")
-"""Patients who are hidden, and one who never was."""
-
-
-def breaking_glass(_: Ground) -> Iterator[Probe]:
-    for patient in PATIENTS:
-        yield Probe("POST", f"{patient}/$break-glass", _said(reason="unconscious"))
-        yield Probe("POST", f"{patient}/$break-glass", PARAMETERS)
-
-
-def linking(operation: str) -> Callable[[Ground], Iterator[Probe]]:
-    """Return the probes of an operation that joins two patients or parts them."""
-
-    def probes(_: Ground) -> Iterator[Probe]:
-        for patient in PATIENTS:
-            yield Probe("POST", f"{patient}/{operation}", _said(other="Patient/ann"))
-            yield Probe("POST", f"Patient/ann/{operation}", _said(other=patient))
-
-    return probes
-
-
-def merging(_: Ground) -> Iterator[Probe]:
-    for patient in PATIENTS:
-        for preview in (True, False):
-            yield Probe(
-                "POST", "Patient/$merge", _said(source_patient=patient, target_patient="Patient/ann", preview=preview)
-            )
-            yield Probe(
-                "POST", "Patient/$merge", _said(source_patient="Patient/ann", target_patient=patient, preview=preview)
-            )
-
-
-def unmerging(_: Ground) -> Iterator[Probe]:
-    yield from (Probe("POST", f"{patient}/$unmerge", PARAMETERS) for patient in PATIENTS)
-
-
-def inviting(_: Ground) -> Iterator[Probe]:
-    yield Probe("POST", "Organization/west/$invite", _said(facility="Organization/east"))
-
-
-def leaving(_: Ground) -> Iterator[Probe]:
-    yield from (Probe("POST", f"Organization/{name}/$leave", PARAMETERS) for name in ("west", "east"))
-
-
-def of_patients(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
-    """Return the probes of an operation on a patient that only tells something."""
-
-    def probes(_: Ground) -> Iterator[Probe]:
-        for patient in PATIENTS:
-            yield Probe(method, f"{patient}/{operation}", PARAMETERS if method == "POST" else None)
-
-    return probes
-
-
-def viewing(ground: Ground) -> Iterator[Probe]:
-    for patient in (*PATIENTS, "Patient/ann"):
-        for kind in ground.types:
-            yield _get(f"{patient}/$view-as-patient?_type={kind}")
-
-
-def responding(ground: Ground) -> Iterator[Probe]:
-    for kind, name in [*ground.names, ("Task", ABSENT)]:
-        if kind == "Task":
-            rows = [{"name": "status", "valueCode": "accepted"}]
-            yield Probe("POST", f"Task/{name}/$respond", {**PARAMETERS, "parameter": rows})
-
-
-def explaining(method: str) -> Callable[[Ground], Iterator[Probe]]:
-    """Return the probes of what tells who may see something."""
-
-    def probes(ground: Ground) -> Iterator[Probe]:
-        for kind, name in ground.names:
-            yield Probe(method, f"{kind}/{name}/$explain-access", PARAMETERS if method == "POST" else None)
-
-    return probes
-
-
-PERIOD = {"periodStart": "2020-01-01", "periodEnd": "2030-01-01"}
-
-
-def counting(_: Ground) -> Iterator[Probe]:
-    for name in ("root", "east", "west"):
-        for measure in ("patients", "encounters"):
-            asked = "&".join(f"{key}={value}" for key, value in PERIOD.items())
-            yield _get(f"Organization/{name}/$rollup?measure={measure}&{asked}")
-
-
-def counting_by_post(_: Ground) -> Iterator[Probe]:
-    for name in ("root", "east", "west"):
-        for measure in ("patients", "encounters"):
-            dates = [{"name": key, "valueDate": value} for key, value in PERIOD.items()]
-            rows = [{"name": "measure", "valueCode": measure}, *dates]
-            yield Probe("POST", f"Organization/{name}/$rollup", {**PARAMETERS, "parameter": rows})
-
-
-def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator[Probe]]:
-    """Return the probes of an operation on a membership, of which there is none."""
-
-    def probes(_: Ground) -> Iterator[Probe]:
-        for method in methods:
-            body = PARAMETERS if method == "POST" else None
-            yield Probe(method, f"OrganizationAffiliation/{ABSENT}/{operation}", body)
-
-    return probes
-
-
-def of_organizations(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
-    """Return the probes of an operation on an organization that only tells something."""
-
-    def probes(_: Ground) -> Iterator[Probe]:
-        for name in ("root", "east", "west", ABSENT):
-            yield Probe(method, f"Organization/{name}/{operation}", PARAMETERS if method == "POST" else None)
-
-    return probes
+    yield get("metadata")
 
 
 def key(row: Interaction) -> Key:
@@ -567,7 +362,7 @@ Shaping = Callable[[Ground, str], Iterator[Probe]]
 
 def _shaped(*queries: str) -> Shaping:
     def probes(_: Ground, kind: str) -> Iterator[Probe]:
-        yield from (_get(f"{kind}?{query}") for query in queries)
+        yield from (get(f"{kind}?{query}") for query in queries)
 
     return probes
 
@@ -596,7 +391,7 @@ Modified = Callable[[str, Param, str], Iterator[Probe]]
 def _with(modifier: str, *values: str) -> Modified:
     def probes(kind: str, param: Param, value: str) -> Iterator[Probe]:
         for one in values or (value,):
-            yield _get(f"{kind}?{param.code}:{modifier}={_quoted(one)}&{COUNTED}")
+            yield get(f"{kind}?{param.code}:{modifier}={_quoted(one)}&{COUNTED}")
 
     return probes
 

@@ -20,7 +20,8 @@ from fhir_server.search.types import TYPES, token
 from fhir_server.settings import Auth, Settings
 from smart_auth.records import Grant, User
 from tests.access import hidden
-from tests.access.probes import ABSENT, MODIFIERS, OUTSIDE, ROUTES, SHAPING, WRITING, Ground, Key, key, sorts
+from tests.access.ground import ABSENT, Ground
+from tests.access.probes import MODIFIERS, OUTSIDE, ROUTES, SHAPING, WRITING, Key, key, sorts
 from tests.access.twins import SECRET, Twins, twins
 
 pytestmark = pytest.mark.xdist_group("leaks")

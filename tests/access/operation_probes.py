@@ -1,0 +1,154 @@
+"""The table of the leak harness: what is asked of each operation."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.access.ground import ABSENT, PARAMETERS, Ground, get
+from tests.access.house import Json
+from tests.access.record import reference
+from tests.access.twins import Probe
+
+
+def matching(_: Ground) -> Iterator[Probe]:
+    for name, more in (("Bo", {"birthDate": "1980-01-01", "gender": "male"}), ("Ann", {"birthDate": "1970-01-01"})):
+        wanted = {"resourceType": "Patient", "name": [{"family": name}], **more}
+        for count in (1, 10):
+            rows = [{"name": "resource", "resource": wanted}, {"name": "count", "valueInteger": count}]
+            yield Probe("POST", "Patient/$match", {**PARAMETERS, "parameter": rows})
+
+
+def on_everything(path: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an operation that works on everything, which is not for who sees a part."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        for kind in ground.types if "{type}" in path else [""]:
+            yield Probe(method, path.replace("{type}", kind), PARAMETERS if method == "POST" else None)
+
+    return probes
+
+
+def _said(**values: Any) -> Json:
+    """Return a Parameters resource: of references by their text, and of strings."""
+    rows: list[Json] = []
+    for name, value in values.items():
+        held = {"valueReference": reference(value)} if "/" in str(value) else {"valueString": value}
+        rows.append(
+            {"name": name.replace("_", "-"), **(held if not isinstance(value, bool) else {"valueBoolean": value})}
+        )
+    return {**PARAMETERS, "parameter": rows}
+
+
+PATIENTS = ("Patient/bo", "Patient/linked", f"Patient/{ABSENT}")
+"""Patients who are hidden, and one who never was."""
+
+
+def breaking_glass(_: Ground) -> Iterator[Probe]:
+    for patient in PATIENTS:
+        yield Probe("POST", f"{patient}/$break-glass", _said(reason="unconscious"))
+        yield Probe("POST", f"{patient}/$break-glass", PARAMETERS)
+
+
+def linking(operation: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an operation that joins two patients or parts them."""
+
+    def probes(_: Ground) -> Iterator[Probe]:
+        for patient in PATIENTS:
+            yield Probe("POST", f"{patient}/{operation}", _said(other="Patient/ann"))
+            yield Probe("POST", f"Patient/ann/{operation}", _said(other=patient))
+
+    return probes
+
+
+def merging(_: Ground) -> Iterator[Probe]:
+    for patient in PATIENTS:
+        for preview in (True, False):
+            yield Probe(
+                "POST", "Patient/$merge", _said(source_patient=patient, target_patient="Patient/ann", preview=preview)
+            )
+            yield Probe(
+                "POST", "Patient/$merge", _said(source_patient="Patient/ann", target_patient=patient, preview=preview)
+            )
+
+
+def unmerging(_: Ground) -> Iterator[Probe]:
+    yield from (Probe("POST", f"{patient}/$unmerge", PARAMETERS) for patient in PATIENTS)
+
+
+def inviting(_: Ground) -> Iterator[Probe]:
+    yield Probe("POST", "Organization/west/$invite", _said(facility="Organization/east"))
+
+
+def leaving(_: Ground) -> Iterator[Probe]:
+    yield from (Probe("POST", f"Organization/{name}/$leave", PARAMETERS) for name in ("west", "east"))
+
+
+def of_patients(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an operation on a patient that only tells something."""
+
+    def probes(_: Ground) -> Iterator[Probe]:
+        for patient in PATIENTS:
+            yield Probe(method, f"{patient}/{operation}", PARAMETERS if method == "POST" else None)
+
+    return probes
+
+
+def viewing(ground: Ground) -> Iterator[Probe]:
+    for patient in (*PATIENTS, "Patient/ann"):
+        for kind in ground.types:
+            yield get(f"{patient}/$view-as-patient?_type={kind}")
+
+
+def responding(ground: Ground) -> Iterator[Probe]:
+    for kind, name in [*ground.names, ("Task", ABSENT)]:
+        if kind == "Task":
+            rows = [{"name": "status", "valueCode": "accepted"}]
+            yield Probe("POST", f"Task/{name}/$respond", {**PARAMETERS, "parameter": rows})
+
+
+def explaining(method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what tells who may see something."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        for kind, name in ground.names:
+            yield Probe(method, f"{kind}/{name}/$explain-access", PARAMETERS if method == "POST" else None)
+
+    return probes
+
+
+PERIOD = {"periodStart": "2020-01-01", "periodEnd": "2030-01-01"}
+
+
+def counting(_: Ground) -> Iterator[Probe]:
+    for name in ("root", "east", "west"):
+        for measure in ("patients", "encounters"):
+            asked = "&".join(f"{key}={value}" for key, value in PERIOD.items())
+            yield get(f"Organization/{name}/$rollup?measure={measure}&{asked}")
+
+
+def counting_by_post(_: Ground) -> Iterator[Probe]:
+    for name in ("root", "east", "west"):
+        for measure in ("patients", "encounters"):
+            dates = [{"name": key, "valueDate": value} for key, value in PERIOD.items()]
+            rows = [{"name": "measure", "valueCode": measure}, *dates]
+            yield Probe("POST", f"Organization/{name}/$rollup", {**PARAMETERS, "parameter": rows})
+
+
+def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an operation on a membership, of which there is none."""
+
+    def probes(_: Ground) -> Iterator[Probe]:
+        for method in methods:
+            body = PARAMETERS if method == "POST" else None
+            yield Probe(method, f"OrganizationAffiliation/{ABSENT}/{operation}", body)
+
+    return probes
+
+
+def of_organizations(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an operation on an organization that only tells something."""
+
+    def probes(_: Ground) -> Iterator[Probe]:
+        for name in ("root", "east", "west", ABSENT):
+            yield Probe(method, f"Organization/{name}/{operation}", PARAMETERS if method == "POST" else None)
+
+    return probes
