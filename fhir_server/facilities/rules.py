@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fhir_server.facilities import agreement, nodes
+from fhir_server.facilities.agreement import NOTHING_AGREED
 from fhir_server.facilities.nodes import LEVELS, MEMBER, ORG_LEVEL, Affiliation
 
 Code = Literal[
@@ -88,7 +89,8 @@ def affiliation(resource: Mapping[str, Any], one: Affiliation) -> Iterator[Findi
     if one.member and one.member == one.network:
         text = "An organization is no member of itself. `organization` is the network, `participatingOrganization` the member."
         yield Finding("self-affiliation", text, "participatingOrganization")
-    if one.active and MEMBER in one.codes:
+    # Without an agreement it is for the directory only, and may speak of organizations that are known elsewhere.
+    if one.active and MEMBER in one.codes and one.agreement != NOTHING_AGREED:
         for name, value in (("organization", one.network), ("participatingOrganization", one.member)):
             if not value:
                 text = f"A membership has two sides. Let {name} refer to an Organization of this server."

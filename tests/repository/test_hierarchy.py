@@ -196,8 +196,9 @@ async def test_memberships_make_no_circle_and_no_inversion(service: Service, nam
     refused(await put(service, membership(clinic, a)), 422, "org-level")
     await there(service, membership(a, clinic))
     refused(await put(service, organization(a, level="department")), 422, "org-level", "Organization.type")
-    one_sided = membership(a, clinic, id_=f"{name}-half")
+    one_sided = membership(a, clinic, Agreement("network"), id_=f"{name}-half")
     del one_sided["organization"]
+    await there(service, {key: value for key, value in one_sided.items() if key != "extension"})
     refused(await put(service, one_sided), 422, "affiliation-incomplete", "OrganizationAffiliation.organization")
 
 
