@@ -139,7 +139,7 @@ class Directory:
         scopes: tuple[ResourceScope, ...] = SCOPES,
         acting_as: str = "",
     ) -> FhirResponse:
-        who = Principal(user.kind, CLIENT, user.id, scopes, own=_own(user), acting_as=acting_as)
+        who = Principal(user.kind, CLIENT, user.id, scopes, own=_own(user), acting_as=user.role(acting_as))
         return await self._answer(FhirRequest("GET", path, self._base, query), await self._grants.of(who))
 
 

@@ -75,17 +75,23 @@ class Account:
         if found is None:
             return self._journey.entry(self._visit(browser))
         session, user = found
+        # Who is about to open an app for a patient has to say first as whom.
+        place, then = (
+            ("/auth/role?then=launch", "/auth/launch")
+            if request.query_params.get("then") == "launch"
+            else ("/auth/role", "/auth/apps")
+        )
         if request.method == "GET":
             charts = [*await realm.directory.roles(user)]
-            shown = {"what": "role", "charts": charts, "searches": False, "words": "", "action": "/auth/role"}
+            shown = {"what": "role", "charts": charts, "searches": False, "words": "", "action": place}
             shown |= {"request": "", "client": "", "person": user.name}
-            return self._show(browser, "choose", "choose", shown, back="/auth/role")
+            return self._show(browser, "choose", "choose", shown, back=place)
         asked = await browsers.submitted(realm, request, browser, "choose")
         try:
             await sessions.act_as(realm, session, user, asked.one("role"), asked)
         except ValueError:
             raise Refused("access_denied", "This is not one of your roles.") from None
-        return browsers.go("/auth/apps")
+        return browsers.go(then)
 
     async def _end_session(self, request: Request, browser: Browser) -> Response:
         """Sign out at the wish of an app; ask first where it has not shown that the person uses it."""

@@ -88,6 +88,8 @@ class Launching:
         session, user = browser.complete
         if user.kind == "patient":
             raise Refused("access_denied", "Apps are opened from here by those who work with records.")
+        if user.roles and not user.role(session.acting_as):
+            return browsers.go("/auth/role?then=launch")
         if request.method == "GET":
             return await self._start(visit, user, "", [])
         asked = await browsers.submitted(realm, request, browser, "launch")
