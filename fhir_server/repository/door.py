@@ -264,6 +264,8 @@ class Repository(Holdings):
             live = (await self.store.current(resource_type, [resource_id], where)).get(resource_id)
         if live is None:
             await self.rights.refuse_seen(resource_type, resource_id, letter)
+        else:
+            await self.rights.require_own(resource_type, live.document)
         return live
 
     async def _last(self, resource_type: str, resource_id: str) -> Stored | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.access import advice
+from fhir_server.access import advice, contribution
 from fhir_server.access.labels import uncleared
 from fhir_server.access.scope_filter import Key, Letter, ScopeFilter, insufficient
 from fhir_server.model import reference
@@ -124,7 +124,7 @@ class Rights(msgspec.Struct, frozen=True):
         """Refuse a write whose result would lie outside of what the caller may reach.
 
         Raises:
-            Forbidden: It would.
+            Forbidden: It would, or it is for patients not to write (`access.contribution`).
             Unprocessable: It would turn advice into something else.
         """
         advice.permit(self.scope.principal, resource_type, letter, document)
@@ -133,10 +133,31 @@ class Rights(msgspec.Struct, frozen=True):
             context = document["r"].get("securityContext", {}).get("reference")
             expression = await self._told(expression, letter, {context} if context else ())
         if matches(expression, document):
+            await self.require_own(resource_type, document)
             return
         if document.get("sl") and matches(expression, {**document, "sl": ()}):
             raise uncleared(resource_type, document["sl"])
         raise self._outside(resource_type, letter)
+
+    async def require_own(self, resource_type: str, document: Mapping[str, Any]) -> None:
+        """Refuse patients to write what they have not said; a Binary counts as what its `securityContext` names.
+
+        Args:
+            resource_type: Type.
+            document: The stored document, of now or that would come to be.
+
+        Raises:
+            Forbidden: `patient-write-not-allowed`.
+        """
+        who = self.scope.principal
+        contribution.require(who, resource_type, document["r"])
+        if resource_type != GUARDED or not contribution.applies(who):
+            return
+        key = self._key(document["r"].get("securityContext", {}).get("reference", ""))
+        if key is None or key in self.created or key[0] not in contribution.GATED:
+            return
+        for live in (await self.store.current(key[0], [key[1]], ANYTHING, self.session)).values():
+            contribution.require(who, key[0], live.document["r"])
 
     def sees(self, resource_type: str, document: Mapping[str, Any]) -> bool:
         """Return whether the caller may see a document that was written."""

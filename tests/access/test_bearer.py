@@ -102,7 +102,8 @@ async def test_a_type_without_scope_is_403_and_no_empty_bundle(caller: Caller) -
 async def test_writing_into_the_record_of_somebody_else_is_refused(caller: Caller) -> None:
     await caller.as_app("patient/Patient.rs patient/Observation.cruds")
     body = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
-    hers, his = ({**body, "subject": {"reference": f"Patient/{name}"}} for name in ("ann", "bo"))
+    ann, bo = ({"reference": f"Patient/{name}"} for name in ("ann", "bo"))
+    hers, his = {**body, "subject": ann, "performer": [ann]}, {**body, "subject": bo, "performer": [bo]}
     created = await caller.send("POST", "Observation", hers)
     assert created.status == 201
     moved_id = created.headers["Location"].split("/")[-3]

@@ -17,6 +17,11 @@ def fields(resource: Json, *without: str) -> Json:
     return {name: value for name, value in resource.items() if name not in without}
 
 
+def measured(name: str, patient: str, category: str = "laboratory", **more: Any) -> Json:
+    """Return an observation that the patient contributes."""
+    return observation(name, patient, category, **{"performer": [{"reference": f"Patient/{patient}"}], **more})
+
+
 async def writer(house: House, scope: str = "patient/*.cruds") -> Any:
     return await house.as_(scope, patient="ann")
 
@@ -27,12 +32,12 @@ async def stored(house: House, path: str) -> httpx.Response:
 
 async def test_creating_in_the_record_of_another(house: House) -> None:
     ann = await writer(house)
-    assert (await ann.post(fields(observation("x", "ann"), "id"))).status_code == 201
+    assert (await ann.post(fields(measured("x", "ann"), "id"))).status_code == 201
     for resource in (
-        fields(observation("x", "bo"), "id"),
-        fields(observation("x", "bo", performer=[{"reference": "Patient/ann"}]), "id"),
-        fields(observation("x", "ann"), "id", "subject"),
-        {**fields(observation("x", "ann"), "id"), "subject": {"identifier": {"value": "ann"}}},
+        fields(measured("x", "bo"), "id"),
+        fields(measured("x", "bo", performer=[{"reference": "Patient/ann"}]), "id"),
+        fields(measured("x", "ann"), "id", "subject"),
+        {**fields(measured("x", "ann"), "id"), "subject": {"identifier": {"value": "ann"}}},
         {"resourceType": "Coverage", "status": "active", "beneficiary": {"reference": "Patient/bo"},
          "payor": [{"reference": "Patient/ann"}]},
         {"resourceType": "Patient", "name": [{"family": "New"}]},
@@ -51,16 +56,16 @@ async def test_creating_by_absolute_references_to_another(house: House) -> None:
         ("http://127.0.0.1:8080/fhir/Patient/ann", 201),
         ("http://127.0.0.1:8080/fhir/Patient/bo", 403),
     ):
-        resource = {**fields(observation("x", "ann"), "id"), "subject": {"reference": url}}
+        resource = {**fields(measured("x", "ann", performer=[{"reference": url}]), "id"), "subject": {"reference": url}}
         assert (await ann.post(resource)).status_code == status
-    elsewhere = {**fields(observation("x", "ann"), "id"), "subject": {"reference": "http://else.where/Patient/ann"}}
+    elsewhere = {**fields(measured("x", "ann"), "id"), "subject": {"reference": "http://else.where/Patient/ann"}}
     assert (await ann.post(elsewhere)).status_code == 403
 
 
 async def test_creating_without_the_letter(house: House) -> None:
     for letters in ("ruds", "rs"):
         ann = await writer(house, f"patient/Observation.{letters}")
-        assert_forbidden(await ann.post(fields(observation("x", "ann"), "id")), "patient/Observation.c")
+        assert_forbidden(await ann.post(fields(measured("x", "ann"), "id")), "patient/Observation.c")
 
 
 async def test_creating_supplies_takes_a_scope_that_names_them(house: House) -> None:
@@ -71,8 +76,8 @@ async def test_creating_supplies_takes_a_scope_that_names_them(house: House) -> 
 
 async def test_creating_alone_needs_no_scope_to_read_the_patient_of_the_launch(house: House) -> None:
     ann = await writer(house, "patient/Observation.c")
-    assert (await ann.post(fields(observation("x", "ann"), "id"))).status_code == 201
-    linked = fields(observation("x", "ann", encounter={"reference": "Encounter/ann-encounter"}), "id")
+    assert (await ann.post(fields(measured("x", "ann"), "id"))).status_code == 201
+    linked = fields(measured("x", "ann", encounter={"reference": "Encounter/ann-encounter"}), "id")
     assert (await ann.post(linked)).status_code == 422
 
 
@@ -80,9 +85,9 @@ async def test_references_as_an_oracle_of_what_is_there(house: House) -> None:
     ann = await writer(house)
     answers = []
     for target in ("Encounter/bo-encounter", "Encounter/no-encounter", "Patient/bo", "Patient/nobody"):
-        kind = "performer" if "Patient" in target else "encounter"
-        value: Any = [{"reference": target}] if kind == "performer" else {"reference": target}
-        answer = await ann.post(fields(observation("x", "ann", **{kind: value}), "id"))
+        kind = "focus" if "Patient" in target else "encounter"
+        value: Any = [{"reference": target}] if kind == "focus" else {"reference": target}
+        answer = await ann.post(fields(measured("x", "ann", **{kind: value}), "id"))
         assert answer.status_code == 422
         answers.append(answer.text.replace(target, "it"))
     assert answers[0] == answers[1]
@@ -97,10 +102,10 @@ async def given(house: House, resource: Json) -> None:
 
 async def test_the_id_of_what_is_hidden_cannot_be_told_from_a_free_one(house: House, fresh: Fresh) -> None:
     ann, hidden, free = await writer(house), fresh("hidden"), fresh("free")
-    await given(house, observation(hidden, "bo"))
+    await given(house, measured(hidden, "bo"))
     for condition in ("", "?identifier=urn:x|nothing"):
         told = [
-            (await ann.ask("PUT", f"Observation{condition or '/' + name}", observation(name, "ann")))
+            (await ann.ask("PUT", f"Observation{condition or '/' + name}", measured(name, "ann")))
             for name in (hidden, free)
         ]
         assert [one.status_code for one in told] == [404, 404]
@@ -109,8 +114,8 @@ async def test_the_id_of_what_is_hidden_cannot_be_told_from_a_free_one(house: Ho
 
 async def test_moving_a_resource_to_another_patient(house: House, fresh: Fresh) -> None:
     ann, name = await writer(house), fresh("move")
-    await given(house, observation(name, "ann"))
-    moved = observation(name, "bo")
+    await given(house, measured(name, "ann"))
+    moved = measured(name, "bo")
     assert_forbidden(await ann.put(moved), "patient/Observation.u")
     patch = [{"op": "replace", "path": "/subject/reference", "value": "Patient/bo"}]
     assert_forbidden(await ann.ask("PATCH", f"Observation/{name}", patch), "patient/Observation.u")
@@ -122,9 +127,9 @@ async def test_moving_a_resource_to_another_patient(house: House, fresh: Fresh) 
 
 async def test_taking_a_resource_out_of_another_record(house: House, fresh: Fresh) -> None:
     ann, name = await writer(house), fresh("theirs")
-    await (await house.as_("system/*.cruds")).put(observation(name, "bo"))
+    await (await house.as_("system/*.cruds")).put(measured(name, "bo"))
     nothing = fresh("nothing")
-    assert (await ann.put(observation(name, "ann"))).status_code == 404
+    assert (await ann.put(measured(name, "ann"))).status_code == 404
     patch = [{"op": "replace", "path": "/subject/reference", "value": "Patient/ann"}]
     hidden, absent = [await ann.ask("PATCH", f"Observation/{one}", patch) for one in (name, nothing)]
     assert hidden.status_code == absent.status_code == 404
@@ -140,9 +145,9 @@ async def test_taking_a_resource_out_of_another_record(house: House, fresh: Fres
 
 async def test_conditions_on_versions_of_what_is_hidden(house: House, fresh: Fresh) -> None:
     ann, name, nothing = await writer(house), fresh("versioned"), fresh("nothing")
-    await (await house.as_("system/*.cruds")).put(observation(name, "bo"))
+    await (await house.as_("system/*.cruds")).put(measured(name, "bo"))
     for match in ('W/"1"', 'W/"2"', "*"):
-        hidden, absent = [await ann.put(observation(one, "ann"), **{"If-Match": match}) for one in (name, nothing)]
+        hidden, absent = [await ann.put(measured(one, "ann"), **{"If-Match": match}) for one in (name, nothing)]
         assert hidden.status_code == absent.status_code == 412
         assert hidden.text.replace(name, nothing) == absent.text
         hidden, absent = [
@@ -153,37 +158,37 @@ async def test_conditions_on_versions_of_what_is_hidden(house: House, fresh: Fre
 
 async def test_taking_over_the_id_of_what_another_had_deleted(house: House, fresh: Fresh) -> None:
     ann, name, whole = await writer(house), fresh("former"), await house.as_("system/*.cruds")
-    await whole.put(observation(name, "bo"))
+    await whole.put(measured(name, "bo"))
     await whole.ask("DELETE", f"Observation/{name}")
-    assert (await ann.put(observation(name, "ann"))).status_code == 404
+    assert (await ann.put(measured(name, "ann"))).status_code == 404
     own = fresh("own")
-    await given(house, observation(own, "ann"))
+    await given(house, measured(own, "ann"))
     assert (await ann.ask("DELETE", f"Observation/{own}")).status_code == 204
-    again = await ann.put(observation(own, "ann"))
+    again = await ann.put(measured(own, "ann"))
     assert (again.status_code, again.json()["meta"]["versionId"]) == (201, "3")
 
 
 async def test_an_update_needs_the_letter_for_updates_only(house: House, fresh: Fresh) -> None:
     name = fresh("upsert")
     assert_forbidden(
-        await (await writer(house, "patient/Observation.c")).put(observation(name, "ann")), "patient/Observation.u"
+        await (await writer(house, "patient/Observation.c")).put(measured(name, "ann")), "patient/Observation.u"
     )
     ann = await writer(house, "patient/Observation.u")
-    await given(house, observation(name, "ann"))
-    assert (await ann.put(observation(name, "ann", status="amended"))).status_code == 200
+    await given(house, measured(name, "ann"))
+    assert (await ann.put(measured(name, "ann", status="amended"))).status_code == 200
     assert (await ann.ask("DELETE", f"Observation/{name}")).status_code == 403
 
 
 async def test_writing_what_can_only_be_seen(house: House, fresh: Fresh) -> None:
     name = fresh("vital")
-    await (await house.as_("system/*.cruds")).put(observation(name, "ann", "vital-signs"))
+    await (await house.as_("system/*.cruds")).put(measured(name, "ann", "vital-signs"))
     ann = await writer(house, f"patient/Observation.rs patient/Observation.cud?{LAB}")
     assert (await ann.get(f"Observation/{name}")).status_code == 200
     for answer in (
-        await ann.put(observation(name, "ann")),
+        await ann.put(measured(name, "ann")),
         await ann.ask("PATCH", f"Observation/{name}", [{"op": "replace", "path": "/status", "value": "amended"}]),
         await ann.ask("DELETE", f"Observation/{name}"),
-        await ann.post(fields(observation("x", "ann", "vital-signs"), "id")),
+        await ann.post(fields(measured("x", "ann", "vital-signs"), "id")),
     ):
         assert answer.status_code == 403, answer.text
     assert (await stored(house, f"Observation/{name}")).json()["meta"]["versionId"] == "1"
@@ -192,21 +197,21 @@ async def test_writing_what_can_only_be_seen(house: House, fresh: Fresh) -> None
 async def test_writing_past_the_criteria_of_a_granular_scope(house: House, fresh: Fresh) -> None:
     name = fresh("lab")
     ann = await writer(house, f"patient/Observation.cruds?{LAB}")
-    await given(house, observation(name, "ann"))
-    assert (await ann.put(observation(name, "ann", "vital-signs"))).status_code == 403
+    await given(house, measured(name, "ann"))
+    assert (await ann.put(measured(name, "ann", "vital-signs"))).status_code == 403
     patch = [{"op": "replace", "path": "/category/0/coding/0/code", "value": "vital-signs"}]
     assert (await ann.ask("PATCH", f"Observation/{name}", patch)).status_code == 403
-    assert (await ann.post(fields(observation("x", "ann", "vital-signs"), "id"))).status_code == 403
-    assert (await ann.put(observation(name, "ann", status="amended"))).status_code == 200
+    assert (await ann.post(fields(measured("x", "ann", "vital-signs"), "id"))).status_code == 403
+    assert (await ann.put(measured(name, "ann", status="amended"))).status_code == 200
     assert (await ann.ask("DELETE", f"Observation/{name}")).status_code == 204
 
 
 async def test_conditions_as_an_oracle_of_what_is_hidden(house: House, fresh: Fresh) -> None:
     code = fresh("code")
-    theirs = observation(fresh("cond"), "bo", identifier=[{"system": "urn:x", "value": code}])
+    theirs = measured(fresh("cond"), "bo", identifier=[{"system": "urn:x", "value": code}])
     await (await house.as_("system/*.cruds")).put(theirs)
     ann = await writer(house)
-    mine = {**fields(observation("x", "ann"), "id"), "identifier": [{"system": "urn:x", "value": code}]}
+    mine = {**fields(measured("x", "ann"), "id"), "identifier": [{"system": "urn:x", "value": code}]}
     where = f"identifier=urn:x|{code}"
     assert (await ann.ask("DELETE", f"Observation?{where}")).status_code == 204
     patch = [{"op": "replace", "path": "/status", "value": "amended"}]
@@ -221,7 +226,7 @@ async def test_conditions_as_an_oracle_of_what_is_hidden(house: House, fresh: Fr
 
 async def test_conditions_without_the_letter_for_searching(house: House) -> None:
     ann = await writer(house, "patient/Observation.crud")
-    body, where = fields(observation("x", "ann"), "id"), "identifier=urn:x|1"
+    body, where = fields(measured("x", "ann"), "id"), "identifier=urn:x|1"
     patch = [{"op": "replace", "path": "/status", "value": "amended"}]
     for answer in (
         await ann.post(body, **{"If-None-Exist": where}),
@@ -234,9 +239,9 @@ async def test_conditions_without_the_letter_for_searching(house: House) -> None
 
 async def test_creating_by_condition_under_the_id_of_what_is_hidden(house: House, fresh: Fresh) -> None:
     name = fresh("taken")
-    await (await house.as_("system/*.cruds")).put(observation(name, "bo"))
+    await (await house.as_("system/*.cruds")).put(measured(name, "bo"))
     ann = await writer(house)
-    answer = await ann.ask("PUT", f"Observation?identifier=urn:x|{name}", observation(name, "ann"))
+    answer = await ann.ask("PUT", f"Observation?identifier=urn:x|{name}", measured(name, "ann"))
     assert answer.status_code == 404
     assert (await stored(house, f"Observation/{name}")).json()["subject"]["reference"] == "Patient/bo"
 
@@ -244,10 +249,10 @@ async def test_creating_by_condition_under_the_id_of_what_is_hidden(house: House
 async def test_deleting_what_a_hidden_resource_refers_to_does_not_name_it(house: House, fresh: Fresh) -> None:
     name = fresh("held")
     ann = await writer(house)
-    await given(house, observation(name, "ann"))
+    await given(house, measured(name, "ann"))
     secret = fresh("secret")
     await (await house.as_("system/*.cruds")).put(
-        observation(secret, "bo", derivedFrom=[{"reference": f"Observation/{name}"}])
+        measured(secret, "bo", derivedFrom=[{"reference": f"Observation/{name}"}])
     )
     answer = await ann.ask("DELETE", f"Observation/{name}")
     assert answer.status_code == 409
@@ -264,7 +269,7 @@ def bundle(kind: str, *entries: tuple[str, str, Json | None]) -> Json:
 
 async def test_entries_of_a_batch_are_judged_one_by_one(house: House) -> None:
     ann = await writer(house, "patient/Observation.cruds")
-    own, other = fields(observation("x", "ann"), "id"), fields(observation("x", "bo"), "id")
+    own, other = fields(measured("x", "ann"), "id"), fields(measured("x", "bo"), "id")
     asked = bundle(
         "batch", ("POST", "Observation", own), ("POST", "Observation", other), ("GET", "Observation/bo-lab", None),
         ("GET", "Condition", None), ("GET", "Observation/ann-lab", None), ("DELETE", "Condition/ann-condition", None),
@@ -283,9 +288,9 @@ async def test_entries_of_a_batch_are_judged_one_by_one(house: House) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        ("POST", "Observation", fields(observation("x", "bo"), "id")),
+        ("POST", "Observation", fields(measured("x", "bo"), "id")),
         ("POST", "Condition", {"resourceType": "Condition", "subject": {"reference": "Patient/ann"}}),
-        ("PUT", "Observation/bo-lab", observation("bo-lab", "ann")),
+        ("PUT", "Observation/bo-lab", measured("bo-lab", "ann")),
         ("GET", "Condition", None),
         ("GET", "Observation/bo-lab", None),
         ("DELETE", "Condition/ann-condition", None),
@@ -294,8 +299,8 @@ async def test_entries_of_a_batch_are_judged_one_by_one(house: House) -> None:
 )
 async def test_one_refused_entry_of_a_transaction_refuses_it_whole(house: House, fresh: Fresh, bad: Any) -> None:
     ann, name = await writer(house, "patient/Observation.cruds"), fresh("tx")
-    await given(house, observation(name, "ann"))
-    amended = observation(name, "ann", status="amended")
+    await given(house, measured(name, "ann"))
+    amended = measured(name, "ann", status="amended")
     answer = await ann.ask("POST", "", bundle("transaction", ("PUT", f"Observation/{name}", amended), bad))
     assert answer.status_code == (404 if "bo-lab" in bad[1] else 403), answer.text
     assert (await stored(house, f"Observation/{name}")).json()["meta"]["versionId"] == "1"
@@ -304,10 +309,10 @@ async def test_one_refused_entry_of_a_transaction_refuses_it_whole(house: House,
 
 async def test_a_transaction_does_not_delete_what_is_hidden(house: House, fresh: Fresh) -> None:
     name, own = fresh("keep"), fresh("own")
-    await (await house.as_("system/*.cruds")).put(observation(name, "bo"))
+    await (await house.as_("system/*.cruds")).put(measured(name, "bo"))
     ann = await writer(house)
-    await given(house, observation(own, "ann"))
-    amended = observation(own, "ann", status="amended")
+    await given(house, measured(own, "ann"))
+    amended = measured(own, "ann", status="amended")
     asked = bundle("transaction", ("DELETE", f"Observation/{name}", None), ("PUT", f"Observation/{own}", amended))
     assert (await ann.ask("POST", "", asked)).status_code == 200
     assert (await stored(house, f"Observation/{name}")).status_code == 200
@@ -323,7 +328,7 @@ async def test_conditional_references_lead_only_to_what_can_be_seen(house: House
 
     def asked(patient: str) -> Json:
         link = {"reference": f"Encounter?identifier=urn:x|{code}-{patient}"}
-        return bundle("transaction", ("POST", "Observation", fields(observation("x", "ann", encounter=link), "id")))
+        return bundle("transaction", ("POST", "Observation", fields(measured("x", "ann", encounter=link), "id")))
 
     ann = await writer(house)
     assert (await ann.ask("POST", "", asked("ann"))).status_code == 200
@@ -336,7 +341,7 @@ async def test_conditional_references_lead_only_to_what_can_be_seen(house: House
 
 async def test_patching_blindly_does_not_show_what_is_there(house: House, fresh: Fresh) -> None:
     name = fresh("blind")
-    await (await house.as_("system/*.cruds")).put(observation(name, "ann", note=[{"text": "secret"}]))
+    await (await house.as_("system/*.cruds")).put(measured(name, "ann", note=[{"text": "secret"}]))
     ann = await writer(house, "patient/Observation.u")
     answer = await ann.ask("PATCH", f"Observation/{name}", [{"op": "replace", "path": "/status", "value": "amended"}])
     assert answer.status_code == 200
