@@ -20,6 +20,15 @@ async def house(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
         yield house
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def workshop(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
+    """A house of its own for tests in which patients write, so that others find what they expect to find."""
+    async with opened(data_dir) as house:
+        for one in record.everything():
+            await house.service.repository.update(one["resourceType"], one["id"], one)
+        yield house
+
+
 @pytest.fixture
 def fresh() -> Callable[[str], str]:
     """Return a maker of ids that nobody else uses."""

@@ -17,6 +17,11 @@ TAKEN = [{"op": "add", "path": "/performer", "value": ANN}]
 CODE = "patient-write-not-allowed"
 
 
+@pytest.fixture(name="house", scope="session")
+def in_the_workshop(workshop: House) -> House:
+    return workshop
+
+
 async def stored(house: House, resource: Json) -> str:
     """Have a system store a resource; return its path."""
     answer = await (await house.as_("system/*.cruds")).put(resource)

@@ -13,6 +13,11 @@ Fresh = Callable[[str], str]
 LAB = f"category={CATEGORY}|laboratory"
 
 
+@pytest.fixture(name="house", scope="session")
+def in_the_workshop(workshop: House) -> House:
+    return workshop
+
+
 def fields(resource: Json, *without: str) -> Json:
     return {name: value for name, value in resource.items() if name not in without}
 
