@@ -35,6 +35,7 @@ from fhir_server.settings import Settings
 ALL, MEMBER = "*", "{member}"
 COMPARTMENT = "search-compartment"
 BUNDLES = {"transaction": "batch"}  # which of the two it is, its body says
+CHANGING = frozenset({"create", "update", "patch", "delete"})
 NAMES, ANY = frozenset({"{type}", MEMBER}), (MEMBER, ALL)
 
 
@@ -271,8 +272,10 @@ def _describe(footprint: Footprint, route: Route) -> None:
     row = route.row
     if row.operation:
         footprint.kind = f"${row.operation.definition.code}"
+        footprint.changes = row.operation.definition.affects_state
     else:
         footprint.kind = COMPARTMENT if row.compartment else BUNDLES.get(row.code, row.code)
+        footprint.changes = row.code in CHANGING
     footprint.resource_type = route.member.strip(ALL) or route.resource_type
     if route.id:
         footprint.target = f"{route.resource_type}/{route.id}"

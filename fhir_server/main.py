@@ -20,6 +20,7 @@ from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.audit.keeping import kept
 from fhir_server.audit.recorder import Recorder
 from fhir_server.audit.render import Observer
+from fhir_server.audit.spool import FOLDER, Spool
 from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
 from fhir_server.capability.table import OFFERED
@@ -80,6 +81,7 @@ class Service:
     grants: Grants
     _pipeline: Dispatch
     _gate: Gate | None
+    _spool: Spool
 
     @property
     def definitions(self) -> Definitions:
@@ -117,6 +119,11 @@ class Service:
             Unavailable: It does not.
         """
         await self.store.ping()
+
+    @property
+    def spooled(self) -> int:
+        """Rows of the audit trail that wait on disk, because the trail cannot take them."""
+        return self._spool.waiting
 
     async def policy(self, headers: Mapping[str, str]) -> dict[str, Any]:
         """Return the effective policy, with its hash.
@@ -166,14 +173,15 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             secret = settings.auth.secret.get_secret_value() if settings.auth.secret else ""
             records = Authorization(client[settings.mongo.database], secret.encode(), store.trail)
             try:
-                service = _service(settings, definitions, store, records, intake, connection.description)
+                spool = Spool(store.trail, settings.data_dir / FOLDER / store.trail.name)
+                service = _service(settings, definitions, store, records, intake, connection.description, spool)
                 await service.editions.refresh()
                 store.clock.follow(service.editions.renew)
                 await Reindexing(store, service.editions).begin()
                 await _found(service.repository)
                 if settings.auth.mode == "smart":
                     await authority.found(records, service.realm)
-                async with _background(store.upkeep()), kept(store, settings):
+                async with _background(store.upkeep()), kept(store, settings, spool):
                     yield service
             finally:
                 await records.close()
@@ -226,6 +234,7 @@ def _service(  # noqa: PLR0917 - what it puts together
     records: Authorization,
     intake: Intake,
     database: str,
+    spool: Spool,
 ) -> Service:
     started = datetime.now(UTC)
     reading = replace(intake.reading, codes=DefinedCodes(definitions))
@@ -249,19 +258,22 @@ def _service(  # noqa: PLR0917 - what it puts together
         places = oauth_uris(realm.policy) if gate else {}
         return statement(OFFERED, defined(), settings, base, started, places)
 
-    recorder = _recorder(settings, store, defined)
+    recorder = _recorder(settings, store, defined, spool)
     grants = authority.grants(settings, store, records, repository.house, defined)
     pipeline = Dispatch(editions, store.jobs, settings, capability, grants, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None
-    return Service(settings, store, editions, database, realm, grants, pipeline, gate)
+    return Service(settings, store, editions, database, realm, grants, pipeline, gate, spool)
 
 
-def _recorder(settings: Settings, store: Store, definitions: Callable[[], Definitions]) -> Recorder | None:
+def _recorder(
+    settings: Settings, store: Store, definitions: Callable[[], Definitions], spool: Spool
+) -> Recorder | None:
     """Return what writes the audit trail, where one is kept."""
     if not settings.audited:
         return None
-    return Recorder(store.trail, store.clock, definitions, store.secret, policy_hash(settings))
+    waits = spool if settings.audit.fail == "open" else None
+    return Recorder(store.trail, store.clock, definitions, store.secret, policy_hash(settings), waits)
 
 
 def _pages(settings: Settings, store: Store, definitions: Definitions, reading: Reading) -> Pages:

@@ -269,6 +269,11 @@ class Audit(Section):
     mode: Literal["auto", "on", "off"] = Field(
         default="auto", description="Whether it is kept; `auto`: yes in the mode `smart`, not in open mode."
     )
+    fail: Literal["closed", "open"] = Field(
+        default="closed",
+        description="What becomes of a read whose row the trail cannot take: `closed`: it is refused (503); `open`: it is answered, "
+        "and the row waits on disk. Writes are always refused.",
+    )
     identity: Literal["name", "role"] = Field(
         default="role",
         description="How patients are told which staff looked at their record: by `name`, or by the `role` that they work in.",

@@ -117,6 +117,7 @@ class Footprint:
         purpose: Purpose of use, where the interaction has one of its own.
         detail: Further codes and ids.
         bundle: What the entries of one bundle have in common; empty outside of bundles.
+        changes: Whether it is of a kind that changes something.
         is_written: Whether a row was committed with a write of this interaction.
     """
 
@@ -127,6 +128,7 @@ class Footprint:
         "_pen",
         "bundle",
         "caller",
+        "changes",
         "detail",
         "is_written",
         "kind",
@@ -159,7 +161,7 @@ class Footprint:
         self.resource_type = self.target = self.purpose = ""
         self.pairs = request.query
         self.detail: dict[str, Any] = {}
-        self.is_written = False
+        self.changes = self.is_written = False
         self._pen = pen
         self._entities: dict[str, None] = {}
         self._patients: dict[str, None] = {}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from fhir_server.audit.footprint import FAILED, Caller, Footprint, Pen
 from fhir_server.audit.query import cleaned
+from fhir_server.audit.spool import Spool
 from fhir_server.model.request import FhirRequest
 from fhir_server.store import Clock, Trail
 from profiles.definitions.registry import Definitions
@@ -18,12 +19,20 @@ class Recorder:
         definitions: FHIR definitions of now.
         key: The deployment's own secret, for the hashes in queries.
         policy: Hash of the effective policy.
+        spool: What keeps rows of reads that the trail cannot take; `None` to refuse these reads.
     """
 
-    def __init__(
-        self, trail: Trail, clock: Clock, definitions: Callable[[], Definitions], key: bytes, policy: str = ""
+    def __init__(  # noqa: PLR0917 - what rows are made of
+        self,
+        trail: Trail,
+        clock: Clock,
+        definitions: Callable[[], Definitions],
+        key: bytes,
+        policy: str = "",
+        spool: Spool | None = None,
     ) -> None:
         self._trail = trail
+        self._spool = spool
         self._pen = Pen(trail, clock.now, lambda pairs: cleaned(pairs, definitions(), key), policy)
 
     def begin(self, request: FhirRequest, caller: Caller | None, bundle: str = "") -> Footprint:
@@ -43,4 +52,6 @@ class Recorder:
             Unavailable: It cannot be stored, and without it nobody may have the answer.
         """
         if not footprint.is_written or status >= FAILED:
-            await self._trail.add(footprint.row(status))
+            changes = footprint.changes and status < FAILED
+            keeper = self._trail if changes or self._spool is None else self._spool
+            await keeper.add(footprint.row(status))

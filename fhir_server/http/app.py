@@ -103,6 +103,7 @@ def create_app(settings: Settings, running: Running) -> Application:
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
+        app.metrics.spooled = app.service.spooled if app.service else 0
         content_type, text = app.metrics.render(request.headers.get("accept", ""))
         return Response(text, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 

@@ -56,6 +56,10 @@ class Service(Protocol):
     def realm(self) -> Realm:
         """The authorization server."""
 
+    @property
+    def spooled(self) -> int:
+        """Rows of the audit trail that wait on disk, because the trail cannot take them."""
+
     def receive(self, request: FhirRequest, /) -> Awaitable[FhirResponse]:
         """Return the answer to a request from outside; raises `FhirError` where its caller is not let in."""
 

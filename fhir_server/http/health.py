@@ -18,4 +18,6 @@ async def readiness(service: Service | None) -> tuple[int, dict[str, str]]:
         return 503, {"status": "unavailable", "reason": f"the database did not answer within {PATIENCE_SECONDS:.0f} s"}
     except FhirError as error:
         return 503, {"status": "unavailable", "reason": str(error)}
+    if service.spooled:
+        return 200, {"status": "ready", "trail": f"fails; {service.spooled} rows wait on disk"}
     return 200, {"status": "ready"}

@@ -26,10 +26,11 @@ class Metrics(Collector):
 
     Attributes:
         in_flight: Requests under way.
+        spooled: Rows of the audit trail that wait on disk.
     """
 
     def __init__(self, worker: str = "") -> None:
-        self.in_flight = 0
+        self.in_flight = self.spooled = 0
         self._label = ("worker",) if worker else ()
         self._worker = (worker,) if worker else ()
         self._requests: defaultdict[tuple[str, str, int], int] = defaultdict(int)
@@ -71,6 +72,11 @@ class Metrics(Collector):
         in_flight = GaugeMetricFamily("fhir_requests_in_flight", "Requests under way.", labels=self._label)
         in_flight.add_metric(self._worker, self.in_flight)
         yield in_flight
+        spooled = GaugeMetricFamily(
+            "fhir_audit_spooled_rows", "Rows of the audit trail that wait on disk.", labels=self._label
+        )
+        spooled.add_metric(self._worker, self.spooled)
+        yield spooled
 
 
 def _cumulative(counts: list[int]) -> list[tuple[str, float]]:

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 # R4 also allows "." and "..", but no URL could lead to them: clients take such segments out of a path (RFC 3986 5.2.4).
 ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9\-.]{1,64}", re.ASCII)
@@ -22,6 +22,11 @@ def new() -> str:
     value = value & ~(0x3 << 62) | (0x2 << 62)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def moment(text: str) -> datetime:
+    """Return when an id of `new` was made."""
+    return datetime.fromtimestamp(int(text[:13].replace("-", ""), 16) / 1000, UTC)
 
 
 def least(moment: datetime) -> str:

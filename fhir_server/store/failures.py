@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import (
     ConnectionFailure,
@@ -42,6 +43,16 @@ def expected(error: Exception) -> Exception:
     if isinstance(error, OperationFailure) and error.code == _DISK_FULL:
         return Unavailable("The database has no space left. Tell its operator; nothing was stored.")
     return error
+
+
+def of_trail(error: PyMongoError) -> Unavailable:
+    """Return the failure of whoever needed a row in the audit trail, whatever was the reason; the log says it."""
+    code = getattr(error, "code", None)
+    structlog.get_logger("fhir_server.store").error("trail_failed", error=type(error).__name__, code=code)
+    return Unavailable(
+        "The audit trail cannot be written now, and without it nothing is shown or changed. Send the request again later; "
+        "the operator of this server finds the reason in its log."
+    )
 
 
 def outward(error: Exception, session: AsyncClientSession | None) -> Exception:

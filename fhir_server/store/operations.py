@@ -158,7 +158,12 @@ class Operations:
         for resource_type in sorted(self.deletions):
             await self._delete(database, session, resource_type)
         for namespace in sorted(self.inserts):
-            await self._insert(database, session, namespace)
+            try:
+                await self._insert(database, session, namespace)
+            except OperationFailure as error:
+                if not namespace[0] or error.has_error_label(failures.TRANSIENT):
+                    raise
+                raise failures.of_trail(error) from error
 
     async def _check_unused(
         self, database: AsyncDatabase[Any], session: AsyncClientSession, resource_type: str

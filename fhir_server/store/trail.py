@@ -18,7 +18,7 @@ from pymongo.read_concern import ReadConcern
 from fhir_server.model.query import IndexSpec
 from fhir_server.store import failures
 from fhir_server.store.changes import Extra
-from fhir_server.store.codecs import ENVELOPE, encode
+from fhir_server.store.codecs import ENVELOPE, RAW, encode
 from fhir_server.store.grouping import Grouped
 
 EVENTS, CHAIN, SEALS, KEYS = "events", "chain", "seals", "keys"
@@ -107,6 +107,29 @@ class Trail:
         """
         await self._inserts.ask(encode(row))
 
+    async def again(self, rows: Sequence[Row]) -> None:
+        """Store rows durably of which the trail may have some already: those stay as they are there.
+
+        Raises:
+            Unavailable: The trail does not take them.
+        """
+        events = self.database[EVENTS]
+        try:
+            reply = await self.database.command(
+                {"insert": EVENTS, "documents": [*rows], "ordered": False, "writeConcern": self._durable}
+            )
+            errors = reply.get("writeErrors", ())
+            if reply.get("writeConcernError") or any(error["code"] != failures.DUPLICATE for error in errors):
+                raise OperationFailure(str(reply), errors[0]["code"] if errors else None)
+            stored = (
+                await events.with_options(codec_options=RAW)
+                .find({"_id": {"$in": [row["_id"] for row in rows]}})
+                .to_list()
+            )
+        except PyMongoError as error:
+            raise failures.of_trail(error) from error
+        self.committed(stored)
+
     def committed(self, rows: Sequence[RawBSONDocument]) -> None:
         """Take notice of rows that are stored for good."""
         if self._follower and rows:
@@ -155,10 +178,10 @@ class Trail:
             reply = await self.database.command(
                 {"insert": EVENTS, "documents": rows, "ordered": False, "writeConcern": self._durable}
             )
-            if errors := reply.get("writeErrors") or reply.get("writeConcernError"):
-                raise OperationFailure(str(errors))
+            if errors := reply.get("writeErrors") or [reply[name] for name in ("writeConcernError",) if name in reply]:
+                raise OperationFailure(str(errors), errors[0].get("code"))
         except PyMongoError as error:
-            raise failures.expected(error) from error
+            raise failures.of_trail(error) from error
         self.committed(rows)
         return [None] * len(rows)
 

@@ -12,7 +12,7 @@ import httpx
 
 from fhir_server.http.app import create_app
 from fhir_server.main import Service, running
-from fhir_server.settings import Auth, Mongo, Search, Server, Settings
+from fhir_server.settings import Audit, Auth, Mongo, Search, Server, Settings
 from smart_auth import opaque, tokens
 from smart_auth.records import Client, ClientKind, Grant, LaunchContext, Link, User
 
@@ -26,13 +26,14 @@ ADMINISTRATOR = "u-adam"
 
 
 @asynccontextmanager
-async def opened(data_dir: Path) -> "AsyncIterator[House]":
+async def opened(data_dir: Path, audit: Audit | None = None) -> "AsyncIterator[House]":
     """Yield a house without a record, on a database of its own."""
     settings = Settings(
         data_dir=data_dir,
         auth=Auth(mode="smart"),
         server=Server(base_url=f"{ORIGIN}/fhir"),
         search=Search(explain="on"),
+        audit=audit or Audit(),
         mongo=Mongo(database=f"access_{uuid4().hex[:8]}", cache_gb=0.25),
     )
     async with running(settings) as service:

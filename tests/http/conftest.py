@@ -48,6 +48,8 @@ class Echo:
     def realm(self) -> Realm:
         raise NotImplementedError
 
+    spooled = 0
+
     async def receive(self, request: FhirRequest) -> FhirResponse:
         match request.path:
             case ("Patient", "crash"):
