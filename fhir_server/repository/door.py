@@ -265,7 +265,7 @@ class Repository(Holdings):
         if live is None:
             await self.rights.refuse_seen(resource_type, resource_id, letter)
         else:
-            await self.rights.require_own(resource_type, live.document)
+            await self.rights.require_own(resource_type, live.document, letter)
         return live
 
     async def _last(self, resource_type: str, resource_id: str) -> Stored | None:
@@ -307,7 +307,7 @@ class Repository(Holdings):
             # The tie-break stays, so that an update moves nothing among equals while somebody pages through them.
             order = live.document["o"]
             document = self.intake.renewed(draft).document(vid + 1, moment, order, method, envelope)
-            await self.rights.permit(draft.resource_type, "u", document)
+            await self.rights.permit(draft.resource_type, "u", document, live.stored)
             await self._require_targets(draft)
             held = await self._commit([Update(draft.resource_type, document, vid, live.document)])
         shown = method == "PUT" or self.rights.sees(draft.resource_type, document)

@@ -13,7 +13,7 @@ import msgspec
 from fhir_server.access import advice, contribution
 from fhir_server.access.labels import uncleared
 from fhir_server.access.scope_filter import Key, Letter, ScopeFilter, insufficient
-from fhir_server.model import reference
+from fhir_server.model import json, reference
 from fhir_server.model.errors import Forbidden, NotFound
 from fhir_server.model.query import ANYTHING, NOTHING, Where
 from fhir_server.model.stored import Stored
@@ -120,8 +120,16 @@ class Rights(msgspec.Struct, frozen=True):
         guarded = [key for key in instances if key[0] == GUARDED and key not in found]
         return [*(key for key in instances if key in found), *guarded]
 
-    async def permit(self, resource_type: str, letter: Letter, document: Mapping[str, Any]) -> None:
+    async def permit(
+        self, resource_type: str, letter: Letter, document: Mapping[str, Any], before: Stored | None = None
+    ) -> None:
         """Refuse a write whose result would lie outside of what the caller may reach.
+
+        Args:
+            resource_type: Type.
+            letter: `c` or `u`.
+            document: The stored document that would come to be.
+            before: The version that it follows, `None` where there is none.
 
         Raises:
             Forbidden: It would, or it is for patients not to write (`access.contribution`).
@@ -133,31 +141,39 @@ class Rights(msgspec.Struct, frozen=True):
             context = document["r"].get("securityContext", {}).get("reference")
             expression = await self._told(expression, letter, {context} if context else ())
         if matches(expression, document):
-            await self.require_own(resource_type, document)
+            who = self.scope.principal
+            known = json.decode(before.body) if before and contribution.applies(who) else None
+            contribution.require_next(who, resource_type, document["r"], known)
+            await self._require_own_content(resource_type, document, "u")
             return
         if document.get("sl") and matches(expression, {**document, "sl": ()}):
             raise uncleared(resource_type, document["sl"])
         raise self._outside(resource_type, letter)
 
-    async def require_own(self, resource_type: str, document: Mapping[str, Any]) -> None:
-        """Refuse patients to write what they have not said; a Binary counts as what its `securityContext` names.
+    async def require_own(self, resource_type: str, document: Mapping[str, Any], letter: Letter) -> None:
+        """Refuse patients to change or delete what they have not said.
 
         Args:
             resource_type: Type.
-            document: The stored document, of now or that would come to be.
+            document: The stored document of now.
+            letter: `u` or `d`.
 
         Raises:
             Forbidden: `patient-write-not-allowed`.
         """
+        contribution.require_stored(self.scope.principal, resource_type, document["r"], letter)
+        await self._require_own_content(resource_type, document, letter)
+
+    async def _require_own_content(self, resource_type: str, document: Mapping[str, Any], letter: Letter) -> None:
+        """Refuse patients the content of what is not their own: a Binary counts as what its `securityContext` names."""
         who = self.scope.principal
-        contribution.require(who, resource_type, document["r"])
         if resource_type != GUARDED or not contribution.applies(who):
             return
         key = self._key(document["r"].get("securityContext", {}).get("reference", ""))
-        if key is None or key in self.created or key[0] not in contribution.GATED:
+        if key is None or key in self.created:
             return
         for live in (await self.store.current(key[0], [key[1]], ANYTHING, self.session)).values():
-            contribution.require(who, key[0], live.document["r"])
+            contribution.require_stored(who, key[0], live.document["r"], letter)
 
     def sees(self, resource_type: str, document: Mapping[str, Any]) -> bool:
         """Return whether the caller may see a document that was written."""
@@ -185,6 +201,7 @@ class Rights(msgspec.Struct, frozen=True):
 
         Raises:
             NotFound: The caller may not see it, or may not choose it.
+            Forbidden: It was deleted, and is for patients not to bring back.
         """
         if self.scope.where(resource_type, letter) == ANYTHING:
             return
@@ -201,6 +218,9 @@ class Rights(msgspec.Struct, frozen=True):
             raise NotFound(
                 f"There is no {resource_type}/{resource_id}. To create it, POST to {resource_type}: the server gives it an id."
             )
+        if contribution.applies(self.scope.principal) and last is not None:
+            ended = await self.store.read_version(*key, last.vid - 1, ANYTHING, self.session)
+            contribution.require_revival(self.scope.principal, resource_type, json.decode(ended.body) if ended else {})
 
     async def _last_seen(self, key: Key, letter: Letter) -> Stored | None:
         """Return the last version that the caller may reach."""
