@@ -33,7 +33,7 @@ floors: $(VENV)/.test
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 plans: $(VENV)/.test  ## Check what searches of 200,000 observations examine (about a minute; OBSERVATIONS=20000 for fewer)
 	PLANS_OBSERVATIONS=$(OBSERVATIONS) $(BIN)/python -m pytest -q tests/search/test_plans.py

@@ -114,7 +114,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         ),
         "privacy-officer": Role(
             "Privacy officer",
-            {**_SHARED, REGISTRATION: SEE, CONSENT: ALL, TRAIL: SEE},
+            {**_SHARED, REGISTRATION: "rus", CONSENT: ALL, TRAIL: SEE},
             duties=frozenset({"audit", "identity"}),
         ),
         "ict": Role("ICT", {**_SHARED, DIRECTORY: WRITE}),

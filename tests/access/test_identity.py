@@ -36,9 +36,12 @@ async def house(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
             ("west", "front-desk"),
             ("north", "front-desk"),
             ("north", "billing"),
+            ("north", "privacy-officer"),
         ):
             await put(house, where, role(f"{where}-{code}", where, code))
-        await house.add_staff("grey", "east-front-desk", "west-front-desk", "north-front-desk", "north-billing")
+        await house.add_staff(
+            "grey", "east-front-desk", "west-front-desk", "north-front-desk", "north-billing", "north-privacy-officer"
+        )
         yield house
 
 
@@ -171,6 +174,16 @@ async def test_who_looked_meanwhile_is_told_to_whom_the_trail_is_for(house: Hous
     told = (await human.link(registrar, "$unlink")).json()["parameter"]
     assert "seen" not in {row["name"] for row in told}, "the front desk does not read the trail"
     assert "seen-count" in {row["name"] for row in told}
+
+
+async def test_a_privacy_officer_ends_a_wrong_link_and_reads_who_looked_meanwhile(house: House, human: Human) -> None:
+    assert (await human.link(await human.staff())).status_code == 200
+    await human.sees(human.east)
+    officer = await human.staff("north-privacy-officer")
+    answer = await human.link(officer, "$unlink")
+    assert answer.status_code == 200, answer.text
+    assert "seen" in {row["name"] for row in answer.json()["parameter"]}
+    assert await human.sees(human.east) == human.of(human.east)
 
 
 async def test_a_link_that_an_app_writes_by_itself_opens_nothing(house: House, human: Human) -> None:
