@@ -115,6 +115,23 @@ class Dispatch:
             return refusal(error)
         return response
 
+    async def note(self, request: FhirRequest, kind: str, scope: ScopeFilter | None, status: int) -> None:
+        """Leave a row of what is no interaction of FHIR.
+
+        Args:
+            request: What was asked.
+            kind: Its kind in the trail.
+            scope: Who asked; `None` for somebody who is not let in.
+            status: Of the answer.
+
+        Raises:
+            Unavailable: The trail cannot have it.
+        """
+        footprint = self._begin(request, scope)
+        if footprint and self._recorder:
+            footprint.kind = kind
+            await self._recorder.settle(footprint, status)
+
     async def tentative(self, request: FhirRequest, scope: ScopeFilter | None = None) -> FhirResponse:
         """Return the answer to a request, which may be thrown away, or be given out when it is `settled`."""
         scope = scope or self._editions.repository.scope

@@ -1,7 +1,7 @@
 """The composition root: settings to a running service, in one readable function."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +16,8 @@ from fhir_server.access.grants import Grants
 from fhir_server.access.labels import Labels
 from fhir_server.access.officers import require_officer
 from fhir_server.access.policy import policy_hash, told
-from fhir_server.access.scope_filter import Unrestricted
+from fhir_server.access.scope_filter import ScopeFilter, Unrestricted
+from fhir_server.audit.codes import POLICY_READ
 from fhir_server.audit.keeping import kept
 from fhir_server.audit.recorder import Recorder
 from fhir_server.audit.render import Observer
@@ -125,17 +126,24 @@ class Service:
         """Rows of the audit trail that wait on disk, because the trail cannot take them."""
         return self._spool.waiting
 
-    async def policy(self, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Return the effective policy, with its hash.
+    async def policy(self, request: FhirRequest) -> dict[str, Any]:
+        """Return the effective policy, with its hash, when the audit trail has it.
 
         Args:
-            headers: Of a request from outside, by lower-case name.
+            request: From outside.
 
         Raises:
             FhirError: The caller is not let in, or is no administrator.
         """
-        if self._gate:
-            require_officer(await self._gate.scope(headers))
+        scope: ScopeFilter | None = None
+        try:
+            if self._gate:
+                scope = await self._gate.scope(request.headers)
+                require_officer(scope)
+        except FhirError as error:
+            await self._pipeline.note(request, POLICY_READ, scope, error.status)
+            raise
+        await self._pipeline.note(request, POLICY_READ, scope or self.repository.scope, 200)
         return told(self.settings)
 
     async def audit_keys(self) -> dict[str, Any]:

@@ -87,6 +87,8 @@ class SecurityEvent:
         patient: Id of the patient in context, or empty.
         address: Network address of whoever asked, or empty.
         request_id: The X-Request-Id, or empty.
+        acting_as: The link to the record that the person acts as, or empty.
+        facility: Id of the organization that the person acts for, or empty.
         detail: A few more facts, in codes and ids.
     """
 
@@ -98,6 +100,8 @@ class SecurityEvent:
     patient: str = ""
     address: str = ""
     request_id: str = ""
+    acting_as: str = ""
+    facility: str = ""
     detail: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,6 +119,8 @@ class SecurityEvent:
             "c": self.client_id,
             "u": self.user_id,
             "g": self.grant_id,
+            "w": self.acting_as,
+            "f": self.facility,
             "p": self.patient,
             "ip": self.address,
             "rq": self.request_id,

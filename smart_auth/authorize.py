@@ -201,7 +201,8 @@ async def refuse(realm: Realm, open_: Open, request: Request | None = None) -> s
     asked = open_.asked
     await realm.store.swap(asked, replace(asked, answered=realm.clock()))
     user_id = open_.user.id if open_.user else ""
-    await realm.note("consent-refused", request, client_id=asked.client_id, user_id=user_id)
+    role = _acting_as(open_.user, open_.session, asked.context) if open_.user and open_.session else ""
+    await realm.note("consent-refused", request, client_id=asked.client_id, user_id=user_id, acting_as=role)
     return denied(realm, Refused("access_denied", "The person did not agree.", asked.redirect_uri), asked.state)
 
 

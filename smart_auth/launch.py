@@ -57,6 +57,7 @@ async def mint(
     launch_uri: str = "",
     request: Request | None = None,
     by: str = "",
+    acting_as: str = "",
 ) -> Opened:
     """Return the URL that opens an app with a context.
 
@@ -68,6 +69,7 @@ async def mint(
         launch_uri: Which of the app's launch URIs; empty for its first.
         request: For the audit trail.
         by: The client that asked for it in the person's place, or empty.
+        acting_as: The role that the person works in, where one was chosen.
 
     Raises:
         NotLaunchable: The client has no such launch URI, or may do nothing.
@@ -79,8 +81,15 @@ async def mint(
     shown = context if context.need_patient_banner is not None else replace(context, need_patient_banner=False)
     launch = Launch(opaque.digest(secret), client.id, user.id, shown, realm.clock() + realm.policy.launch_life)
     await realm.store.add(launch)
-    patient = context.patient
-    await realm.note("launch-made", request, client_id=client.id, user_id=user.id, patient=patient, by=by or "person")
+    await realm.note(
+        "launch-made",
+        request,
+        client_id=client.id,
+        user_id=user.id,
+        patient=context.patient,
+        acting_as=user.role(acting_as),
+        by=by or "person",
+    )
     return Opened(redirects.answered(uri, {"iss": realm.policy.base, "launch": secret}), secret)
 
 

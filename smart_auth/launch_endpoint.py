@@ -49,8 +49,10 @@ async def _opened(realm: Realm, request: Request, body: Any, person: tuple[Sessi
     if app is None:
         raise OAuthError("invalid_request", "There is no client with the client_id that 'app' names.")
     context = launch.read(body)
-    await launch.check(realm, user, session.acting_as if session else "", context)
-    return await launch.mint(realm, app, user, context, launch_uri=_text(body, "launch_uri"), request=request, by=by)
+    role = session.acting_as if session else ""
+    await launch.check(realm, user, role, context)
+    uri = _text(body, "launch_uri")
+    return await launch.mint(realm, app, user, context, launch_uri=uri, request=request, by=by, acting_as=role)
 
 
 async def _who(

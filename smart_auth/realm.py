@@ -145,6 +145,7 @@ class Realm:
         client_id: str = "",
         user_id: str = "",
         patient: str = "",
+        acting_as: str = "",
         **detail: str,
     ) -> None:
         """Write a security event, or let it count for a later one (`flood`)."""
@@ -152,6 +153,7 @@ class Realm:
         number = self.flood.number(kind, request.address if request else "", now)
         if number == 0:
             return
+        acting = acting_as or (grant.acting_as if grant else "")
         event = SecurityEvent(
             now,
             kind,
@@ -161,6 +163,8 @@ class Realm:
             patient or (grant.context.patient if grant else ""),
             request.address if request else "",
             request.id if request else "",
+            acting,
+            await self.directory.facility(acting) if acting else "",
             {**detail, "number": str(number)} if number > FROM_ONE else detail,
         )
         await self.store.record(event)

@@ -70,7 +70,9 @@ async def end(realm: Realm, session: Session, request: Request | None = None) ->
     """Sign out: the session is over, and with it what may only be refreshed while somebody is signed in."""
     await realm.store.swap(session, replace(session, ended=realm.clock()), felt=True)
     await realm.store.end_grants(realm.clock(), "sign-out", session_id=session.id, access="online")
-    await realm.note("sign-out", request, user_id=session.user_id)
+    user = await realm.store.get(User, session.user_id)
+    role = user.role(session.acting_as) if user else ""
+    await realm.note("sign-out", request, user_id=session.user_id, acting_as=role)
 
 
 async def act_as(realm: Realm, session: Session, user: User, reference: str, request: Request | None = None) -> Session:
@@ -83,7 +85,7 @@ async def act_as(realm: Realm, session: Session, user: User, reference: str, req
         raise ValueError("The person has no such role.")
     changed = replace(session, acting_as=reference)
     await realm.store.swap(session, changed, felt=True)
-    await realm.note("role-chosen", request, user_id=user.id, role=reference)
+    await realm.note("role-chosen", request, user_id=user.id, acting_as=reference, role=reference)
     return changed
 
 

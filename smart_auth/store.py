@@ -179,6 +179,10 @@ class PatientDirectory(Protocol):
         """Return how a patient is recognized whose record the person may open, or `None`."""
         ...
 
+    async def facility(self, acting_as: str) -> str:
+        """Return the id of the organization that a role is held at, empty for none."""
+        ...
+
     async def organizations(self) -> Sequence[Mapping[str, Any]]:
         """Return the organization at the root and those that are part of it, as they are stored; the root first."""
         ...

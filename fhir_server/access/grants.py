@@ -58,6 +58,14 @@ class Grants:
         standing = await self.standings.find(principal, known, self._clock())
         return Granted(principal, self.definitions(), self._search, standing, self._gates)
 
+    async def facility(self, acting_as: str) -> str:
+        """Return the facility that somebody works for by a PractitionerRole now, empty for none.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        return await self.standings.facility(acting_as, await self._epoch(), self._clock())
+
     async def renewed(self, granted: Granted) -> Granted | None:
         """Return what was compiled in this epoch as it is now, `None` where it has to be compiled anew.
 

@@ -135,6 +135,16 @@ class Standings:
         """
         return await related(self._store, principal, where, now)
 
+    async def facility(self, acting_as: str, epoch: int, now: datetime) -> str:
+        """Return the facility that somebody works for by a PractitionerRole, empty for none.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        if not acting_as.startswith(f"{ROLE}/"):
+            return ""
+        return (await self._place(acting_as, await self._house.tree(epoch), epoch, now)).facility
+
     async def _place(self, acting_as: str, tree: Tree, epoch: int, now: datetime) -> Place:
         """Return where somebody works by a role; without roles at all, in a practice of one facility, at that one."""
         kind, _, role_id = acting_as.partition("/")

@@ -42,6 +42,9 @@ OWN_DETAIL = "https://aquifer.example/fhir/CodeSystem/audit-detail"
 GRANT_URN, POLICY_URN = "urn:aquifer:grant:", "urn:aquifer:policy:"
 """Agent policies begin with these."""
 
+POLICY_READ = "policy-read"
+"""Kind of a look into the effective policy."""
+
 Coded = tuple[str, str]
 """System and code."""
 
@@ -144,6 +147,7 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         "disclosure": Shape(
             EXPORT, (LIFECYCLE, "disclose"), "R", DESTINATION, SOURCE, RECIPIENT, "PrivacyDisclosure.Source"
         ),
+        POLICY_READ: Shape((DCM, "110129"), (OWN_SUBTYPE, POLICY_READ), "R", **_READS),
         "consent-decision": Shape(
             ALERT, (AUTHZ, "AuthZ-Consent"), "E", APPLICATION, AUTHORIZER, RECIPIENT, "AuthZconsent"
         ),

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from fhir_server.audit.codes import POLICY_READ
 from fhir_server.model import ids
 from fhir_server.model.request import FhirRequest, Pairs
 from fhir_server.store import Extra, Trail
@@ -29,6 +30,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "update": "U",
         "patch": "U",
         "delete": "D",
+        POLICY_READ: "R",
     }
 )
 """FHIR action by kind; everything else is executed (`E`), as BALP has it for queries."""

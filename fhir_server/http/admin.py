@@ -5,9 +5,11 @@ from collections.abc import Callable
 from fastapi import FastAPI, Request, Response
 
 from fhir_server.http.edge import Service
+from fhir_server.http.exchange import Exchange
 from fhir_server.model import json
 from fhir_server.model.errors import FhirError, Unavailable
 from fhir_server.model.outcome import outcome
+from fhir_server.model.request import FhirRequest
 
 PRIVATE = {"Cache-Control": "no-store"}
 
@@ -26,13 +28,15 @@ def mount(app: FastAPI, service: Callable[[], Service | None]) -> None:
             running = service()
             if running is None:
                 raise Unavailable("The server is starting. Try again in a moment.")
-            found = await running.policy(_headers(request))
+            found = await running.policy(_asked(request))
         except FhirError as error:
             body = json.encode(outcome(error.issues))
             return Response(body, error.status, {**PRIVATE, **error.headers}, "application/fhir+json; charset=utf-8")
         return Response(json.encode(found), 200, {**PRIVATE, "ETag": f'"{found["hash"]}"'}, "application/json")
 
 
-def _headers(request: Request) -> dict[str, str]:
-    """Return the headers by lower-case name; one that was sent twice has both values, with a comma between."""
-    return {name: ",".join(request.headers.getlist(name)) for name in request.headers}
+def _asked(request: Request) -> FhirRequest:
+    """Return the request as it is checked and kept in the audit trail."""
+    exchange = Exchange(request.scope)
+    address = request.client.host if request.client else ""
+    return FhirRequest("GET", ("admin", "policy"), "", (), exchange.headers, id=exchange.id, address=address)

@@ -5,7 +5,7 @@ read costs (docs/performance.md). The steps: name the request, read its target, 
 answer, count. Whatever goes wrong before or after dispatch is answered here with an OperationOutcome.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -69,8 +69,8 @@ class Service(Protocol):
     def openapi(self, base: str, /) -> dict[str, Any]:
         """Return the OpenAPI document of the API at a service base."""
 
-    def policy(self, headers: Mapping[str, str], /) -> Awaitable[dict[str, Any]]:
-        """Return the effective policy for a caller with these headers; raises `FhirError` where it is not for that one."""
+    def policy(self, request: FhirRequest, /) -> Awaitable[dict[str, Any]]:
+        """Return the effective policy for whoever asks; raises `FhirError` where it is not for that one."""
 
     def audit_keys(self) -> Awaitable[dict[str, Any]]:
         """Return the public keys of the trail's seals, as a JWK set."""

@@ -68,6 +68,10 @@ class Directory:
             return None
         return Chart(patient, _name(found.resource), found.resource.get("birthDate", ""))
 
+    async def facility(self, acting_as: str) -> str:
+        """Return the id of the organization that a role is held at, empty for none."""
+        return await self._grants.facility(acting_as)
+
     async def organizations(self) -> Sequence[Mapping[str, Any]]:
         """Return the organization at the root and those that are part of it, as they are stored; the root first."""
         root = await self._public(("Organization", ROOT), ())

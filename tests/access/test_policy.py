@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from fhir_server.access.policy import ASIDE, policy, policy_hash
 from fhir_server.settings import Access, Auth, Jobs, Record, Section, Server, Settings
 from tests.access.house import ADMINISTRATOR, ORIGIN, House
-from tests.audit.trail import left
+from tests.audit.trail import left, rows
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,26 @@ async def test_nobody_else_reads_the_policy(house: House) -> None:
     wrong = await house.client.get("/admin/policy", headers={"Authorization": "Bearer nothing"})
     assert wrong.status_code == 401
     assert "www-authenticate" in wrong.headers
+
+
+async def test_AU_1_who_looks_at_the_policy_or_is_refused_leaves_a_row(house: House) -> None:
+    admin = await house.as_("user/*.rs", user=ADMINISTRATOR)
+    herself = await house.as_("patient/*.rs", patient="ann")
+    for caller, status in ((admin, 200), (herself, 403)):
+        answer, (row,) = await left(house, caller, "GET", f"{ORIGIN}/admin/policy")
+        assert answer.status_code == status
+        assert (row["k"], row["a"], row["st"], row["m"]) == ("policy-read", "R", status, "GET")
+        assert (row["au"], bool(row["u"]), bool(row["ip"])) == (
+            "administrator" if caller is admin else "patient",
+            True,
+            True,
+        )
+        shown = (await admin.get(f"AuditEvent/{row['_id']}")).json()
+        assert shown["subtype"][0]["code"] == "policy-read"
+    asked = {"X-Request-Id": "policy-of-nobody"}
+    assert (await house.client.get("/admin/policy", headers=asked)).status_code == 401
+    (row,) = await rows(house, rq="policy-of-nobody")
+    assert (row["k"], row["st"], "au" in row) == ("policy-read", 401, False)
 
 
 async def test_every_row_of_the_trail_names_the_policy_and_the_purpose(house: House) -> None:

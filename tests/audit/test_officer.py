@@ -7,10 +7,12 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from smart_auth import sessions, shell
+from smart_auth.records import User
 from tests.access.house import House, observation, opened
 from tests.access.record import resource
 from tests.access.test_standings import facility, put, role
-from tests.audit.trail import left
+from tests.audit.trail import left, rows
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -104,3 +106,25 @@ async def test_a_patient_is_told_of_the_work_and_not_of_the_name(town: House) ->
     for guess in ("agent=PractitionerRole/gp", "agent:identifier=u-gp", "_filter=agent eq PractitionerRole/gp"):
         assert await herself.found(f"AuditEvent?{guess}") == [], guess
     assert await herself.found("AuditEvent?agent=Organization/surgery")
+
+
+async def test_an_officer_sees_how_the_staff_of_the_house_sign_in_and_out(town: House) -> None:
+    realm = town.service.realm
+    before = {row["_id"] for row in await rows(town, f="hospital")}
+    for name in ("officer", "gp"):
+        user = await realm.store.get(User, f"u-{name}")
+        assert user
+        _, session = await sessions.begin(realm, user, ("pwd",))
+        await sessions.end(realm, session)
+        await shell.token(realm, "user/Patient.r", user, role=f"PractitionerRole/{name}")
+    new = [row for row in await rows(town, f="hospital") if row["_id"] not in before]
+    assert [(row["k"], row["u"], row["w"]) for row in new] == [
+        ("sign-out", "u-officer", "PractitionerRole/officer"),
+        ("token-issued", "u-officer", "PractitionerRole/officer"),
+    ]
+    assert {row["k"] for row in await rows(town, f="surgery", u="u-gp")} >= {"sign-out", "token-issued"}
+    officer = await town.as_("user/*.cruds", user="u-officer", role="officer")
+    found = await officer.found("AuditEvent?_count=500")
+    assert {f"AuditEvent/{row['_id']}" for row in new} <= {*found}
+    for row in await rows(town, f="surgery", k="sign-out"):
+        assert f"AuditEvent/{row['_id']}" not in found

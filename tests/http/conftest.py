@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +74,8 @@ class Echo:
         if not self.is_up:
             raise Unavailable("The database is away.")
 
-    async def policy(self, headers: Mapping[str, str]) -> dict[str, Any]:
-        return {"hash": "0" * 16, "seen": headers.get("authorization", "")}
+    async def policy(self, request: FhirRequest) -> dict[str, Any]:
+        return {"hash": "0" * 16, "seen": request.headers.get("authorization", "")}
 
     def openapi(self, base: str) -> dict[str, Any]:
         return {"openapi": "3.1.0", "servers": [{"url": base}]}

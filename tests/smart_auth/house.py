@@ -103,6 +103,9 @@ class Hospital:
     async def patient(self, user: User, acting_as: str, patient: str) -> Chart | None:
         return next((one for one in await self.patients(user, acting_as, "") if one.id == patient), None)
 
+    async def facility(self, acting_as: str) -> str:
+        return "north" if acting_as.startswith("PractitionerRole/") else ""
+
     async def organizations(self) -> Sequence[Mapping[str, Any]]:
         meta = {"lastUpdated": "2026-11-20T08:00:00Z"}
         contact = {

@@ -192,7 +192,7 @@ class Journey:
         response = browsers.go(views.onward(visit.handle))
         if sessions.missing(realm, session, proof.user):
             return browsers.half_signed_in(response, secret)
-        await realm.note("sign-in", asked, user_id=proof.user.id, factors="pwd")
+        await realm.note("sign-in", asked, user_id=proof.user.id, acting_as=proof.user.role(""), factors="pwd")
         return browsers.signed_in(realm, response, secret, proof.user)
 
     async def _second_factor(self, request: Request, browser: Browser) -> Response:
@@ -211,7 +211,7 @@ class Journey:
         except SignInFailed as error:
             return views.second_factor(self._pages, visit, error.args[0])
         secret, _ = await sessions.renew(realm, session, user, "otp")
-        await realm.note("sign-in", asked, user_id=user.id, factors="pwd otp")
+        await realm.note("sign-in", asked, user_id=user.id, acting_as=user.role(session.acting_as), factors="pwd otp")
         response = browsers.signed_in(realm, browsers.go(views.onward(visit.handle)), secret, user)
         if browser.missing == "enrolment":
             letter = letters.second_factor_set(realm, user, visit.language)

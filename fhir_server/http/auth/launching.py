@@ -149,7 +149,8 @@ class Launching:
         try:
             context = launch.read({**said, "fhirContext": filled.resources()})
             await launch.check(realm, user, session.acting_as, context)
-            opened = await launch.mint(realm, app, user, context, launch_uri=filled.launch_uri, request=asked)
+            uri, role = filled.launch_uri, session.acting_as
+            opened = await launch.mint(realm, app, user, context, launch_uri=uri, request=asked, acting_as=role)
         except launch.NotLaunchable as error:
             return await self._details(visit, app, patient, filled, str(error))
         return self._pages.leave(request, opened.url, app.name, realm.policy.name, visit.language)
