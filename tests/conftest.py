@@ -26,10 +26,19 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 RECORD = "record"
 """Folder, below pytest's own, of the one mongod that all workers of a test run share."""
 
+MEMORY = Path("/dev/shm")
+ROOM = 6 * 2**30
+"""Free bytes from which on temporary files are kept in memory: what tests wait for most is files of indexes made on a disk."""
+
+KEPT_SECONDS = 10
+"""How long mongod keeps what a snapshot in a test may still ask for."""
+
 
 def pytest_configure() -> None:
     """Let tests that are not about access do without it; those that are say `smart`."""
     os.environ.setdefault("FHIR_AUTH__MODE", "open")
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -50,8 +59,26 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def mongo_url(data_dir: Path) -> AsyncIterator[SecretStr]:
     """Connection string of the shared mongod, as its administrator."""
     async with embedded(Settings(data_dir=data_dir, mongo=Mongo(cache_gb=0.25))):
-        accounts = Accounts.open(data_dir, fresh=False)
-        yield SecretStr(url(Mongod(data_dir, 0.25).address, "admin", accounts.admin))
+        address = admin_url(data_dir)
+        client: AsyncMongoClient[dict[str, Any]] = connect(address, Settings(data_dir=data_dir))
+        async with client:
+            # The files of what was dropped go now and not after five minutes: every one of them makes the next index slower.
+            await client.admin.command({"setParameter": 1, "minSnapshotHistoryWindowInSeconds": KEPT_SECONDS})
+        yield address
+
+
+def admin_url(data_dir: Path) -> SecretStr:
+    """Return the connection string of the administrator of the mongod that works in a directory."""
+    return SecretStr(url(Mongod(data_dir, 0.25).address, "admin", Accounts.open(data_dir, fresh=False).admin))
+
+
+async def dropped(data_dir: Path, *names: str) -> None:
+    """Drop databases, each with its audit database."""
+    client: AsyncMongoClient[dict[str, Any]] = connect(admin_url(data_dir), Settings(data_dir=data_dir))
+    async with client:
+        for name in names:
+            await client.drop_database(name)
+            await client.drop_database(f"{name}_audit")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from fhir_server.main import Service, running
 from fhir_server.settings import Audit, Auth, Mongo, Search, Server, Settings
 from smart_auth import opaque, tokens
 from smart_auth.records import Client, ClientKind, Grant, LaunchContext, Link, User
+from tests.conftest import dropped
 
 Json = dict[str, Any]
 
@@ -51,6 +52,7 @@ async def opened(data_dir: Path, audit: Audit | None = None) -> "AsyncIterator[H
             house = House(client, service)
             await house.open()
             yield house
+    await dropped(data_dir, settings.mongo.database)
 
 
 @dataclass

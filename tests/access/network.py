@@ -47,10 +47,24 @@ async def settled(data_dir: Path) -> AsyncIterator[House]:
                 await house.add_staff(f"u-{name}", name)
         await house.add_staff("u-both", "both-net", "both-alpha")
         await put(house, "beta", patient("pb"))
-        for number in range(5):
-            for side in ("alpha", "beta"):
-                await put(house, side, patient(f"{side}-{number}", f"N{number}"))
+        await _register(house)
         yield house
+
+
+async def _register(house: House) -> None:
+    for number in range(5):
+        for side in ("alpha", "beta"):
+            await put(house, side, patient(f"{side}-{number}", f"N{number}"))
+
+
+async def unsettled(house: House) -> None:
+    """Undo what tests of memberships do."""
+    system = await house.as_("system/*.rs")
+    for kind in ("Task", "Encounter", "OrganizationAffiliation"):
+        for name in await system.found(kind):
+            await house.service.repository.delete(kind, name.partition("/")[2])
+    await put(house, "root", organization("alpha", "land", "facility"))
+    await _register(house)
 
 
 def organization(name: str, parent: str, level: str) -> Json:

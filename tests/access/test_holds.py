@@ -248,9 +248,9 @@ async def test_everything_that_includes_leaves_out_what_is_held(house: House, fr
             assert await ann.status(f"{kind}/{names[name]}{tail}") == 404
 
 
-async def test_conditions_of_writes_tell_nothing_of_what_is_held(house: House, fresh: Fresh) -> None:
-    names = await probe(house, fresh)
-    _, ann = await people(house)
+async def test_conditions_of_writes_tell_nothing_of_what_is_held(workshop: House, fresh: Fresh) -> None:
+    names = await probe(workshop, fresh)
+    _, ann = await people(workshop)
     hidden, nothing = f"_id={names['obs']}", f"_id={fresh('none')}"
     own = observation(fresh("x"), "ann", "vital-signs", performer=[reference("Patient/ann")])
     body = {name: value for name, value in own.items() if name != "id"}

@@ -65,8 +65,8 @@ async def test_probing_for_a_preliminary_result_finds_nothing(house: House, fres
             assert "entry" not in answer.json()
 
 
-async def test_what_patients_report_themselves_is_theirs_to_see_at_once(house: House, fresh: Fresh) -> None:
-    ann = await house.as_(EVERYTHING, patient="ann")
+async def test_what_patients_report_themselves_is_theirs_to_see_at_once(workshop: House, fresh: Fresh) -> None:
+    ann = await workshop.as_(EVERYTHING, patient="ann")
     told = observation(
         fresh("own"), "ann", "vital-signs", status="preliminary", performer=[{"reference": "Patient/ann"}]
     )

@@ -26,13 +26,21 @@ from tests.access.network import (
     refer,
     settled,
     stay,
+    unsettled,
 )
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def house(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def country(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
     async with settled(data_dir) as house:
         yield house
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(country: House) -> AsyncIterator[House]:
+    """The country, in which nobody is a member of anything, nor is when the test is over."""
+    yield country
+    await unsettled(country)
 
 
 @asynccontextmanager
