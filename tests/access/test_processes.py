@@ -1,0 +1,101 @@
+"""One record behind two server processes: what one has answered to a clinician, the other one shows the patient next (LV-1)."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest_asyncio
+
+from fhir_server.model import json
+from tests.access.house import ORIGIN, STAFF, Caller, House, Json, observation
+
+Fresh = Callable[[str], str]
+
+ROUNDS = int(os.environ.get("LIVE_ROUNDS", "20"))
+SERVE = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve", "--port", "0", "--json"]
+NOPAT = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "NOPAT"}]}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same two people at both processes."""
+
+    doctors: tuple[Caller, Caller]
+    patients: tuple[Caller, Caller]
+
+
+@contextlib.contextmanager
+def serving(house: House) -> Iterator[str]:
+    """Yield the address of a server process of its own on the record of the house."""
+    settings = house.service.settings
+    environment = os.environ | {
+        "FHIR_DATA_DIR": str(settings.data_dir), "FHIR_MONGO__DATABASE": settings.mongo.database,
+        "FHIR_MONGO__CACHE_GB": "0.25", "FHIR_AUTH__MODE": "smart", "FHIR_SERVER__BASE_URL": f"{ORIGIN}/fhir",
+    }  # fmt: skip
+    with subprocess.Popen(SERVE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            yield json.decode(process.stdout.readline())["url"]
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pair(workshop: House) -> AsyncIterator[Pair]:
+    doctor = await workshop.as_("user/*.cruds", user=STAFF)
+    ann = await workshop.as_("patient/*.rs", user="u-ann", patient="ann")
+    with serving(workshop) as one, serving(workshop) as other:
+        async with (
+            httpx.AsyncClient(base_url=one, timeout=60) as first,
+            httpx.AsyncClient(base_url=other, timeout=60) as second,
+        ):
+            yield Pair(
+                (Caller(first, doctor.token), Caller(second, doctor.token)),
+                (Caller(first, ann.token), Caller(second, ann.token)),
+            )
+
+
+async def shown(ann: Caller, name: str) -> tuple[str, bytes]:
+    """Return tag and bytes of what a patient reads, both empty where nothing is there; the search has to say the same."""
+    read = await ann.get(f"Observation/{name}")
+    search = await ann.get(f"Observation?patient=ann&_id={name}&_total=accurate")
+    assert read.status_code in {200, 404}, read.text
+    assert search.json()["total"] == (read.status_code == 200), search.text
+    if read.status_code == 404:
+        return "", b""
+    assert read.content in search.content
+    return read.headers["etag"], read.content
+
+
+def result(name: str, **more: object) -> Json:
+    made = observation(name, "ann", **more)
+    return made if name else {key: value for key, value in made.items() if key != "id"}
+
+
+async def test_LV_1_the_next_request_of_the_patient_at_another_process_shows_what_was_written(pair: Pair) -> None:
+    """A result as it comes to be: hidden while it is preliminary or held, then final, then amended."""
+    for number in range(ROUNDS):
+        here, there = number % 2, 1 - number % 2
+        doctor, ann = pair.doctors[here], pair.patients[there]
+        closed: Json = {"status": "preliminary"} if number % 3 else {"meta": NOPAT}
+        first = closed if number % 4 else {}
+        written = await doctor.post(result("", **first))
+        assert written.status_code == 201, written.text
+        name = str(written.json()["id"])
+        tag, body = await shown(ann, name)
+        if first:
+            assert (tag, body) == ("", b""), "what is not settled or held is not there for the patient"
+        else:
+            assert (tag, body) == (written.headers["etag"], written.content)
+        for status in ("final", "amended"):
+            written = await doctor.put(result(name, status=status, valueString=f"{status} {number}"))
+            assert written.status_code == 200, written.text
+            assert await shown(ann, name) == (written.headers["etag"], written.content), (number, status)
+            assert await shown(pair.patients[here], name) == (written.headers["etag"], written.content)
+        theirs = await pair.doctors[there].get(f"Observation/{name}")
+        assert (theirs.headers["etag"], theirs.content) == (written.headers["etag"], written.content)
