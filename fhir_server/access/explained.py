@@ -114,6 +114,17 @@ def _of_patient(granted: Granted, resource_type: str, document: Document) -> Ite
     yield Step("disclosure", granted.discloses(document), " ".join([kept, str(document.get("gt", ""))]).strip())
 
 
+def reason(granted: Granted, document: Document) -> str:
+    """Return the word for what keeps a document from patients: `held`, `advice`, a gate, `scheduled`; empty where nothing does."""
+    if document.get("held"):
+        return "held"
+    if document.get("adv"):
+        return "advice"
+    if gate := document.get("gt", ""):
+        return str(gate)
+    return "" if granted.discloses(document) else "scheduled"
+
+
 _KEPT_BACK = {"held": "held", "adv": "advice", "gt": "gate", "va": "not before its time"}
 
 

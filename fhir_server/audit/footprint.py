@@ -211,7 +211,7 @@ class Footprint:
         self._tell(row)
         if pairs := self._asked():
             row["q"] = self._pen.clean(pairs)
-        row["m"] = request.method
+        row["m"] = "HEAD" if request.head else request.method
         if request.address:
             row["ip"] = request.address
         if request.id:

@@ -141,7 +141,9 @@ class Edge:
         exchange.shape = self._shapes.of(method, path)
         query = target.pairs(scope["query_string"])
         address = scope["client"][0] if scope.get("client") else ""
-        request = FhirRequest(method, path, base, query, headers, id=exchange.id, address=address)
+        request = FhirRequest(
+            method, path, base, query, headers, id=exchange.id, address=address, head=exchange.method == "HEAD"
+        )
         if method in TAKE_BODY and (body.announced(headers) or binary.sends_content(request)):
             return await self._receive(await self._with_body(exchange, request, receive))
         accept = headers.get("accept", "")

@@ -24,6 +24,7 @@ class FhirRequest(msgspec.Struct, frozen=True):
         resource: The decoded body where somebody (a bundle) has it already; otherwise `None` and `body` is decoded.
         id: Value of X-Request-Id.
         address: Network address of whoever asks; empty for this program itself.
+        head: Whether HEAD was asked with this GET, so that its answer goes out without the body.
     """
 
     method: str
@@ -35,6 +36,7 @@ class FhirRequest(msgspec.Struct, frozen=True):
     resource: dict[str, Any] | None = None
     id: str = ""
     address: str = ""
+    head: bool = False
 
 
 class FhirResponse(msgspec.Struct, frozen=True):

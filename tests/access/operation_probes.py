@@ -98,6 +98,11 @@ def viewing(ground: Ground) -> Iterator[Probe]:
             yield get(f"{patient}/$view-as-patient?_type={kind}")
 
 
+def telling_what_is_shown(ground: Ground) -> Iterator[Probe]:
+    for kind, name in ground.names:
+        yield get(f"{kind}/{name}/$patient-view-status")
+
+
 def responding(ground: Ground) -> Iterator[Probe]:
     for kind, name in [*ground.names, ("Task", ABSENT)]:
         if kind == "Task":

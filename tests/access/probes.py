@@ -24,6 +24,7 @@ from tests.access.operation_probes import (
     of_patients,
     on_everything,
     responding,
+    telling_what_is_shown,
     unmerging,
     viewing,
 )
@@ -317,6 +318,7 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ),
     ("$end-break-glass", "POST", "Patient/{id}/$end-break-glass", False): of_patients("$end-break-glass", "POST"),
     ("$explain-access", "GET", "{type}/{id}/$explain-access", False): explaining("GET"),
+    ("$patient-view-status", "GET", "{type}/{id}/$patient-view-status", False): telling_what_is_shown,
     ("$explain-access", "POST", "{type}/{id}/$explain-access", False): explaining("POST"),
     ("$rollup", "GET", "Organization/{id}/$rollup", False): counting,
     ("$rollup", "POST", "Organization/{id}/$rollup", False): counting_by_post,
