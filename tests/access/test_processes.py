@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest_asyncio
@@ -72,7 +73,7 @@ async def shown(ann: Caller, name: str) -> tuple[str, bytes]:
     return read.headers["etag"], read.content
 
 
-def result(name: str, **more: object) -> Json:
+def result(name: str, **more: Any) -> Json:
     made = observation(name, "ann", **more)
     return made if name else {key: value for key, value in made.items() if key != "id"}
 
