@@ -1,6 +1,6 @@
 """Checks a whole trail: every row against its link, every link against the one before, every seal against the links and its key.
 
-Rows and links are read side by side in the order of time, and what has met is forgotten, so that memory holds only what is still
+Rows and links are read side by side about in the order of time, and what has met is forgotten, so that memory holds only what is still
 looking for its other half. Rows are never decoded: the bytes of a row are found by its length, and hashed.
 """
 
@@ -40,6 +40,7 @@ AHEAD = timedelta(seconds=10)
 PATIENCE = timedelta(minutes=4)
 """Age at which a row must be in a link, and a link in a seal, when servers run."""
 
+_BEFORE_ID = b"\x02_id\x00" + (LAST - FIRST + 1).to_bytes(4, "little")
 _LENGTH = Struct("<i").unpack_from
 
 
@@ -141,8 +142,9 @@ class _Check:
         """Check everything; what was stored after `due` may still lack its link."""
         self._seal = await anext(self._seals, None)
         async for piece in self._chain.all_raw_events():
-            last = self._take_rows(piece)
-            await self._take_links(_moment(last) + AHEAD)
+            # First what is expected of them: a row that is met before its link has to be remembered.
+            await self._take_links(_moment(_last_id(piece)) + AHEAD)
+            self._take_rows(piece)
         await self._take_links(None)
         while self._seal:  # of these some head was not reached
             await self._take_seal(self._seal)
@@ -152,20 +154,21 @@ class _Check:
         report.lanes = len(self._lanes)
         report.unsealed = sum(moment < due for lane in self._lanes.values() for _, _, moment in lane.open)
 
-    def _take_rows(self, piece: bytes) -> bytes:
-        """Match rows with what links expect; return the id of the last one. The loop that decides how fast all this is."""
-        expected, met_none, hashed = self._expected, self._met_none, sha256
-        at, end, count, row = 0, len(piece), 0, b""
+    def _take_rows(self, piece: bytes) -> None:
+        """Match rows with what links expect. The loop that decides how fast all this is."""
+        expected, met_none, hashed, length = self._expected.pop, self._met_none, sha256, _LENGTH
+        end_of_name = piece.index
+        at, end, count = 0, len(piece), 0
         while at < end:
-            following = at + _LENGTH(piece, at)[0]
+            at = end_of_name(0, at) + 1
+            following = at + length(piece, at)[0]
             row = piece[at:following]
             digest = hashed(row).digest()
-            if expected.pop(digest, None) is None:
+            if expected(digest, None) is None:
                 met_none[digest] = row[FIRST:LAST]
             at = following
             count += 1
         self.report.rows += count
-        return row[FIRST:LAST]
 
     async def _take_links(self, until: datetime | None) -> None:
         """Read links that were made up to a moment."""
@@ -195,12 +198,12 @@ class _Check:
             self._fault("The link was altered.", name, number)
         lane.number, lane.hash = number, bytes(row["h"])
         lane.open.append((number, lane.hash, row["t"]))
-        sums, link_id = bytes(row["s"]), row["_id"]
+        sums, link_id = bytes(row["s"]), str(row["_id"])
         expected, met_none = self._expected, self._met_none
-        for at in range(0, len(sums), SUM):
-            digest = sums[at : at + SUM]
-            if met_none.pop(digest, None) is None:
-                expected[digest] = link_id
+        digests = [sums[at : at + SUM] for at in range(0, len(sums), SUM)]
+        if met_none:
+            digests = [digest for digest in digests if met_none.pop(digest, None) is None]
+        expected.update(dict.fromkeys(digests, link_id))
 
     def _is_reached(self, seal: Row) -> bool:
         """Return whether all links that a seal covers were read."""
@@ -275,6 +278,12 @@ class _Check:
     def _fault(self, what: str, lane: str = "", number: int = 0, event: str = "") -> None:
         if len(self.report.faults) < MOST:
             self.report.faults.append(Fault(what, lane, number, event))
+
+
+def _last_id(piece: bytes) -> bytes:
+    """Return the id of the last row, by which it is decided how far links are read; nothing else rests on it."""
+    at = piece.rfind(_BEFORE_ID) + len(_BEFORE_ID)
+    return piece[at : at + LAST - FIRST]
 
 
 def _moment(event_id: bytes) -> datetime:

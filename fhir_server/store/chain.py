@@ -5,15 +5,18 @@ A chain row is `{_id: lane/number, t, p: hash of the one before, i: ids, s: SHA-
 as bytes, as the database has them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from bson import Binary
+from bson import Binary, Int64
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from fhir_server.store import failures
+from fhir_server.store.codecs import RAW
+from fhir_server.store.replies import batch
 from fhir_server.store.trail import CHAIN, EVENTS, KEYS, SEALS
 
 BATCH = 20_000
@@ -93,9 +96,29 @@ class Chain:
             yield piece
 
     async def all_raw_events(self) -> AsyncIterator[bytes]:
-        """Yield the whole trail as bytes, in the order of ids, several rows in each piece."""
-        async for piece in self._raw({}):
-            yield piece
+        """Yield the whole trail about in the order of time: in each piece the elements of a BSON array, several rows.
+
+        The driver's own raw batches make an object of each row before they join them, which takes longer than to hash it; and by
+        the index on ids the database takes twice as long as in its own order, which is that of storing.
+        """
+        begin = {"find": EVENTS, "hint": {"$natural": 1}, "batchSize": BATCH, "readConcern": {"level": "majority"}}
+        try:
+            async with self._database.client.start_session() as session:
+                cursor, piece = batch(await self._database.command(begin, codec_options=RAW, session=session))
+                while cursor:
+                    more = {"getMore": Int64(cursor), "collection": EVENTS, "batchSize": BATCH}
+                    # The database works on the next rows while these are looked at.
+                    following = asyncio.ensure_future(self._database.command(more, codec_options=RAW, session=session))
+                    await asyncio.sleep(0)
+                    try:
+                        yield piece
+                    except BaseException:
+                        following.cancel()
+                        raise
+                    cursor, piece = batch(await following)
+                yield piece
+        except PyMongoError as error:
+            raise failures.expected(error) from error
 
     async def all_rows(self) -> AsyncIterator[Row]:
         """Yield all chain rows in the order of time, those of each lane in their order."""

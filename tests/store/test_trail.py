@@ -1,5 +1,7 @@
 """What the application's own user of the database may do with the trail (AU-6), asked by the driver."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +43,21 @@ async def test_AU_6_the_application_can_add_to_the_trail_and_change_nothing(
         assert await rows.count_documents({}) == 1
         there = {index["name"] for index in await (await rows.list_indexes()).to_list()}
         assert there == {"_id_", *(spec.name for spec in INDEXES[collection])}
+
+
+def test_the_page_for_operators_makes_every_index_of_the_trail() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
+    script = page.partition("const audit = ")[2].partition("```")[0]
+    assert dict(re.findall(r"\['(\w+)', '(\w+)'\]", script)) == {spec.name: spec.keys[0][0] for spec in INDEXES[EVENTS]}
+    for spec in INDEXES[EVENTS]:
+        field = spec.keys[0][0]
+        assert spec.keys == ((field, 1), ("_id", -1))
+        assert spec.options == {"partialFilterExpression": {field: {"$exists": True}}}
+    others = {name: specs for name, specs in INDEXES.items() if name != EVENTS}
+    made = re.findall(r"audit\.(\w+)\.createIndex\(\{ (.+?) \}, \{ name: '(\w+)' \}\)", script)
+    assert {(name, keys.replace("'", ""), index) for name, keys, index in made} == {
+        (name, ", ".join(f"{key}: {way}" for key, way in spec.keys), spec.name)
+        for name, specs in others.items()
+        for spec in specs
+    }
+    assert all(f"'{name}'" in script for name in INDEXES)
