@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from fhir_server.access import redaction
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.audit.footprint import Footprint
@@ -24,6 +26,7 @@ from fhir_server.repository.pending import Key, Pending
 from fhir_server.repository.reach import Reach
 from fhir_server.repository.rights import Rights
 from fhir_server.repository.written import gone
+from fhir_server.search import effective
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
 from fhir_server.settings import Record
@@ -123,6 +126,7 @@ class Holdings:
         self.rights.require([request.resource_type], "s")
         self.rights.refuse_explaining([request])
         redaction.refuse(self.scope, request.resource_type, request.applied)
+        request = effective.request(request) if redaction.applies(self.scope) else request
         found = await self.pages.search(request, self._reach(self._searchable, base))
         return redacted.page(self.scope, noted.page(self.footprint, found))
 
@@ -146,6 +150,12 @@ class Holdings:
         self.rights.refuse_explaining(asked.parts)
         for part in asked.parts:
             redaction.refuse(self.scope, part.resource_type, part.applied)
+        if redaction.applies(self.scope):
+            # Parts are merged by when they were written; what is asked for is judged by when it became visible.
+            parts = (
+                msgspec.structs.replace(one, expression=effective.expression(one.expression)) for one in asked.parts
+            )
+            asked = replace(asked, parts=tuple(parts))
         found = await self.pages.across(asked, self._reach(self._searchable, base))
         return redacted.page(self.scope, noted.page(self.footprint, found))
 
@@ -159,6 +169,7 @@ class Holdings:
         if request.id:
             where = await self.rights.where(request.type_name, "r", [request.id])
             reach = self._reach(lambda _: where, base)
+        request = replace(request, seen=redaction.applies(self.scope))
         found = noted.versions(self.footprint, await self.pages.history(request, reach))
         return redacted.history(self.scope, found)
 

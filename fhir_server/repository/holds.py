@@ -80,7 +80,8 @@ class Holds:
         """
         if keys:
             await self.store.holding.quiet()
-            await self.store.transact(lambda unit: self._renew(set(keys), unit.session))
+            async with self.store.clock.writing():  # what it opens may not come before a horizon that was told already
+                await self.store.transact(lambda unit: self._renew(set(keys), unit.session))
 
     async def swept(self, written: Written) -> Written:
         """Do that for what was written, where a hold is or was on it; return it."""
@@ -104,7 +105,8 @@ class Holds:
         by = sorted({*kept, *("/".join(root) for root in roots)})
         held = bool(by) or around.nodes[key].own
         if afresh or by != before or held != bool(around.documents[key].get("held")):
-            await self.store.holding.mark(*key, by, around.session, held=held)
+            opens = not held and bool(around.documents[key].get("held"))
+            await self.store.holding.mark(*key, by, around.session, held=held, opens=opens)
 
     async def _is_named(self, key: Key) -> bool:
         """Return whether something held names what is only being created."""

@@ -29,6 +29,7 @@ class HistoryRequest:
         at: Only versions that were current at some moment of this interval.
         count: Most versions of the page.
         cursor: Token of the page, empty for the first.
+        seen: Whether `since` asks for what became visible to patients since, too.
     """
 
     type_name: str
@@ -37,6 +38,7 @@ class HistoryRequest:
     at: Interval | None
     count: int
     cursor: str
+    seen: bool = False
 
     @property
     def place(self) -> str:
@@ -98,6 +100,7 @@ async def past(
         since=request.since,
         at=(request.at.low, request.at.high + MILLISECOND) if request.at else None,
         after=position,
+        seen=request.seen,
         count=request.count + 1,
         session=session,
     )

@@ -12,6 +12,7 @@ from fhir_server.access.principal import Principal
 from fhir_server.model.query import ANYTHING, Where
 from fhir_server.repository.door import Repository
 from fhir_server.repository.trailed import Trailed
+from fhir_server.search.types.date import OPENED
 from smart_auth.scopes.grammar import parse
 
 CLIENT = "patient-view-status"
@@ -23,7 +24,7 @@ MOST_VERSIONS = 100
 MOST_VIEWS = 1000
 """Newest events that are looked at for who has opened a resource."""
 
-OPENED = {"au": "patient", "k": {"$in": ["read", "vread"]}, "m": {"$ne": "HEAD"}, "st": {"$in": [200, 304]}}
+OPENING = {"au": "patient", "k": {"$in": ["read", "vread"]}, "m": {"$ne": "HEAD"}, "st": {"$in": [200, 304]}}
 """Rows of the trail that say that a patient, or who acts for one, has opened something: a list or a count does not."""
 
 
@@ -90,17 +91,16 @@ async def showing(repository: Repository, grants: Grants, resource_type: str, re
     visible = bool(await repository.store.exists([(resource_type, resource_id)], lambda _: where, None))
     words = verdict(granted, resource_type, document, allowed=visible)
     since = await _since(repository, resource_type, resource_id, live.stored.vid, where, visible=visible)
-    opening = document.get("va")
-    opening = opening.replace(tzinfo=UTC) if opening else None
-    if visible:
-        since = max(since, opening) if opening else since
+    opening = max((document[name].replace(tzinfo=UTC) for name in OPENED if document.get(name)), default=None)
+    if visible and opening:
+        since = max(since, opening)
     return Showing(
         patient,
         visible,
         words.rule or words.failed,
         "" if visible else _reason(granted, document, words.failed),
         since,
-        since if visible else opening,
+        since if visible else opening if opening and opening > datetime.now(UTC) else None,
         await _seen(repository, resource_type, resource_id),
     )
 
@@ -127,7 +127,7 @@ async def _seen(repository: Repository, resource_type: str, resource_id: str) ->
     if not isinstance(repository.pages, Trailed):
         return None
     versions = f"{resource_type}/{resource_id}/_history"
-    clause = {**OPENED, "e": {"$elemMatch": {"$gte": f"{versions}/", "$lt": f"{versions}0"}}}
+    clause = {**OPENING, "e": {"$elemMatch": {"$gte": f"{versions}/", "$lt": f"{versions}0"}}}
     trail, issuer = repository.store.trail, repository.pages.observer.issuer
     newest = await trail.find(clause, MOST_VIEWS, hint="entity")
     if not newest:

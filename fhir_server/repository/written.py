@@ -15,7 +15,7 @@ from fhir_server.settings import Record
 from fhir_server.store import Live, access, history_id
 from profiles.issue import Issue
 
-SERVER_OWNED = ("rg", "f", "hb", "va", "adv")
+SERVER_OWNED = ("rg", "f", "hb", "va", "op", "adv")
 """Envelope fields that stay with an instance over its versions."""
 
 

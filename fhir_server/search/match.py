@@ -32,7 +32,7 @@ from fhir_server.search.expression import (
 )
 from fhir_server.search.params import Param
 from fhir_server.search.types import TYPES
-from fhir_server.search.types.date import UPDATED
+from fhir_server.search.types.date import EFFECTIVE, MOMENTS, UPDATED
 from fhir_server.search.types.reference import PATIENT
 
 
@@ -90,6 +90,9 @@ def entries(param: Param, document: Mapping[str, Any]) -> list[Any]:
         return [document["_id"]]
     if param.field == UPDATED:
         return [{"lo": document[UPDATED], "hi": document[UPDATED]}]
+    if param.field == EFFECTIVE:
+        moment = max(document[name] for name in MOMENTS if document.get(name))
+        return [{"lo": moment, "hi": moment}]
     if param.primary_date:
         return [{"lo": document["d"], "hi": document["dh"]}] if document.get("d") else []
     stored = document.get("s", {}).get(param.code)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.search.params import Param
+from fhir_server.search.types.date import EFFECTIVE, MOMENTS
 from fhir_server.search.types.reference import LOGICAL
 
 TIE = "o"
@@ -135,7 +136,8 @@ def _stored(key: SortKey) -> _Key | None:
         return _Key("d", direction, nullable=True)
     if param.sort_key:
         return _Key(f"k.{param.code}.{'z' if key.descending else 'a'}", direction)
-    return None if param.field.startswith("s.") or param.parts else _Key(param.field, direction)
+    computed = param.field.startswith("s.") or param.parts or param.field == EFFECTIVE
+    return None if computed else _Key(param.field, direction)
 
 
 def _index(key: SortKey) -> str:
@@ -185,6 +187,8 @@ def _expression(key: SortKey, known: Mapping[str, Param]) -> Any:
     stored = _stored(key)
     if stored:
         return f"${stored.name}"
+    if key.param.field == EFFECTIVE:
+        return {"$max": [f"${name}" for name in MOMENTS]}
     parts = [known[code] for code in key.param.parts] or [key.param]
     values = [_values(part) for part in parts]
     several = values[0] if len(values) == 1 else {"$concatArrays": values}

@@ -60,18 +60,22 @@ class Span:
         at: Current at some moment of this half-open interval (`_at`).
         until: Created at or before this moment: the horizon at the time of the first page.
         after: Older than this position.
+        seen: Whether `since` asks for what became visible since (envelope `va`, `op`), too, and not only for what was made.
     """
 
     since: datetime | None = None
     at: tuple[datetime, datetime] | None = None
     until: datetime | None = None
     after: Position | None = None
+    seen: bool = False
 
     def clauses(self, *, live: bool) -> list[dict[str, Any]]:
         """Return the conditions on documents of a live or a history collection."""
         clauses: list[dict[str, Any]] = []
         if self.since:
-            clauses.append({"lu": {"$gte": self.since}})
+            made = {"lu": {"$gte": self.since}}
+            opened = [{name: {"$gte": self.since}} for name in ("va", "op")]
+            clauses.append({"$or": [made, *opened]} if self.seen else made)
         if self.until:
             clauses.append({"lu": {"$lte": self.until}})
         if self.at:

@@ -53,13 +53,33 @@ class Holding:
         return False
 
     async def mark(
-        self, resource_type: str, resource_id: str, by: Sequence[str], session: AsyncClientSession, *, held: bool
+        self,
+        resource_type: str,
+        resource_id: str,
+        by: Sequence[str],
+        session: AsyncClientSession,
+        *,
+        held: bool,
+        opens: bool,
     ) -> None:
-        """Set by what a resource is held, and whether it is, with all that it was before."""
+        """Set by what a resource is held, and whether it is, with all that it was before.
+
+        Args:
+            resource_type: Type.
+            resource_id: Id.
+            by: What holds it, as `Type/id`.
+            session: Of the unit of work.
+            held: Whether it is held.
+            opens: Whether it was held until now and is no longer: patients can see it from this moment on (`op`).
+        """
         change: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}
         change["$set" if by else "$unset"]["hb"] = [*by]
         change["$set" if held else "$unset"]["held"] = True
-        past = {"$set": {"held": True}} if held else {"$unset": {"held": True}}
+        if opens:
+            change["$set"]["op"] = self._clock.now()
+        past: dict[str, Any] = {"$set": {"held": True}} if held else {"$unset": {"held": True}}
+        if opens:
+            past["$set"] = {"op": change["$set"]["op"]}
         of_it = {"_id": {"$gt": f"{resource_id}/", "$lt": f"{resource_id}0"}}
         try:
             await self._database[resource_type].update_one(

@@ -351,6 +351,7 @@ class Store:
         at: tuple[datetime, datetime] | None = None,
         until: datetime | None = None,
         after: Position | None = None,
+        seen: bool = False,
         count: int,
         session: AsyncClientSession | None = None,
     ) -> list[Stored]:
@@ -367,13 +368,14 @@ class Store:
             until: Only versions created at or before this moment. Take `horizon()` for the first page and hand it on to the
                 next: then no version is missed or given twice, whatever is written meanwhile.
             after: `Position.of` the last version of the page before.
+            seen: Whether `since` means what patients could see since, too.
             count: Most versions.
             session: That of a `Unit` whose writes are to be seen.
 
         Raises:
             TooCostly: The time limit was reached.
         """
-        span = Span(since, at, until, after)
+        span = Span(since, at, until, after, seen)
         try:
             if resource_type is not None and resource_id is not None:
                 where = where_of(resource_type)

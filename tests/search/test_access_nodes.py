@@ -7,9 +7,12 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.model.query import ANYTHING, NOTHING
+from fhir_server.search import effective
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.expression import Cleared, Disclosed, Expression, Not, OfPatients
 from fhir_server.search.match import matches
+from fhir_server.search.parse import parse
+from fhir_server.settings import Search
 from profiles.definitions.registry import Definitions
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -55,3 +58,30 @@ async def test_the_filter_and_the_evaluation_in_memory_select_the_same(
     found = set() if where == NOTHING else {row["_id"] for row in await rows.find(where.clause).to_list()}
     assert found == wanted
     assert {each["_id"] for each in DOCUMENTS if matches(expression, each)} == wanted
+
+
+STAMPED: list[dict[str, Any]] = [
+    {"_id": f"{written}-{number}", "lu": at, **later}
+    for written, at in (("before", BEFORE), ("now", NOW), ("soon", SOON))
+    for number, later in enumerate([{}, {"va": BEFORE}, {"va": SOON}, {"op": NOW}, {"va": BEFORE, "op": SOON}])
+]
+
+
+@pytest.mark.parametrize("prefix", ["eq", "ne", "gt", "ge", "lt", "le", "sa", "eb", "ap"])
+@pytest.mark.parametrize("moment", [BEFORE, NOW, SOON])
+async def test_when_a_patient_could_first_see_it_is_the_latest_of_its_moments(
+    prefix: str, moment: datetime, definitions: Definitions, database: AsyncDatabase[Any]
+) -> None:
+    """The filter agrees with `_lastUpdated` itself of documents that were written at the latest of the moments."""
+    rows = database["Observation"]
+    await rows.insert_many([dict(each) for each in STAMPED])
+    plain = parse(
+        "Observation", (("_lastUpdated", f"{prefix}{moment.isoformat()}"),), definitions, Search(), strict=True
+    )
+    expression = effective.expression(plain.expression)
+    assert expression != plain.expression
+    latest = {each["_id"]: max(each[name] for name in ("lu", "va", "op") if name in each) for each in STAMPED}
+    wanted = {name for name, at in latest.items() if matches(plain.expression, {"_id": name, "lu": at})}
+    where = compiled(expression, "Observation", definitions)
+    assert {row["_id"] for row in await rows.find(where.clause).to_list()} == wanted
+    assert {each["_id"] for each in STAMPED if matches(expression, each)} == wanted

@@ -32,6 +32,12 @@ LATEST = datetime(MAXYEAR, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 DAY = timedelta(days=1)
 UPDATED = "lu"
+EFFECTIVE = "seen"
+"""Stands for the latest one of `MOMENTS`: when a patient could first see a version (`search.effective`)."""
+
+OPENED = ("va", "op")
+MOMENTS = (UPDATED, *OPENED)
+"""When a version was written, when its time comes, when what held it let go of it; many documents have only the first."""
 LONGEST_KEPT = 40
 """Dates of more characters, which is a fraction of a second of more than a dozen digits, are not kept in memory."""
 
@@ -172,7 +178,21 @@ def predicate(criterion: Criterion) -> dict[str, Any]:
         return _union(
             [{UPDATED: {key: bound for side in one.values() for key, bound in side.items()}} for one in found]
         )
+    if param.field == EFFECTIVE:
+        return _union([_later({key: bound for side in one.values() for key, bound in side.items()}) for one in found])
     return {param.field: {"$elemMatch": found[0] if len(found) == 1 else {"$or": found}}}
+
+
+def _later(bounds: Mapping[str, datetime]) -> dict[str, Any]:
+    """Return the filter "the latest of the moments lies within the bounds"."""
+    upper = {key: bound for key, bound in bounds.items() if key in {"$lt", "$lte"}}
+    lower = {key: bound for key, bound in bounds.items() if key not in upper}
+    clauses: list[dict[str, Any]] = []
+    if upper:
+        clauses += [{UPDATED: upper}, *({"$or": [{name: None}, {name: upper}]} for name in OPENED)]
+    if lower:
+        clauses.append({"$or": [{name: lower} for name in MOMENTS]})
+    return _both(clauses)
 
 
 def matches(criterion: Criterion, entries: Sequence[dict[str, datetime]]) -> bool:
