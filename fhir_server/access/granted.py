@@ -16,7 +16,7 @@ from fhir_server.access.principal import Principal
 from fhir_server.access.scope_filter import Key, Letter
 from fhir_server.access.standing import FREE, Standing
 from fhir_server.model.errors import FhirError
-from fhir_server.model.query import Where
+from fhir_server.model.query import NOTHING, Where
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.expression import (
     Anything,
@@ -25,6 +25,7 @@ from fhir_server.search.expression import (
     Expression,
     Guarded,
     Nothing,
+    Withdrawn,
     all_of,
     any_of,
 )
@@ -93,6 +94,7 @@ class Granted:
     __slots__ = (
         "_disclosed",
         "_found",
+        "_past",
         "_search",
         "_shown",
         "_wheres",
@@ -114,7 +116,7 @@ class Granted:
     ) -> None:
         self.principal = principal
         self.made = datetime.now(UTC)
-        self._disclosed = Disclosed(self.made, gates) if principal.audience == "patient" else Anything()
+        self._disclosed: Expression = Disclosed(self.made, gates) if principal.audience == "patient" else Anything()
         self.standing = standing
         self.fingerprint = _fingerprint(principal)
         self.told = frozenset(_told(principal))
@@ -123,6 +125,7 @@ class Granted:
         self._found: dict[tuple[str, Letter], Expression] = {}
         self._wheres: dict[tuple[str, Letter], Where] = {}
         self._shown: dict[str, Where] = {}
+        self._past: Granted | None = None
 
     def is_current(self, now: datetime) -> bool:
         """Return whether it may still be relied upon; what time opens to a patient is open a second later at the latest."""
@@ -155,6 +158,16 @@ class Granted:
             parts = dict.fromkeys(self.expression(resource_type, letter) for letter in letters)
             self._shown[resource_type] = compiled(any_of(parts), resource_type, self.definitions)
         return self._shown[resource_type]
+
+    def withdrawn(self, resource_type: str) -> Where:
+        """Return the filter for what a patient could see and the care team has withdrawn; of others it is `NOTHING`."""
+        if self.principal.audience != "patient":
+            return NOTHING
+        if self._past is None:
+            self._past = Granted(self.principal, self.definitions, self._search, self.standing)
+            self._past._disclosed = Withdrawn()  # noqa: SLF001 - its own
+        past = all_of([Withdrawn(), self._past.expression(resource_type, "r")])
+        return compiled(past, resource_type, self.definitions)
 
     def has(self, resource_type: str, letter: Letter) -> bool:
         """Return whether anything of a type is reached."""

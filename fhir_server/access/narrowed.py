@@ -4,7 +4,7 @@ from fhir_server.access.granted import Granted
 from fhir_server.access.principal import Principal
 from fhir_server.access.scope_filter import Key, Letter, ScopeFilter
 from fhir_server.access.standing import Standing
-from fhir_server.model.query import Where
+from fhir_server.model.query import NOTHING, Where
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.expression import Expression, all_of, any_of
 
@@ -46,6 +46,10 @@ class Narrowed:
         """Return the filter for what can be read or searched."""
         both = any_of([self.expression(resource_type, "r"), self.expression(resource_type, "s")])
         return compiled(both, resource_type, self._shown.definitions)
+
+    def withdrawn(self, resource_type: str) -> Where:
+        """Return `NOTHING`: who looks through these eyes searches, and searches find nothing withdrawn."""
+        return NOTHING
 
     def wanted(self, resource_type: str, letter: Letter) -> str:
         """Return a scope that would give the letter."""

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from fhir_server.access.principal import SERVER, Principal
 from fhir_server.access.standing import FREE, Standing
 from fhir_server.model.errors import Forbidden
-from fhir_server.model.query import ANYTHING, Where
+from fhir_server.model.query import ANYTHING, NOTHING, Where
 from fhir_server.search.expression import Anything, Expression
 
 Letter = Literal["c", "r", "u", "d", "s"]
@@ -64,6 +64,10 @@ class ScopeFilter(Protocol):
         """Return whether the role that the caller works in has a duty beyond letters (`access.privileges`)."""
         ...
 
+    def withdrawn(self, resource_type: str) -> Where:
+        """Return the filter for what the caller could see and may read only that it is withdrawn (`access.withdrawal`)."""
+        ...
+
     @property
     def told(self) -> frozenset[Key]:
         """Instances that the caller knows of from the launch, so that resources may refer to them."""
@@ -110,6 +114,10 @@ class Unrestricted:
     def shown(self, resource_type: str) -> Where:
         """Return `ANYTHING`."""
         return ANYTHING
+
+    def withdrawn(self, resource_type: str) -> Where:
+        """Return `NOTHING`: what is withdrawn is there as it is."""
+        return NOTHING
 
     def wanted(self, resource_type: str, letter: Letter) -> str:
         """Return nothing: nothing is wanting."""

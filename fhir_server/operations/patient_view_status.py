@@ -24,6 +24,7 @@ DEFINITION = OperationDefinition(
         OperationParameter("visible", "out", 1, 1, "boolean"),
         OperationParameter("rule", "out", 1, 1, "code"),
         OperationParameter("reason", "out", 0, 1, "code"),
+        OperationParameter("withdrawn", "out", 0, 1, "boolean"),
         OperationParameter("since", "out", 1, 1, "instant"),
         OperationParameter("visibleAt", "out", 0, 1, "instant"),
         OperationParameter("firstSeen", "out", 0, 1, "instant"),
@@ -54,6 +55,8 @@ def _rows(found: Showing) -> Iterator[tuple[str, str, Any]]:
     yield "rule", "code", found.rule
     if found.reason:
         yield "reason", "code", found.reason
+    if found.withdrawn:
+        yield "withdrawn", "boolean", True
     yield "since", "instant", instant.text(found.since)
     if found.visible_at:
         yield "visibleAt", "instant", instant.text(found.visible_at)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from fhir_server.access import advice
+from fhir_server.access import advice, withdrawal
 from fhir_server.access.scope_filter import Letter
 from fhir_server.intake import Draft
 from fhir_server.model import json
@@ -307,6 +307,7 @@ class Repository(Holdings):
             # The tie-break stays, so that an update moves nothing among equals while somebody pages through them.
             order = live.document["o"]
             document = self.intake.renewed(draft).document(vid + 1, moment, order, method, envelope)
+            document |= withdrawal.envelope(live.document, document)
             await self.rights.permit(draft.resource_type, "u", document, live.stored)
             await self._require_targets(draft)
             held = await self._commit([Update(draft.resource_type, document, vid, live.document)])

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.access import redaction
+from fhir_server.access import redaction, withdrawal
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.audit.footprint import Footprint
 from fhir_server.facilities.house import House
 from fhir_server.intake import Intake
+from fhir_server.model import json
 from fhir_server.model.errors import FhirError, NotFound
 from fhir_server.model.query import Where
 from fhir_server.model.request import Pairs
@@ -76,6 +77,7 @@ class Holdings:
         where = await self.rights.where(resource_type, "r", [resource_id])
         stored = await self.store.read(resource_type, resource_id, where, self._session)
         stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable))
+        stored = stored or await self._withdrawn(resource_type, resource_id)
         if stored is None:
             raise await self._absence(resource_type, resource_id, where)
         return redacted.one(self.scope, noted.read(self.footprint, stored))
@@ -91,6 +93,7 @@ class Holdings:
         vid = int(version) if VERSION.fullmatch(version) else 0
         stored = await self.store.read_version(resource_type, resource_id, vid, where, self._session) if vid else None
         stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable), vid)
+        stored = stored or (await self._withdrawn(resource_type, resource_id, vid) if vid else None)
         if stored is None:
             raise NotFound(
                 f"There is no version {version} of {resource_type}/{resource_id}. Its _history lists those there are."
@@ -189,6 +192,22 @@ class Holdings:
 
     def _searchable(self, resource_type: str) -> Where:
         return self.scope.where(resource_type, "s")
+
+    async def _withdrawn(self, resource_type: str, resource_id: str, vid: int = 0) -> Stored | None:
+        """Return what a patient reads of a version that could be seen and is withdrawn: nothing but that."""
+        where = self.scope.withdrawn(resource_type)
+        if where.kind == "nothing":
+            return None
+        asked = (resource_type, resource_id)
+        found = await (
+            self.store.read_version(*asked, vid, where, self._session)
+            if vid
+            else self.store.read(*asked, where, self._session)
+        )
+        if found is None or found.deleted:
+            return None
+        shown = withdrawal.shown(json.decode(found.body), self.definitions.own)
+        return msgspec.structs.replace(found, body=json.encode(shown))
 
     async def _absence(self, resource_type: str, resource_id: str, where: Where) -> FhirError:
         """Return the error for an instance that is not there now: deleted, or never there as far as the caller may see."""

@@ -54,6 +54,7 @@ class Showing:
         visible: Whether the patient can read it now.
         rule: The rule that opens it, or the first that does not (`access.explained`).
         reason: What keeps it: the word of a gate, `held`, `advice`, `scheduled`; empty where nothing does.
+        withdrawn: Whether the patient could see it and now reads that it is withdrawn.
         since: When it began to be so, as far as the last hundred versions tell.
         visible_at: When it became visible, or will; `None` where nobody knows.
         seen: When it was opened; `None` where no trail is kept.
@@ -63,6 +64,7 @@ class Showing:
     visible: bool
     rule: str
     reason: str
+    withdrawn: bool
     since: datetime
     visible_at: datetime | None
     seen: Seen | None
@@ -99,6 +101,7 @@ async def showing(repository: Repository, grants: Grants, resource_type: str, re
         visible,
         words.rule or words.failed,
         "" if visible else _reason(granted, document, words.failed),
+        not visible and bool(document.get("wd")),
         since,
         since if visible else opening if opening and opening > datetime.now(UTC) else None,
         await _seen(repository, resource_type, resource_id),

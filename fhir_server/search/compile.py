@@ -55,6 +55,7 @@ from fhir_server.search.expression import (
     Or,
     OwnedBy,
     ReverseChain,
+    Withdrawn,
 )
 from fhir_server.search.layout import indexes
 from fhir_server.search.page import Cursor
@@ -78,7 +79,7 @@ ORDERS: Mapping[str, frozenset[str]] = {"date": frozenset({"d", "dh"}), "updated
 SELECTING = frozenset({"p", "ps", "rf", "dl"})
 """Fields that select few documents even as one of several alternatives: the planner takes an index for each of them."""
 
-GUARDING = frozenset({"f", "sl", "held", "gt", "va", "adv"})
+GUARDING = frozenset({"f", "sl", "held", "gt", "va", "wd", "adv"})
 """Fields of access that most documents pass: they never decide on the index."""
 
 MOST_BRANCHES = 8
@@ -122,6 +123,8 @@ def compile(  # noqa: A001, C901, PLR0912 - what it does; one case for each node
             return Where(
                 "clause", {"held": {"$ne": True}, "adv": {"$ne": True}, "gt": gate, "va": {"$not": {"$gt": now}}}
             )
+        case Withdrawn():
+            return Where("clause", {"wd": True, "held": {"$ne": True}, "adv": {"$ne": True}})
         case Guarded(contexts, is_open):
             return _guarded(contexts, is_open=is_open)
         case Contains(contained_type, item):

@@ -101,6 +101,10 @@ class Disclosed(msgspec.Struct, frozen=True):
     gates: frozenset[str] = frozenset()
 
 
+class Withdrawn(msgspec.Struct, frozen=True):
+    """Patients could see it, and the care team has withdrawn it: neither held nor advice (product.md 3)."""
+
+
 class Guarded(msgspec.Struct, frozen=True):
     """A Binary whose `securityContext` names one of these; who may see that one may see it (R4 Binary).
 
@@ -198,6 +202,7 @@ Expression = (
     | OfPatients
     | Cleared
     | Disclosed
+    | Withdrawn
     | Guarded
     | Contains
     | Chain

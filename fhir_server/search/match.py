@@ -29,6 +29,7 @@ from fhir_server.search.expression import (
     Or,
     OwnedBy,
     ReverseChain,
+    Withdrawn,
 )
 from fhir_server.search.params import Param
 from fhir_server.search.types import TYPES
@@ -65,6 +66,8 @@ def matches(  # noqa: C901, PLR0912 - one case for each node
             return labels.issuperset(document.get("sl", ()))
         case Disclosed(now, gates):
             return _is_disclosed(document, now, gates)
+        case Withdrawn():
+            return bool(document.get("wd")) and not document.get("held") and not document.get("adv")
         case Guarded(contexts, is_open):
             context = document.get("r", {}).get("securityContext")
             return is_open if context is None else context.get("reference") in contexts

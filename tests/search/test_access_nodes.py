@@ -9,7 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from fhir_server.model.query import ANYTHING, NOTHING
 from fhir_server.search import effective
 from fhir_server.search.compile import compile as compiled
-from fhir_server.search.expression import Cleared, Disclosed, Expression, Not, OfPatients
+from fhir_server.search.expression import Cleared, Disclosed, Expression, Not, OfPatients, Withdrawn
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.settings import Search
@@ -30,6 +30,8 @@ DOCUMENTS: list[dict[str, Any]] = [
     {"_id": "now", "p": "ann", "va": NOW},
     {"_id": "draft", "p": "ann", "gt": "preliminary"},
     {"_id": "wrong", "p": "ann", "gt": "error"},
+    {"_id": "withdrawn", "p": "ann", "gt": "error", "wd": True},
+    {"_id": "withdrawn-held", "p": "ann", "gt": "error", "wd": True, "held": True},
 ]
 
 OPEN = {"plain", "several", "nobody", "psychiatry", "two-labels", "visible", "now"}
@@ -43,6 +45,7 @@ SELECTIONS = [
     (Cleared(frozenset({"PSY", "HIV"})), {each["_id"] for each in DOCUMENTS}),
     (Disclosed(NOW), OPEN),
     (Disclosed(NOW, frozenset({"preliminary"})), OPEN | {"draft"}),
+    (Withdrawn(), {"withdrawn"}),
     (Disclosed(SOON), OPEN | {"later"}),
 ]
 
