@@ -68,7 +68,7 @@ def node(resource_type: str, document: Mapping[str, Any], base: str) -> Node:
         document: Its `gt`, and in `r` at least the elements of the tables.
         base: Our own service base.
     """
-    resource = document["r"]
+    resource = document.get("r", {})  # of a type that is in no table nothing is asked for
     down = frozenset(_targets(resource, DOWN.get(resource_type, ()), base))
     up = frozenset(key for key in _targets(resource, UP.get(resource_type, ()), base) if key[0] not in NEVER)
     return Node(down, up, document.get("gt") == "held")

@@ -264,3 +264,26 @@ async def test_conditions_of_writes_tell_nothing_of_what_is_held(workshop: House
         held, absent = answers
         assert held.status_code == absent.status_code, method
         assert names["obs"] not in held.text.replace(hidden, ""), method
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {
+            "resourceType": "Encounter",
+            "status": "finished",
+            "class": {"code": "AMB"},
+            "subject": reference("Patient/ann"),
+        },
+        {"resourceType": "Condition", "subject": reference("Patient/ann")},
+    ],
+    ids=lambda one: one["resourceType"],
+)
+async def test_a_hold_of_what_brings_nothing_along(house: House, fresh: Fresh, kind: Json) -> None:
+    doctor, ann = await people(house)
+    one = {**kind, "id": fresh("alone")}
+    path = f"{one['resourceType']}/{one['id']}"
+    await put(doctor, {**one, **HOLD})
+    assert await sees(ann, path) == [False]
+    await put(doctor, one)
+    assert await sees(ann, path) == [True]

@@ -1,5 +1,6 @@
 """One record behind two server processes: what one has answered to a clinician, the other one shows the patient next (LV-1)."""
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -13,12 +14,12 @@ import pytest_asyncio
 
 from fhir_server.model import json
 from tests.access.house import ORIGIN, STAFF, Caller, House, Json, observation
+from tests.access.test_holds import HOLD, put, report, sees
 
 Fresh = Callable[[str], str]
 
 ROUNDS = int(os.environ.get("LIVE_ROUNDS", "20"))
 SERVE = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve", "--port", "0", "--json"]
-NOPAT = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "NOPAT"}]}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ async def test_LV_1_the_next_request_of_the_patient_at_another_process_shows_wha
     for number in range(ROUNDS):
         here, there = number % 2, 1 - number % 2
         doctor, ann = pair.doctors[here], pair.patients[there]
-        closed: Json = {"status": "preliminary"} if number % 3 else {"meta": NOPAT}
+        closed: Json = {"status": "preliminary"} if number % 3 else HOLD
         first = closed if number % 4 else {}
         written = await doctor.post(result("", **first))
         assert written.status_code == 201, written.text
@@ -100,3 +101,46 @@ async def test_LV_1_the_next_request_of_the_patient_at_another_process_shows_wha
             assert await shown(pair.patients[here], name) == (written.headers["etag"], written.content)
         theirs = await pair.doctors[there].get(f"Observation/{name}")
         assert (theirs.headers["etag"], theirs.content) == (written.headers["etag"], written.content)
+
+
+async def test_racing_writes_at_one_process_against_holds_at_the_other(pair: Pair, fresh: Fresh) -> None:
+    """When both have answered, a held report, its results and what is filed for it are hidden at both, then open at both."""
+    for number in range(max(ROUNDS // 4, 2)):
+        here, there = pair.doctors[number % 2], pair.doctors[1 - number % 2]
+        one, two, name = fresh("o"), fresh("o"), fresh("r")
+        await put(here, observation(one, "ann"), observation(two, "ann"), report(name, one))
+        answers = await asyncio.gather(
+            here.put(observation(one, "ann", status="amended")),
+            there.put(report(name, one, two, **HOLD)),
+            here.put(observation(two, "ann", status="amended")),
+            here.put(observation(one, "ann", status="corrected")),
+        )
+        assert {answer.status_code for answer in answers} == {200}
+        paths = [
+            f"Observation/{one}",
+            f"Observation/{two}",
+            f"DiagnosticReport/{name}",
+            f"Observation/{one}/_history/1",
+        ]
+        for ann in pair.patients:
+            assert await sees(ann, *paths) == [False] * 4, number
+            assert await ann.found(f"Observation?patient=ann&_id={one},{two}") == []
+        opened = await asyncio.gather(
+            there.put(observation(two, "ann", status="corrected")), here.put(report(name, one, two))
+        )
+        assert {answer.status_code for answer in opened} == {200}
+        for ann in pair.patients:
+            assert await sees(ann, *paths) == [True] * 4, number
+
+
+async def test_racing_two_reports_of_one_result_at_two_processes(pair: Pair, fresh: Fresh) -> None:
+    first, second = pair.doctors
+    for number in range(max(ROUNDS // 5, 2)):
+        one, left, right = fresh("o"), fresh("r"), fresh("r")
+        await put(first, observation(one, "ann"), report(left, one, **HOLD), report(right, one))
+        await asyncio.gather(first.put(report(left, one)), second.put(report(right, one, **HOLD)))
+        for ann in pair.patients:
+            assert await sees(ann, f"Observation/{one}") == [False], number
+        await put(second, report(right, one))
+        for ann in pair.patients:
+            assert await sees(ann, f"Observation/{one}") == [True], number
