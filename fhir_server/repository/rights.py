@@ -25,6 +25,9 @@ from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
 
 GUARDED = "Binary"
+NOBODY = ("Patient/-",)
+"""The context that is asked for where there is none."""
+
 ANY_TYPE = "*"
 MOST_NAMED = 3
 
@@ -109,7 +112,8 @@ class Rights(msgspec.Struct, frozen=True):
         if resource_type != GUARDED or not _is_guarded(self.scope.expression(resource_type, letter)):
             return self.scope.where(resource_type, letter)
         contexts = await self.store.contexts(resource_type, ids, self.session)
-        expression = await self._told(self.scope.expression(resource_type, letter), letter, contexts)
+        # What is not there takes the same queries as what may not be seen, or the time would tell them apart.
+        expression = await self._told(self.scope.expression(resource_type, letter), letter, contexts or NOBODY)
         return compiled(expression, resource_type, self.definitions)
 
     async def within(self, instances: Sequence[Key], letter: Letter) -> list[Key]:

@@ -1,6 +1,6 @@
-"""What is hidden from a patient, and from staff of one facility, in every way that there is; beside what both may see.
+"""What is hidden from a patient, from staff of one facility and from services for one facility, in every way that there is; beside what both may see.
 
-| hidden because | patient | staff |
+| hidden because | patient and proxy | staff (services: but for the labels) |
 |---|---|---|
 | of another patient, of another facility | `bo`, with a record that touches hers in every way | the same, kept elsewhere |
 | label | | very restricted, nobody is cleared for it |
@@ -13,7 +13,7 @@
 
 from typing import Any
 
-from fhir_server.access.privileges import HL7_ROLE
+from fhir_server.access.privileges import HL7_ROLE, OWN_ROLE
 from tests.access import record
 from tests.access.house import Json, observation
 from tests.access.record import reference, resource
@@ -32,14 +32,17 @@ def marked(one: Json, **meta: Any) -> Json:
 
 
 def _ground() -> list[Step]:
-    role = resource(
-        "PractitionerRole", "east-doctor", active=True, practitioner=reference("Practitioner/pat"),
-        organization=reference(f"Organization/{EAST}"), code=[{"coding": [{"system": HL7_ROLE, "code": "doctor"}]}],
-    )  # fmt: skip
+    roles = [
+        resource(
+            "PractitionerRole", f"east-{code}", active=True, practitioner=reference("Practitioner/pat"),
+            organization=reference(f"Organization/{EAST}"), code=[{"coding": [{"system": system, "code": code}]}],
+        )
+        for system, code in ((HL7_ROLE, "doctor"), (HL7_ROLE, "pharmacist"), (OWN_ROLE, "front-desk"))
+    ]  # fmt: skip
     return [
         *(Step("", organization(name)) for name in (EAST, WEST)),
         *(Step(EAST, one) for one in record.shared()),
-        Step(EAST, role),
+        *(Step(EAST, role) for role in roles),
     ]
 
 
@@ -108,6 +111,12 @@ def from_a_patient() -> list[Step]:
         Step(EAST, observation("became-theirs", "ann")),
         Step(EAST, marked(observation("became-theirs", "bo", **words)), instead=observation("became-theirs", "bo")),
     ]
+
+
+def from_services() -> list[Step]:
+    """Return everything, of which a service that is registered for the one facility sees what is kept there, whatever its label."""
+    elsewhere = observation("elsewhere", "ann", valueString=SECRET)
+    return [*_ground(), *_theirs(WEST), *_hers(), Step(WEST, marked(elsewhere), hidden=True)]
 
 
 def from_staff() -> list[Step]:

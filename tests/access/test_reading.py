@@ -3,9 +3,13 @@
 from collections.abc import Callable
 
 import pytest
+from pydantic import SecretStr
 
+from fhir_server.store.client import connect
+from tests.access.commands import cost
 from tests.access.house import ADMINISTRATOR, CATEGORY, STAFF, House, assert_forbidden, observation
 from tests.access.record import MINE
+from tests.access.twins import Probe
 
 Fresh = Callable[[str], str]
 
@@ -213,3 +217,15 @@ async def test_paging_links_of_another_caller_or_grant(house: House) -> None:
     history = (await ann.get("Observation/_history?_count=1")).json()["link"]
     following = next(link["url"] for link in history if link["relation"] == "next")
     assert await (await house.as_("patient/Observation.rs", patient="bo")).status(following) == 400
+
+
+async def test_timing_hidden_content_against_absent_content(house: House, mongo_url: SecretStr) -> None:
+    """Whether a Binary may be seen, what it belongs to decides: that takes a query, also where there is no Binary."""
+    ann = await house.as_("patient/*.rs", patient="ann")
+    async with connect(mongo_url, house.service.settings) as mongo:
+        database = mongo[house.service.settings.mongo.database]
+        for method in ("GET", "HEAD"):
+            hidden, absent = (f"Binary/{name}" for name in ("bo-letter", "never-was"))
+            costs = [[await cost(database, ann, Probe(method, path)) for path in (hidden, absent)] for _ in range(4)]
+            assert any(one == other for one, other in costs), costs
+            assert all(one["find"] for one, _ in costs)

@@ -7,7 +7,7 @@ made just now and tokens of paging links, is taken out first; everything else co
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -27,14 +27,23 @@ from tests.access.record import resource
 SECRET = "geheim"
 """A word that only hidden resources contain."""
 
+NAMED = {"X-Request-Id": "probe"}
+"""The trail tells the caller by which of the own requests it was asked; in both houses it tells the same."""
+
 AT_ONCE = 6
-MOST = int(os.environ.get("LEAK_PROBES", "150"))
-"""Most probes of one row of the table in one run; 0 for all."""
+MOST = int(os.environ.get("LEAK_PROBES", "15"))
+"""Most probes of one row of the table for one principal in one run; 0 for all. Each principal is given others."""
+
+Entry = Callable[[House], Awaitable[Caller]]
+"""Lets a principal into a house."""
 
 _PASSING = frozenset({"date", "x-request-id", "content-length"})
 _MADE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ANY_UUID = re.compile(r"urn:uuid:[0-9a-f-]{36}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+_OF_THE_HOUSE = re.compile(r'c-[0-9a-f]{32}|urn:aquifer:grant:[^"]+|~[0-9a-f]{16}|(?<="query":)"[^"]*"')
+"""Ids of apps and grants, and what the trail hashes with the key of the house."""
+
 _TOKEN = re.compile(rf"{CURSOR}=[^\"&\s]+")
 
 
@@ -78,9 +87,14 @@ class Probe:
     follows: bool = False
 
     @property
-    def writes(self) -> bool:
-        """Whether the answer to the next one may depend on it."""
-        return self.method not in {"GET", "HEAD"} and not self.path.endswith("_search")
+    def stands_alone(self) -> bool:
+        """Whether the answer to the next one may depend on it, or its own on those beside it."""
+        return self.of_the_trail or (self.method not in {"GET", "HEAD"} and not self.path.endswith("_search"))
+
+    @property
+    def of_the_trail(self) -> bool:
+        """Whether it asks for events, of which each house has its own."""
+        return self.path.startswith("AuditEvent")
 
     def __str__(self) -> str:
         content = self.body if self.body is not None else dict(self.form) or None
@@ -97,12 +111,14 @@ class Twins:
         bare: The house without.
         steps: What was done.
         callers: The same principal in both.
+        name: Which one.
     """
 
     whole: House
     bare: House
     steps: tuple[Step, ...]
     callers: tuple[Caller, Caller]
+    name: str
 
     @property
     def hidden(self) -> list[Json]:
@@ -120,10 +136,17 @@ class Twins:
         Of many probes a part is asked; `LEAK_PROBES=0` asks all.
         """
         found = []
-        for group in _grouped(_drawn([*probes])):
+        for group in _grouped(self.drawn([*probes])):
             for lines in await asyncio.gather(*map(self._told_apart, group)):
                 found += lines
         return found
+
+    def drawn(self, probes: list[Probe]) -> list[Probe]:
+        """Return some of the probes, in their order."""
+        if not 0 < MOST < len(probes):
+            return probes
+        chosen = Random(f"{self.name} {len(probes)}").sample(range(len(probes)), MOST)
+        return [probes[place] for place in sorted(chosen)]
 
     async def _told_apart(self, probe: Probe) -> list[str]:
         one, other = await asyncio.gather(*(self._asked(caller, probe) for caller in self.callers))
@@ -134,7 +157,7 @@ class Twins:
 
     async def _asked(self, caller: Caller, probe: Probe) -> list[str]:
         """Return an answer as lines, with those of the following pages."""
-        answer = await _sent(caller, probe)
+        answer = await sent(caller, probe)
         lines = told(answer)
         pages = 0
         while probe.follows and answer.status_code == 200 and pages < 30:
@@ -144,22 +167,14 @@ class Twins:
             answer = await caller.get(links["next"])
             lines += told(answer)
             pages += 1
-        return lines
-
-
-def _drawn(probes: list[Probe]) -> list[Probe]:
-    """Return some of the probes, in their order."""
-    if not 0 < MOST < len(probes):
-        return probes
-    chosen = Random(len(probes)).sample(range(len(probes)), MOST)
-    return [probes[place] for place in sorted(chosen)]
+        return sorted(lines) if probe.of_the_trail else lines
 
 
 def _grouped(probes: Iterable[Probe]) -> Iterator[list[Probe]]:
     """Yield probes that may be asked at the same time: some that only ask, or one that writes."""
     group: list[Probe] = []
     for probe in probes:
-        if probe.writes:
+        if probe.stands_alone:
             yield from ([group] if group else [])
             yield [probe]
             group = []
@@ -171,10 +186,11 @@ def _grouped(probes: Iterable[Probe]) -> Iterator[list[Probe]]:
     yield from ([group] if group else [])
 
 
-async def _sent(caller: Caller, probe: Probe) -> httpx.Response:
+async def sent(caller: Caller, probe: Probe) -> httpx.Response:
+    """Return the answer to a probe."""
     if not probe.form:
-        return await caller.ask(probe.method, probe.path, probe.body, probe.headers)
-    headers = {"Authorization": f"Bearer {caller.token}", **probe.headers}
+        return await caller.ask(probe.method, probe.path, probe.body, {**NAMED, **probe.headers})
+    headers = {"Authorization": f"Bearer {caller.token}", **NAMED, **probe.headers}
     return await caller.client.request(probe.method, f"/fhir/{probe.path}", data=dict(probe.form), headers=headers)
 
 
@@ -186,7 +202,7 @@ def told(answer: httpx.Response) -> list[str]:
 
 
 def _settled(text: str) -> str:
-    text = _MADE.sub("<made>", _ANY_UUID.sub("<made>", _TOKEN.sub("<cursor>", text)))
+    text = _MADE.sub("<made>", _ANY_UUID.sub("<made>", _TOKEN.sub("<cursor>", _OF_THE_HOUSE.sub("<own>", text))))
     text = re.sub(r"last-modified: .*", "last-modified: <now>", text)
     return _MOMENT.sub(_moment, text)
 
@@ -201,31 +217,50 @@ def _first(one: list[str], other: list[str]) -> str:
     place = next(
         (n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
     )
-    return " | ".join([one[0], *one[max(1, place) : place + 2]])[:600]
+    lines = [(" | ".join(rows[max(1, place) : place + 2])) for rows in (one, other)]
+    start = next((n for n, pair in enumerate(zip(*lines, strict=False)) if pair[0] != pair[1]), 0)
+    start = max(0, start - 120)
+    return f"{one[0]} | {lines[0][start : start + 500]}"
 
 
 @asynccontextmanager
-async def twins(data_dir: Path, steps: Iterable[Step], scope: str, **who: str) -> AsyncIterator[Twins]:
-    """Yield two houses in which the steps were done, and the holder of a token in both.
+async def twins(data_dir: Path, steps: Iterable[Step], **who: Entry) -> AsyncIterator[dict[str, Twins]]:
+    """Yield two houses in which the steps were done, for each principal with the holder of a token in both.
 
     Args:
         data_dir: Of the database.
         steps: What is done, in order.
-        scope: Scopes of the token.
-        who: `user`, `patient` and `role` as `House.as_` takes them.
+        who: Name of a principal to what lets it in.
     """
     done = tuple(steps)
     async with opened(data_dir) as whole, opened(data_dir) as bare:
-        await asyncio.gather(*(_prepared(house, done, who, bare=house is bare) for house in (whole, bare)))
-        callers = [await house.as_(scope, **who) for house in (whole, bare)]
-        yield Twins(whole, bare, done, (callers[0], callers[1]))
+        await asyncio.gather(*(_prepared(house, done, bare=house is bare) for house in (whole, bare)))
+        for house in (whole, bare):
+            await _look(
+                house, "Observation/ann-lab", "Condition/ann-condition", "Patient/ann", "Condition?subject=Patient/ann"
+            )
+        pairs = {}
+        for name, enter in who.items():
+            callers = [await enter(house) for house in (whole, bare)]
+            pairs[name] = Twins(whole, bare, done, (callers[0], callers[1]), name)
+        yield pairs
 
 
-async def _prepared(house: House, steps: Iterable[Step], who: Mapping[str, str], *, bare: bool) -> None:
+async def _prepared(house: House, steps: Iterable[Step], *, bare: bool) -> None:
+    """Do the steps; where there is something hidden let somebody look at it, so that the trail has something to hide."""
     for step in steps:
         await _do(house, step, bare=bare)
-    if who.get("role"):
-        await house.add_staff(who["user"], who["role"])
+    if bare:
+        await house.service.store._collections.ensure({step.resource["resourceType"] for step in steps})
+    else:
+        category = "Observation?category=vital-signs&subject=Patient/bo"
+        await _look(house, category, "Observation/bo-vital", "Patient/bo", "Patient/bo/_history/1")
+
+
+async def _look(house: House, *paths: str) -> None:
+    somebody = await house.as_("system/*.rs")
+    for path in paths:
+        assert (await sent(somebody, Probe("GET", path))).status_code == 200
 
 
 async def _do(house: House, step: Step, *, bare: bool) -> None:
