@@ -167,7 +167,7 @@ def _plans(chance: Random) -> Iterator[Resource]:
 
 
 def _houses(chance: Random, first: int) -> Iterator[Resource]:
-    """Yield organizations, places and visits in trees, each number known by what stood before; the last two places in a ring."""
+    """Yield organizations, places and visits in trees, each number known by what stood before; the last two visits in a ring."""
     places, visits = first + HOUSES, first + HOUSES + PLACES
     for number in range(HOUSES):
         yield {
@@ -176,15 +176,15 @@ def _houses(chance: Random, first: int) -> Iterator[Resource]:
             **({"partOf": _row(first + chance.randrange(number))} if number else {}),
         }
     for number in range(PLACES):
-        whole = {PLACES - 2: PLACES - 1, PLACES - 1: PLACES - 2}.get(number, chance.randrange(number or 1))
         yield {
             "resourceType": "Location",
             "name": chance.choice(NAMES),
             "status": chance.choice(["active", "inactive"]),
             "managingOrganization": _row(first + chance.randrange(HOUSES)),
-            **({"partOf": _row(places + whole)} if number else {}),
+            **({"partOf": _row(places + chance.randrange(number))} if number else {}),
         }
     for number in range(VISITS):
+        whole = {VISITS - 2: VISITS - 1, VISITS - 1: VISITS - 2}.get(number, chance.randrange(number or 1))
         system = chance.choice([{"system": ACTS}, {"system": ACTS}, {"system": ACTS}, {"system": "urn:x"}, {}])
         yield {
             "resourceType": "Encounter",
@@ -193,7 +193,7 @@ def _houses(chance: Random, first: int) -> Iterator[Resource]:
             "subject": _somebody(chance),
             "serviceProvider": _row(first + chance.randrange(HOUSES)),
             "location": [{"location": _row(places + chance.randrange(PLACES))} for _ in range(1 + number % 2)],
-            **({"partOf": _row(visits + chance.randrange(number))} if number % 3 else {}),
+            **({"partOf": _row(visits + whole)} if number % 3 or number == VISITS - 2 else {}),
         }
 
 

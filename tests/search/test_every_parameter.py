@@ -77,7 +77,9 @@ class Stored:
 async def stored(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> AsyncIterator[Stored]:
     database = f"every_{uuid4().hex[:12]}"
     settings = Settings(
-        data_dir=data_dir, mongo=Mongo(database=database, cache_gb=0.25), record=Record(references="off")
+        data_dir=data_dir,
+        mongo=Mongo(database=database, cache_gb=0.25),
+        record=Record(references="off", consent="keep"),
     )
     app = create_app(settings, running)
     headers = {"Content-Type": "application/fhir+json"}

@@ -256,7 +256,7 @@ def test_scalars_are_scalars_in_every_example(
         found = indexer.entries(resource)
         assert isinstance(found.get("p", ""), str), name
         assert isinstance(found.get("d", datetime.now(UTC)), datetime), name
-        assert found.keys() <= {"s", "p", "ps", "d", "dh", "dl", "k", "rf", "c"}, name
+        assert found.keys() <= {"s", "p", "ps", "d", "dh", "dl", "k", "rf", "c", "gt"}, name
         assert ("c" in found) == ("contained" in resource), name
         for code, entries in found["s"].items():
             told, _, beside = code.partition(":")
