@@ -40,6 +40,21 @@ PURPOSES: Mapping[str, str] = MappingProxyType({"patient": "PATRQT", "staff": "T
 
 BROKEN_GLASS = "BTG"
 
+SHARED = frozenset(
+    {
+        "Account",
+        "Appointment",
+        "AppointmentResponse",
+        "AuditEvent",
+        "Group",
+        "Patient",
+        "Person",
+        "Provenance",
+        "Schedule",
+    }
+)
+"""Types that are about all patients whom they name; others of the Patient compartment are about the first of them."""
+
 FAILED, BROKEN = 400, 500
 
 
@@ -177,13 +192,16 @@ class Footprint:
     def touch(self, resource_type: str, resource_id: str, version: int, envelope: Mapping[str, Any]) -> None:
         """Note a version that was read or written, and whose record it belongs to."""
         self._entities[f"{resource_type}/{resource_id}/_history/{version}"] = None
-        self.note_patients(envelope)
+        self.note_patients(resource_type, envelope)
 
-    def note_patients(self, envelope: Mapping[str, Any]) -> None:
-        """Note whose record something belongs to, and who keeps it: `p`, `ps` and `f` of its envelope."""
+    def note_patients(self, resource_type: str, envelope: Mapping[str, Any]) -> None:
+        """Note whose record something belongs to, and who keeps it: `p`, `ps` and `f` of its envelope.
+
+        A patient who only took part in what is about another one, such as the performer of an observation, is not told of it.
+        """
         if patient := envelope.get("p"):
             self._patients[patient] = None
-        for patient in envelope.get("ps", ()):
+        for patient in envelope.get("ps", ())[: None if resource_type in SHARED else 1]:
             self._patients[patient] = None
         if (keeper := envelope.get("f")) and ("p" in envelope or "ps" in envelope):
             self._keepers[keeper] = None

@@ -165,7 +165,7 @@ def note(bound: Repository, found: dict[str, Live]) -> None:
     """Note whose records this concerns, also where it changes nothing."""
     if bound.footprint:
         for live in found.values():
-            bound.footprint.note_patients(live.document)
+            bound.footprint.note_patients("Patient", live.document)
 
 
 def _versions(found: dict[str, Live], pair: tuple[str, str]) -> tuple[int, int]:

@@ -99,7 +99,7 @@ async def merge(
     except _Rehearsed as rehearsed:
         if footprint := repository.footprint:
             footprint.reset()
-            footprint.note_patients({"ps": [source, target]})
+            footprint.note_patients("Patient", {"ps": [source, target]})
             footprint.detail["preview"] = True
         return rehearsed.merged
 

@@ -70,7 +70,7 @@ def written(footprint: Footprint | None, changes: Sequence[Change], *, alone: bo
             status = CREATED
             footprint.touch(change.resource_type, change.doc["_id"], change.doc["v"], change.doc)
         elif isinstance(change, Update):
-            footprint.note_patients(change.superseded)
+            footprint.note_patients(change.resource_type, change.superseded)
             footprint.touch(change.resource_type, change.doc["_id"], change.doc["v"], change.doc)
         elif isinstance(change, Delete):
             status = _deleted(footprint.request)
@@ -89,7 +89,7 @@ def unit(footprint: Footprint | None, rows: Iterable[Row], result: Any) -> list[
 def _show(footprint: Footprint | None, found: Iterable[Hit | Stored]) -> None:
     if footprint:
         for one in found:
-            footprint.note_patients(one.envelope)
+            footprint.note_patients(one.resource_type, one.envelope)
 
 
 def _deleted(request: FhirRequest) -> int:

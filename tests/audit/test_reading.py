@@ -72,6 +72,25 @@ async def test_AU_4_broken_glass_is_flagged(
     assert event["purposeOfEvent"][0]["coding"][0]["code"] == "BTG"
 
 
+async def test_a_patient_who_only_performed_is_not_told_who_looks_at_another_one_s_record(
+    house: House, fresh: Fresh
+) -> None:
+    """Counting her own AuditEvents, the performer would learn of every access to what is about somebody else."""
+    name = fresh("obs")
+    writer = await house.as_("system/*.cruds")
+    performed = observation(name, "bo", performer=[{"reference": "Patient/ann"}])
+    assert (await writer.put(performed)).status_code == 201
+    doctor = await house.as_("user/*.cruds", user=STAFF)
+    ann = await house.as_("patient/*.rs", patient="ann")
+    answer, rows = await left(house, doctor, "GET", f"Observation/{name}")
+    assert answer.status_code == 200, answer.text
+    assert (rows[0]["p"], "ps" in rows[0]) == ("bo", False)
+    assert await ann.status(f"AuditEvent/{rows[0]['_id']}") == 404
+    assert (await doctor.get(f"Observation?_id={name}")).json()["total"] == 1
+    entities = [entity for event in await events(ann, "AuditEvent?_count=200") for entity in event.get("entity", [])]
+    assert not any(name in str(entity) or "Patient/bo" in str(entity) for entity in entities)
+
+
 async def test_a_patient_sees_nothing_of_other_patients_records(house: House) -> None:
     doctor = await house.as_("user/*.cruds", user=STAFF)
     ann = await house.as_("patient/*.rs", patient="ann")
