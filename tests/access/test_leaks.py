@@ -71,6 +71,8 @@ EVERYBODY = [*PATIENTS, *STAFF, *SERVICES]
 
 READING = [row for row in ROUTES if row[1] not in WRITING or row[2].endswith("_search")]
 CHANGING = [row for row in ROUTES if row not in READING]
+CHOOSES_IDS = "backend"
+"""Systems bring ids of their own by PUT; one that is taken out of their sight is refused, which docs/access.md tells."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -156,8 +158,11 @@ async def test_a_paging_link_of_somebody_else_shows_nothing(pairs: Pairs, who: s
     assert "Observation/" not in answer.text
 
 
-@pytest.mark.parametrize("who", ["patient", "staff"])
-@pytest.mark.parametrize("row", CHANGING, ids=str)
+@pytest.mark.parametrize(
+    ("row", "who"),
+    [(row, who) for row in CHANGING for who in EVERYBODY if (row[0], who) != ("update", CHOOSES_IDS)],
+    ids=str,
+)
 async def test_a_write_does_not_tell_what_is_hidden_from_what_never_was(pairs: Pairs, who: str, row: Key) -> None:
     pair = pairs[who]
     ground = Ground(pair, pair.whole.service.definitions)
