@@ -29,6 +29,7 @@ from fhir_server.dispatch import Dispatch
 from fhir_server.facilities.house import House
 from fhir_server.intake import Intake
 from fhir_server.jobs import Save, Work, discovered
+from fhir_server.model.background import ended
 from fhir_server.model.errors import FhirError, NotFound
 from fhir_server.model.queue import JobRecord
 from fhir_server.model.request import FhirRequest, FhirResponse
@@ -48,7 +49,7 @@ from fhir_server.store.authorization import Authorization
 from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
-from fhir_server.worker import Worker, ended
+from fhir_server.worker import Worker
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
 from smart_auth.discovery import oauth_uris

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import structlog
 
 from fhir_server.jobs import Job, Save, Work
+from fhir_server.model.background import ended
 from fhir_server.model.errors import FhirError
 from fhir_server.model.queue import JobRecord, Leases, Lost
 
@@ -158,19 +159,6 @@ class Worker:
         finally:
             run.cancel()
             await asyncio.wait([run])
-
-
-async def ended(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks and wait for their end.
-
-    They are told again and again, because a cancellation that meets a call of the database may come out of it as an error of
-    the network, which those who wait for a sick database take for its sickness.
-    """
-    left = {*tasks}
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=PATIENT)
 
 
 def _log_fault(event: str, job: JobRecord | None, error: Exception) -> None:

@@ -8,6 +8,7 @@ from fhir_server.audit.keys import SigningKey
 from fhir_server.audit.lane import Lane
 from fhir_server.audit.sealing import Sealer
 from fhir_server.audit.spool import Spool
+from fhir_server.model.background import ended
 from fhir_server.settings import Settings
 from fhir_server.store import Store
 
@@ -34,9 +35,7 @@ async def kept(store: Store, settings: Settings, spool: Spool) -> AsyncIterator[
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await ended(*tasks)
         await spool.close(lane.flush)
         await store.trail.close()
         await lane.close()

@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from fhir_server.audit.chain import START, link
+from fhir_server.model.background import ended
 from fhir_server.model.errors import FhirError
 from fhir_server.store.chain import Chain
 
@@ -79,9 +80,7 @@ class Lane:
     async def close(self) -> None:
         """Link what waits, and end; rows of a database that is gone are left to the next process."""
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
         with contextlib.suppress(FhirError):
             await self.flush()
 

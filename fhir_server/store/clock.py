@@ -24,6 +24,7 @@ from pymongo import WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
+from fhir_server.model.background import ended
 from fhir_server.model.errors import Unavailable
 from fhir_server.store import failures, processes
 from fhir_server.store.codecs import ENVELOPE
@@ -115,9 +116,7 @@ class Clock:
     async def close(self) -> None:
         """Withdraw this process's row."""
         if self._heartbeat:
-            self._heartbeat.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._heartbeat
+            await ended(self._heartbeat)
         if not self._held:
             with contextlib.suppress(PyMongoError):
                 await self._writers.delete_one({"_id": self._id})

@@ -20,6 +20,7 @@ import structlog
 from pydantic import SecretStr
 from pymongo.errors import PyMongoError
 
+from fhir_server.model.background import ended
 from fhir_server.settings import Settings
 from fhir_server.store.accounts import Accounts, Ended, ready
 from fhir_server.store.client import MongoUnavailable
@@ -62,9 +63,7 @@ async def embedded(settings: Settings) -> AsyncIterator[Connection]:
         try:
             yield connection
         finally:
-            watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watcher
+            await ended(watcher)
     finally:
         await share.leave()
 
