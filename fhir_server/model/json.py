@@ -4,7 +4,7 @@
 """
 
 import json as stdlib
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -64,6 +64,10 @@ def _checked(data: bytes, what: str) -> Any:
         written = _encoder.encode(value)
     except RecursionError:
         raise _too_deep(what) from None
+    except InvalidOperation:
+        raise BadRequest(
+            f"The {what} has a number whose exponent is out of range. Write it with fewer digits."
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise BadRequest(f"The {what} is not valid JSON: {_reason(error)}.") from None
     as_written = data == written or msgspec.json.format(data, indent=-1) == written

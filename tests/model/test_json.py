@@ -40,3 +40,8 @@ def test_a_property_given_twice_is_refused_however_it_is_written(text: str) -> N
 def test_digits_and_letters_stay_whatever_the_white_space_and_escapes(text: str) -> None:
     value = json.parse(text.encode())
     assert (str(value["a"]), value["b"]) == ("1.00", "é")
+
+
+def test_an_exponent_that_no_number_has_is_refused() -> None:
+    with pytest.raises(BadRequest, match="exponent is out of range"):
+        json.parse(b'{"a":1e99999999999999999999}')
