@@ -3,6 +3,7 @@
 from fhir_server.context import Context
 from fhir_server.interactions import conditional, representation
 from fhir_server.model.request import FhirResponse
+from fhir_server.repository import demanded
 
 
 async def delete(ctx: Context) -> FhirResponse:
@@ -13,7 +14,7 @@ async def delete(ctx: Context) -> FhirResponse:
         PreconditionFailed: `If-Match` names another version than the current one.
     """
     representation.refuse_parameters(ctx)
-    deleted = await ctx.repository.delete(ctx.resource_type, ctx.id, representation.demand(ctx.request.headers))
+    deleted = await ctx.repository.delete(ctx.resource_type, ctx.id, demanded(ctx.request.headers))
     return representation.deleted(ctx, deleted)
 
 
@@ -25,7 +26,7 @@ async def conditional_delete(ctx: Context) -> FhirResponse:
         Conflict: Other resources refer to it.
         PreconditionFailed: `If-Match` names another version than the current one.
     """
-    demand = representation.demand(ctx.request.headers)
+    demand = demanded(ctx.request.headers)
     found = await conditional.match(ctx.repository, conditional.criteria_of_url(ctx))
     if not found:
         demand.check(None, f"a {ctx.resource_type} that fulfils the condition")

@@ -7,6 +7,7 @@ from fhir_server.interactions import conditional, representation
 from fhir_server.model import json, json_patch
 from fhir_server.model.errors import NotFound, Unprocessable, UnsupportedMedia
 from fhir_server.model.request import FhirResponse
+from fhir_server.repository import demanded
 
 JSON_PATCH = "application/json-patch+json"
 
@@ -25,7 +26,7 @@ async def patch(ctx: Context) -> FhirResponse:
     """
     representation.refuse_parameters(ctx)
     change = _change(ctx)
-    demand = representation.demand(ctx.request.headers)
+    demand = demanded(ctx.request.headers)
     return representation.written(ctx, await ctx.repository.patch(ctx.resource_type, ctx.id, change.apply, demand))
 
 
@@ -40,7 +41,7 @@ async def conditional_patch(ctx: Context) -> FhirResponse:
     found = await conditional.match(ctx.repository, conditional.criteria_of_url(ctx))
     if not found:
         raise NotFound(f"No {ctx.resource_type} fulfils the condition, so there is nothing to patch.")
-    demand = representation.demand(ctx.request.headers)
+    demand = demanded(ctx.request.headers)
     return representation.written(ctx, await ctx.repository.patch(ctx.resource_type, found.id, change.apply, demand))
 
 

@@ -1,7 +1,6 @@
 """How versions go out and which ones a request asks for: ETag, Prefer, conditions, subsets (R4 3.1.0.1, 3.2.1.5)."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -10,11 +9,11 @@ import msgspec
 
 from fhir_server.context import Context
 from fhir_server.model import instant, json
-from fhir_server.model.errors import BadRequest, InvalidParameter
+from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.outcome import outcome
 from fhir_server.model.request import FhirResponse
 from fhir_server.model.stored import Stored
-from fhir_server.repository import ANY, UNCONDITIONAL, Demand, Written
+from fhir_server.repository import Written, names
 from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
 
@@ -28,8 +27,6 @@ _RETURNS: dict[str, Return] = {
 SUMMARIES = ("true", "text", "data", "false")
 
 _RETURN = re.compile(r"(?:^|[,;\s])return=\"?([A-Za-z]+)", re.ASCII)
-_TAG = re.compile(r'(?:W/)?"([^"]*)"', re.ASCII)
-_TAGS = re.compile(rf"{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*|[0-9]+", re.ASCII)
 
 
 class Subset(msgspec.Struct, frozen=True):
@@ -58,36 +55,11 @@ def present(ctx: Context, stored: Stored, subset: Subset) -> FhirResponse:
 def not_modified(ctx: Context, stored: Stored) -> bool:
     """Return whether `If-None-Match` or `If-Modified-Since` says that the caller has this version (RFC 9110 13.1)."""
     if known := ctx.header("if-none-match"):
-        return known.strip() == ANY or str(stored.vid) in _TAG.findall(known)
+        return names(known, stored.vid)
     if since := ctx.header("if-modified-since"):
         moment = _http_date(since)
         return moment is not None and stored.last_updated.replace(microsecond=0) <= moment
     return False
-
-
-def demand(headers: Mapping[str, str]) -> Demand:
-    """Return what `If-Match` and `If-None-Match` of a write demand.
-
-    Raises:
-        BadRequest: One of them is neither `*` nor a list of ETags such as `W/"3"`.
-    """
-    match, none_match = headers.get("if-match", ""), headers.get("if-none-match", "")
-    if not match and not none_match:
-        return UNCONDITIONAL
-    return Demand(_tags(match, "If-Match"), _tags(none_match, "If-None-Match"))
-
-
-def _tags(header: str, name: str) -> tuple[str, ...]:
-    text = header.strip()
-    if text in {"", ANY}:
-        return (ANY,) if text else ()
-    if not _TAGS.fullmatch(text):
-        raise BadRequest(
-            f"The {name} header '{text[:40]}' is not a version. Send the ETag of the version that you changed, such as "
-            'W/"3".',
-            expression=f"http.{name}",
-        )
-    return tuple(_TAG.findall(text)) or (text,)
 
 
 def written(ctx: Context, result: Written) -> FhirResponse:

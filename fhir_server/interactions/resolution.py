@@ -13,11 +13,11 @@ from fhir_server.access.scope_filter import Letter
 from fhir_server.bundle import entries
 from fhir_server.bundle.entries import Entry
 from fhir_server.bundle.references import Links, Target
-from fhir_server.interactions import conditional, representation
+from fhir_server.interactions import conditional
 from fhir_server.interactions.conditional import Criteria
 from fhir_server.model.errors import BadRequest, Conflict, FhirError
 from fhir_server.model.stored import Stored
-from fhir_server.repository import Repository
+from fhir_server.repository import Repository, demanded
 
 LETTERS: Mapping[str, Letter] = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
@@ -206,7 +206,7 @@ async def _match(entry: Entry, criteria: Criteria, repository: Repository, ignor
     try:
         found = await conditional.match(repository, criteria, ignoring)
         if not found and entry.method != "POST":
-            demand = representation.demand(entry.request.headers)
+            demand = demanded(entry.request.headers)
             demand.check(None, f"a {entry.resource_type} that fulfils the condition")
     except FhirError as error:
         raise entries.located(error, entry) from None

@@ -5,7 +5,7 @@ from fhir_server.interactions import conditional, representation
 from fhir_server.model import ids
 from fhir_server.model.errors import BadRequest
 from fhir_server.model.request import FhirResponse
-from fhir_server.repository import Repository
+from fhir_server.repository import Repository, demanded
 
 
 async def update(ctx: Context) -> FhirResponse:
@@ -19,7 +19,7 @@ async def update(ctx: Context) -> FhirResponse:
     representation.refuse_parameters(ctx)
     resource = ctx.resource()
     _refuse_other_id(resource, ctx.id)
-    demand = representation.demand(ctx.request.headers)
+    demand = demanded(ctx.request.headers)
     return representation.written(ctx, await ctx.repository.update(ctx.resource_type, ctx.id, resource, demand))
 
 
@@ -33,7 +33,7 @@ async def conditional_update(ctx: Context) -> FhirResponse:
         PreconditionFailed: `If-Match` names another version than the current one.
     """
     resource = ctx.resource()
-    demand = representation.demand(ctx.request.headers)
+    demand = demanded(ctx.request.headers)
     criteria = conditional.criteria_of_url(ctx)
 
     async def update_match(repository: Repository) -> FhirResponse:

@@ -20,7 +20,7 @@ BARE = frozenset({"boolean", "integer", "positiveInt", "unsignedInt", "decimal"}
 RESOURCES = frozenset({"Resource", "Patient"})
 """Types of parameters that are resources."""
 
-COMPLEX = RESOURCES | {"Reference", "Identifier", "Coding", "CodeableConcept", "Period"}
+COMPLEX = RESOURCES | {"Reference", "Identifier", "Coding", "CodeableConcept", "Period", "Meta"}
 """Types whose values are objects."""
 
 Values = Mapping[str, tuple[Any, ...]]
@@ -59,7 +59,8 @@ def read(ctx: Context, definition: OperationDefinition) -> Values:
 
 def resource(rows: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:
     """Return a Parameters resource of (name, FHIR type, value); the value of type `part` is rows of its own."""
-    return {"resourceType": "Parameters", "parameter": [_row(*row) for row in rows]}
+    found = [_row(*row) for row in rows]
+    return {"resourceType": "Parameters", "parameter": found} if found else {"resourceType": "Parameters"}
 
 
 def _row(name: str, kind: str, value: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The only way to stored resources. Every read, search and write joins the caller's filter to what it asks the store."""
 
-from fhir_server.repository.demand import ANY, UNCONDITIONAL, Demand
+from fhir_server.repository.demand import ANY, UNCONDITIONAL, Demand, demanded, names
 from fhir_server.repository.door import Repository
 from fhir_server.repository.pages import SearchPage
 from fhir_server.repository.past import HistoryPage, HistoryRequest
@@ -17,4 +17,6 @@ __all__ = [
     "SearchPage",
     "Trace",
     "Written",
+    "demanded",
+    "names",
 ]

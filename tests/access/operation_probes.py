@@ -103,6 +103,19 @@ def telling_what_is_shown(ground: Ground) -> Iterator[Probe]:
         yield get(f"{kind}/{name}/$patient-view-status")
 
 
+def labels(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what tells or changes labels of an instance."""
+    meta = {"tag": [{"system": "urn:tags", "code": "probed"}]}
+    body = {**PARAMETERS, "parameter": [{"name": "meta", "valueMeta": meta}]}
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        for kind, name in [*ground.names, ("Patient", ABSENT)]:
+            sent = None if method == "GET" else PARAMETERS if operation == "$meta" else body
+            yield Probe(method, f"{kind}/{name}/{operation}", sent)
+
+    return probes
+
+
 def responding(ground: Ground) -> Iterator[Probe]:
     for kind, name in [*ground.names, ("Task", ABSENT)]:
         if kind == "Task":
