@@ -1,6 +1,6 @@
-"""The compiled definitions as files: a hot part that every process loads, and a lazy part with the terminology.
+"""The compiled definitions as files: a hot part that every process loads, and lazy parts for terminology and structures.
 
-Both are gzipped JSON; `MANIFEST.json` beside them names the source and the hashes. The hot part is the records of
+All are gzipped JSON; `MANIFEST.json` beside them names the source and the hashes. The hot part is the records of
 `model.py` as they are, so reading it back needs no mapping; its types stay undecoded until somebody asks for one.
 """
 
@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,9 +22,12 @@ FORMAT = 1
 REMEDY = "Install the package again, or run `fhir-server definitions build`."
 CORE = "r4.core.json.gz"
 TERMINOLOGY = "r4.terminology.json.gz"
+STRUCTURES = "r4.structures.json.gz"
 MANIFEST = "MANIFEST.json"
 
 Content = TypeVar("Content")
+
+_STRUCTURE = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,16 @@ class Terminology:
 
 
 @dataclass(frozen=True, slots=True)
+class Structures:
+    """The other lazy part: JSON of each StructureDefinition resource by canonical URL, without prose.
+
+    Types have their snapshot, profiles and extensions their differential.
+    """
+
+    structures: dict[str, msgspec.Raw]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One file of the artifact: its size, its hash, and the hash of what it holds (which no zlib version changes)."""
 
@@ -92,7 +105,7 @@ class Manifest:
     counts: dict[str, int]
 
 
-def write(folder: Path, name: str, content: Core | Terminology) -> Part:
+def write(folder: Path, name: str, content: Core | Terminology | Structures) -> Part:
     """Write one part and return its row of the manifest. Equal content gives equal bytes."""
     plain = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode(content)
     packed = io.BytesIO()
@@ -127,6 +140,11 @@ def read_terminology(folder: Path) -> Terminology:
     return _read(folder / TERMINOLOGY, msgspec.json.Decoder(Terminology, float_hook=Decimal))
 
 
+def read_structures(folder: Path) -> Structures:
+    """Return the part with the StructureDefinitions. Fails as `read_core` does."""
+    return _read(folder / STRUCTURES, msgspec.json.Decoder(Structures))
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest. Fails as `read_core` does."""
     try:
@@ -144,6 +162,17 @@ def encode_types(types: Mapping[str, TypeDefinition]) -> dict[str, msgspec.Raw]:
 def decode_type(row: msgspec.Raw) -> TypeDefinition:
     """Return one type."""
     return msgspec.json.decode(row, type=TypeDefinition)
+
+
+def encode_structures(rows: Iterable[dict[str, Any]]) -> Structures:
+    """Return StructureDefinitions as they are stored, in order of their canonical URL."""
+    encode = msgspec.json.Encoder(decimal_format="number").encode
+    return Structures({row["url"]: msgspec.Raw(encode(row)) for row in sorted(rows, key=lambda row: str(row["url"]))})
+
+
+def decode_structure(row: msgspec.Raw) -> dict[str, Any]:
+    """Return one StructureDefinition, a new value each time."""
+    return _STRUCTURE(row)
 
 
 def _read(path: Path, decoder: msgspec.json.Decoder[Content]) -> Content:

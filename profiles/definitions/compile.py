@@ -10,6 +10,7 @@ from typing import Any
 from profiles.definitions import artifact, package, structures
 from profiles.definitions.artifact import Core, Manifest, Terminology
 from profiles.definitions.codes import Enumerator
+from profiles.definitions.facts import facts
 from profiles.definitions.model import (
     Compartment,
     OperationDefinition,
@@ -74,6 +75,9 @@ def build(source: Path, out: Path) -> Manifest:
         parts={
             artifact.CORE: artifact.write(out, artifact.CORE, core),
             artifact.TERMINOLOGY: artifact.write(out, artifact.TERMINOLOGY, terminology),
+            artifact.STRUCTURES: artifact.write(
+                out, artifact.STRUCTURES, artifact.encode_structures(facts(row) for row in of["StructureDefinition"])
+            ),
         },
         counts=_counts(types, core, terminology),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from profiles.definitions import artifact
-from profiles.definitions.artifact import Core, Terminology
+from profiles.definitions.artifact import Core, Structures, Terminology
 from profiles.definitions.model import Compartment, OperationDefinition, RequiredSet, SearchParameter, TypeDefinition
 
 DATA = Path(__file__).parent.parent / "data"
@@ -127,6 +127,19 @@ class Definitions:
         """Return a ValueSet resource (facts only) by canonical URL, or `None`. Callers do not change it."""
         return self._terminology.read.value_sets.get(url.partition("|")[0])
 
+    def structure(self, url: str) -> dict[str, Any] | None:
+        """Return a StructureDefinition resource of R4 by canonical URL, or `None`: a new value each time, without prose.
+
+        Types have a snapshot; profiles and extensions a differential, of which `profiles.snapshot` makes one.
+        """
+        row = self._terminology.structures.structures.get(url.partition("|")[0])
+        return None if row is None else artifact.decode_structure(row)
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Canonical URLs of all StructureDefinitions of R4, in order."""
+        return tuple(self._terminology.structures.structures)
+
     def _lineage(self, name: str) -> list[str]:
         found: list[str] = []
         definition = self.types.get(name)
@@ -137,7 +150,7 @@ class Definitions:
 
 
 class _Terms:
-    """Terminology that is read when it is first asked for."""
+    """The lazy parts, each read when it is first asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -145,6 +158,10 @@ class _Terms:
     @cached_property
     def read(self) -> Terminology:
         return artifact.read_terminology(self._folder)
+
+    @cached_property
+    def structures(self) -> Structures:
+        return artifact.read_structures(self._folder)
 
 
 class _Types(Mapping[str, TypeDefinition]):
