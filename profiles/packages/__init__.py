@@ -1,0 +1,1 @@
+"""FHIR packages: implementation guides as they are published (FHIR NPM Package Specification)."""
