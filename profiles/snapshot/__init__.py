@@ -1,0 +1,1 @@
+"""From the differential of a profile to its snapshot (R4 StructureDefinition, "Snapshots and Differentials")."""

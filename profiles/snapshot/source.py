@@ -1,0 +1,84 @@
+"""Where profiles are looked up: structures given by the caller, installed packages, then the R4 definitions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from profiles.definitions.registry import Definitions
+from profiles.packages.library import Library
+from profiles.packages.package import Package
+
+Json = dict[str, Any]
+
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+STRUCTURE = "StructureDefinition"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """A StructureDefinition and where it is from, which decides what the canonicals in it mean.
+
+    Attributes:
+        structure: The resource. Nobody changes it.
+        package: The package that it is in, or `None`.
+    """
+
+    structure: Json
+    package: Package | None = None
+
+    @property
+    def url(self) -> str:
+        """Its canonical URL without version."""
+        return str(self.structure.get("url", ""))
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other: `url|version`, and the package."""
+        package = self.package.key if self.package else ""
+        return f"{self.url}|{self.structure.get('version', '')}@{package}"
+
+
+class Source:
+    """Look-up of StructureDefinitions by canonical. Each is decoded once.
+
+    Args:
+        definitions: The definitions of R4.
+        library: The packages that are installed.
+        structures: StructureDefinitions that come before both, such as those that users stored.
+    """
+
+    def __init__(
+        self, definitions: Definitions, library: Library | None = None, structures: Iterable[Json] = ()
+    ) -> None:
+        self.definitions = definitions
+        self.library = library or Library()
+        self._own: dict[str, list[Origin]] = {}
+        for structure in structures:
+            self._own.setdefault(str(structure.get("url", "")), []).append(Origin(structure))
+        self._read: dict[str, Origin] = {}
+
+    def find(self, canonical: str, within: Origin | None = None) -> Origin | None:
+        """Return what a canonical means in a structure (`within`), or for a client, or `None` if it is not known."""
+        url, _, version = canonical.partition("#")[0].partition("|")
+        for origin in self._own.get(url, ()):
+            if not version or origin.structure.get("version") == version:
+                return origin
+        found = self.library.find(canonical, within.package if within else None, STRUCTURE)
+        if found is not None:
+            key = f"{found.canonical}@{found.package.key}"
+            if key not in self._read:
+                self._read[key] = Origin(found.entry.read(), found.package)
+            return self._read[key]
+        return self._core(url) if not version or version.startswith("4.0") else None
+
+    def type(self, name: str) -> Origin | None:
+        """Return the definition of an R4 type by name, whatever is installed, or `None`."""
+        return self._core(name if "/" in name else CORE + name)
+
+    def _core(self, url: str) -> Origin | None:
+        if url not in self._read:
+            structure = self.definitions.structure(url)
+            if structure is None:
+                return None
+            self._read[url] = Origin(structure)
+        return self._read[url]
