@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fhir_server.capability import schemas
-from fhir_server.capability.schemas import ETAG, JSON, LAST_MODIFIED, LOCATION, Json, ref
+from fhir_server.capability.schemas import ETAG, JSON, LAST_MODIFIED, LOCATION, Json, either, ref
 from fhir_server.capability.table import Interaction
 from fhir_server.model.errors import FhirError
 from fhir_server.operations import Operation
@@ -241,7 +241,7 @@ def _success(success: Success) -> Json:
     if success.headers:
         answer["headers"] = {name: ref("headers", name) for name in success.headers}
     if success.schema:
-        answer["content"] = {JSON: {"schema": ref("schemas", success.schema)}}
+        answer["content"] = either(success.schema)
     return answer
 
 

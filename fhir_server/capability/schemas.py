@@ -9,6 +9,7 @@ Json = dict[str, Any]
 
 JSON = "application/fhir+json"
 PLAIN_JSON = "application/json"
+XML = "application/fhir+xml"
 JSON_PATCH = "application/json-patch+json"
 FORM = "application/x-www-form-urlencoded"
 ETAG, LAST_MODIFIED, LOCATION = "ETag", "Last-Modified", "Location"
@@ -44,7 +45,7 @@ QUERY: Mapping[str, tuple[str, Json]] = {
     "_containedType": ("What to return of a contained resource.", {"enum": ["container", "contained"]}),
     "_summary": (SUMMARY, {"enum": list(SUMMARIES)}),
     "_elements": ("Top-level elements to return, separated by commas.", TEXT),
-    "_format": ("Format of the answer.", {"enum": ["json", PLAIN_JSON, JSON]}),
+    "_format": ("Format of the answer.", {"enum": ["json", PLAIN_JSON, JSON, "xml", XML]}),
     "_pretty": ("Whether to indent the answer.", {"enum": ["true", "false"]}),
     "_since": ("Only versions stored at or after this instant.", {"type": "string", "pattern": INSTANT}),
     "_at": ("Only versions that were current at this time.", TEXT),
@@ -115,7 +116,12 @@ def bodies() -> Json:
 
 def refusal(text: str) -> Json:
     """Return an answer that refuses, with the OperationOutcome that says why."""
-    return {"description": text, "content": {JSON: {"schema": ref("schemas", "OperationOutcome")}}}
+    return {"description": text, "content": either("OperationOutcome")}
+
+
+def either(schema: str) -> Json:
+    """Return the content of an answer, in JSON by a schema and in XML, which has schemas of FHIR's own."""
+    return {JSON: {"schema": ref("schemas", schema)}, XML: {}}
 
 
 def schemas(resource_types: Sequence[str]) -> Json:

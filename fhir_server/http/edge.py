@@ -21,11 +21,13 @@ from fhir_server.http.exchange import Exchange
 from fhir_server.http.metrics import Metrics
 from fhir_server.http.respond import respond
 from fhir_server.http.shape import Shapes
+from fhir_server.http.xml import Xml
 from fhir_server.model import json
 from fhir_server.model.errors import FhirError, NotSupported
 from fhir_server.model.outcome import outcome, refusal
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.settings import Settings
+from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
 from smart_auth.realm import Realm
 
@@ -37,19 +39,11 @@ LOGGED_FROM = {"off": 1000, "errors": 400, "all": 100}
 """Least status of the requests that get a log line, by setting. A line costs a fifth of what a read costs."""
 
 
-class Types(Protocol):
-    """What the edge asks of the FHIR definitions."""
-
-    @property
-    def resource_types(self) -> frozenset[str]:
-        """Resource types that are served."""
-
-
 class Service(Protocol):
     """What the edge stands on; `fhir_server.main` builds it."""
 
     @property
-    def definitions(self) -> Types:
+    def definitions(self) -> Definitions:
         """FHIR definitions."""
 
     @property
@@ -92,6 +86,7 @@ class Edge:
         self._base = Base(settings)
         self._cors = Cors(settings)
         self._logged_from = LOGGED_FROM[settings.server.log_requests]
+        self._xml = Xml(service.definitions)
         self._shapes = Shapes(OFFERED, service.definitions.resource_types)
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("fhir_server.http").bind()
 
@@ -114,15 +109,25 @@ class Edge:
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> FhirResponse:
         """Return the answer, whatever happens."""
         try:
-            return await self._run(exchange, scope, receive)
+            return await self._represented(await self._run(exchange, scope, receive), exchange)
         except FhirError as error:
-            return refusal(error)
+            if exchange.representation is negotiate.UNDECIDED:
+                headers = exchange.headers
+                sent = negotiate.media_type(headers.get("content-type", ""))
+                exchange.representation = negotiate.likely(headers.get("accept", ""), scope["query_string"], sent)
+            return await self._represented(refusal(error), exchange)
         except body.Disconnected:
             raise
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
             self._log.exception("edge_failed", error=type(error).__name__, request=exchange.id)
             text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
             return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
+
+    async def _represented(self, response: FhirResponse, exchange: Exchange) -> FhirResponse:
+        """Return the answer in XML where that was agreed; JSON goes out as it is."""
+        if not exchange.representation.xml:
+            return response
+        return await self._xml.answer(response, indented=exchange.representation.indented)
 
     async def _run(self, exchange: Exchange, scope: Scope, receive: Receive) -> FhirResponse:
         headers = exchange.headers
@@ -159,7 +164,8 @@ class Edge:
         is_content = binary.sends_content(request)
         if not is_content:
             negotiate.check_content_type(headers.get("content-type", ""), allowed)
-        exchange.representation = negotiate.representation(headers.get("accept", ""), query)
+        sent = negotiate.media_type(headers.get("content-type", ""))
+        exchange.representation = negotiate.representation(headers.get("accept", ""), query, sent)
         data = await body.read(receive, headers, self._limit)
         if is_content:
             return replace(request, resource=binary.resource(request, data))
@@ -167,6 +173,8 @@ class Edge:
             # A search form may hold _format and _pretty as well (R4 3.1.1.2).
             query += target.pairs(data, "search form")
             exchange.representation = negotiate.representation(headers.get("accept", ""), query)
+        if data and sent in negotiate.XML_TYPES:
+            return replace(request, resource=await self._xml.resource(data))
         return replace(request, body=data)
 
     def _note(self, exchange: Exchange, status: int, seconds: float) -> None:

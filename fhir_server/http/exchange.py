@@ -6,7 +6,7 @@ from random import getrandbits
 
 from starlette.types import Scope
 
-from fhir_server.http.negotiate import PLAIN, Representation
+from fhir_server.http.negotiate import UNDECIDED, Representation
 from fhir_server.http.shape import NO_SHAPE, Shape
 
 Header = tuple[bytes, bytes]
@@ -24,7 +24,7 @@ class Exchange:
         id: The client's X-Request-Id where it is sane, else a new one.
         shape: Interaction and type, for logs and metrics.
         cors: Response headers for the client's origin.
-        representation: How JSON is laid out in the answer.
+        representation: How the answer is written.
     """
 
     __slots__ = ("cors", "headers", "id", "method", "representation", "shape")
@@ -36,7 +36,7 @@ class Exchange:
         self.id = wished if wished and _REQUEST_ID.fullmatch(wished) else f"{getrandbits(64):016x}"
         self.shape: Shape = NO_SHAPE
         self.cors: list[Header] = []
-        self.representation: Representation = PLAIN
+        self.representation: Representation = UNDECIDED
 
 
 def _headers(raw: list[Header]) -> dict[str, str]:

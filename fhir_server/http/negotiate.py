@@ -1,20 +1,28 @@
 """Which representations go in and out: Accept, `_format`, `_pretty`, Content-Type (R4 3.1.0.1.9, RFC 9110 12.5.1)."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fhir_server.http import target
 from fhir_server.model.errors import FhirError, InvalidParameter, NotAcceptable, UnsupportedMedia
 from fhir_server.model.request import FhirRequest, Pairs
 
 JSON_TYPES = ("application/fhir+json", "application/json")
-FHIR_TYPES = (*JSON_TYPES, "application/fhir+xml", "application/xml", "text/xml")
+XML_TYPES = ("application/fhir+xml", "application/xml", "text/xml")
+FHIR_TYPES = (*JSON_TYPES, *XML_TYPES)
 PATCH_TYPES = ("application/json-patch+json",)
 FORM_TYPES = ("application/x-www-form-urlencoded",)
 # An unescaped "+" in a URL means a space, and `_format=application/fhir+json` is nearly always sent unescaped.
-FORMATS = frozenset({"json", "application/json", "application/fhir+json", "application/fhir json"})
+FORMATS: Mapping[str, bool] = {
+    **dict.fromkeys(("json", *JSON_TYPES, "application/fhir json"), False),
+    **dict.fromkeys(("xml", *XML_TYPES, "application/fhir xml"), True),
+}
+"""The values of `_format`, each with whether it is XML."""
 VERSIONS = frozenset({"4.0", "4.0.1"})
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
-ONLY_JSON = "This server answers in JSON: use application/fhir+json"
+CHOICE = "Use application/fhir+json or application/fhir+xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,37 +30,58 @@ class Representation:
     """How an answer is written.
 
     Attributes:
-        indented: Whether the JSON is laid out for people.
+        xml: Whether it is XML instead of JSON.
+        indented: Whether it is laid out for people.
     """
 
+    xml: bool
     indented: bool
 
 
-PLAIN = Representation(indented=False)
-INDENTED = Representation(indented=True)
+PLAIN = Representation(xml=False, indented=False)
+UNDECIDED = Representation(xml=False, indented=False)
+"""Plain JSON too, but only because nothing was negotiated yet; told from `PLAIN` by identity."""
 
 
-def representation(accept: str, query: Pairs) -> Representation:
+def representation(accept: str, query: Pairs, sent: str = "") -> Representation:
     """Return the representation that the client asks for; `_format` counts more than Accept.
 
     A client that also takes HTML is a browser, and its reader gets indented JSON.
 
+    Args:
+        accept: The Accept header.
+        query: Parameters of the URL, or of a search form with them.
+        sent: Media type of the request's body. What comes as XML is answered in XML where the client takes both alike.
+
     Raises:
-        NotAcceptable: Only representations that are not offered, XML among them.
+        NotAcceptable: Only representations that are not offered.
         InvalidParameter: `_format` or `_pretty` is given twice, or `_pretty` is neither true nor false.
     """
+    xml_first = sent in XML_TYPES
     if not query:
-        return _by_accept(accept)
+        return _by_accept(accept, xml_first)
     wished = _single(query, "_format")
     pretty = _single(query, "_pretty")
-    if wished is not None and wished.partition(";")[0].strip().lower() not in FORMATS:
+    xml = FORMATS.get(wished.partition(";")[0].strip().lower()) if wished is not None else None
+    if wished is not None and xml is None:
         raise _not_offered(f"The _format '{wished[:60]}'", "_format")
-    base = PLAIN if wished is not None else _by_accept(accept)
+    base = _by_accept(accept, xml_first) if xml is None else Representation(xml, indented=False)
     if pretty is None:
         return base
     if pretty not in {"true", "false"}:
         raise InvalidParameter(f"_pretty is 'true' or 'false', not '{pretty[:40]}'.", expression="http._pretty")
-    return INDENTED if pretty == "true" else PLAIN
+    return Representation(base.xml, indented=pretty == "true")
+
+
+def likely(accept: str, query_string: bytes, sent: str = "") -> Representation:
+    """Return how to answer a request that was refused before, or because, nothing was agreed."""
+    formats: Pairs = ()
+    with suppress(FhirError):
+        formats = tuple([pair for pair in target.pairs(query_string) if pair[0] == "_format"])
+    for query in (formats, ()):
+        with suppress(FhirError):
+            return representation(accept, query, sent)
+    return PLAIN
 
 
 def names_fhir(accept: str, query: Pairs) -> bool:
@@ -68,7 +97,7 @@ def body_types(request: FhirRequest) -> tuple[str, ...]:
         return PATCH_TYPES
     if request.method == "POST" and request.path and request.path[-1] == "_search":
         return FORM_TYPES
-    return JSON_TYPES
+    return FHIR_TYPES
 
 
 def media_type(content_type: str) -> str:
@@ -89,8 +118,7 @@ def check_content_type(content_type: str, allowed: tuple[str, ...]) -> None:
     if not media:
         problem = f"The request has a body but no Content-Type. Send {choice}."
     elif media.lower() not in allowed:
-        xml = " XML is not read by this server." if "xml" in media.lower() else ""
-        problem = f"The Content-Type '{media[:60]}' is not read here.{xml} Send {choice}."
+        problem = f"The Content-Type '{media[:60]}' is not read here. Send {choice}."
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         name, value = name.strip().lower(), value.strip().strip('"').lower()
@@ -115,28 +143,43 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _by_accept(accept: str) -> Representation:
+def _by_accept(accept: str, xml_first: bool) -> Representation:  # noqa: FBT001 - of a cached function
     if not accept.strip():
-        return PLAIN
+        return Representation(xml_first, indented=False)
     ranges = _ranges(accept)
-    wrong_version = ""
-    qualities = {"application/*": -1.0, "*/*": -1.0}
-    for media, quality, version in ranges:
-        if version and version not in VERSIONS:
-            wrong_version = version
-        else:
-            qualities[media] = max(quality, qualities.get(media, -1.0))
-    for offered in JSON_TYPES:
-        # The most specific range decides, so that `application/json;q=0, */*` refuses application/json.
-        decided = [q for q in (qualities.get(offered, -1.0), qualities["application/*"], qualities["*/*"]) if q >= 0]
-        if decided and decided[0] > 0:
-            return INDENTED if "text/html" in qualities else PLAIN
-    if wrong_version:
-        raise NotAcceptable(
-            f"This server speaks FHIR 4.0, not '{wrong_version[:20]}'. Accept application/fhir+json; fhirVersion=4.0.",
-            expression="http.Accept",
-        )
-    raise _not_offered(f"The Accept header '{accept[:100]}'", "Accept")
+    known = [(media, quality) for media, quality, version in ranges if not version or version in VERSIONS]
+    json, xml = _rank(known, JSON_TYPES), _rank(known, XML_TYPES)
+    if not json and not xml:
+        wrong_version = next((version for _, _, version in ranges if version and version not in VERSIONS), "")
+        if wrong_version:
+            raise NotAcceptable(
+                f"This server speaks FHIR 4.0, not '{wrong_version[:20]}'. Accept application/fhir+json; fhirVersion=4.0.",
+                expression="http.Accept",
+            )
+        raise _not_offered(f"The Accept header '{accept[:100]}'", "Accept")
+    if any(media == "text/html" for media, _ in known):
+        return Representation(xml=not json, indented=True)
+    return Representation(xml=xml >= json if xml_first else xml > json, indented=False)
+
+
+Rank = tuple[float, int, int]
+
+
+def _rank(ranges: list[tuple[str, float]], offered: tuple[str, ...]) -> Rank | tuple[()]:
+    """Return how much a client wants the best of some media types: quality, how exactly it names it, how early.
+
+    For each type the most specific range decides (RFC 9110 12.5.1), so that `application/json;q=0, */*` refuses
+    application/json. The answer is empty, which is the least, where it takes none.
+    """
+    ranks: list[Rank] = []
+    for media in offered:
+        for exactness, name in ((2, media), (1, f"{media.partition('/')[0]}/*"), (0, "*/*")):
+            found = [(quality, -place) for place, (each, quality) in enumerate(ranges) if each == name]
+            if found:
+                quality, place = max(found)
+                ranks.append((quality, exactness, place))
+                break
+    return max((rank for rank in ranks if rank[0] > 0), default=())
 
 
 def _ranges(header: str) -> list[tuple[str, float, str]]:
@@ -174,7 +217,4 @@ def _single(query: Pairs, name: str) -> str | None:
 
 
 def _not_offered(what: str, name: str) -> FhirError:
-    xml = " XML is not offered." if "xml" in what.lower() and "html" not in what.lower() else ""
-    return NotAcceptable(
-        f"{what} names no representation that is offered.{xml} {ONLY_JSON}.", expression=f"http.{name}"
-    )
+    return NotAcceptable(f"{what} names no representation that is offered. {CHOICE}.", expression=f"http.{name}")

@@ -49,7 +49,7 @@ async def _history(ctx: Context, resource_type: str, resource_id: str) -> FhirRe
         resource_type, resource_id, since.low if since else None, values.get("_at"), count, values.get(CURSOR, "")
     )
     page = await ctx.repository.history(request, ctx.base)
-    asked = [(name, value) for name, value in ctx.request.query if name in {"_since", "_at"}]
+    asked = [(name, value) for name, value in ctx.request.query if name not in {"_count", CURSOR}]
     asked.append(("_count", str(count)))
     url = "/".join((ctx.base, *ctx.request.path))
     links = [("self", f"{url}?{urlencode(asked)}")]

@@ -161,7 +161,7 @@ def _preference(request: FhirRequest) -> str:
 
 def _links(ctx: Context, request: SearchRequest, place: str, page: SearchPage) -> list[tuple[str, str]]:
     url = f"{ctx.base}/{place}" if place else ctx.base
-    applied = [_pair(name, value) for name, value in request.applied if name not in {"_format", "_pretty"}]
+    applied = [_pair(name, value) for name, value in request.applied]
     links = [("self", _link(url, applied, request.cursor))]
     if page.next:
         links.append(("next", _link(url, applied, page.next)))

@@ -82,7 +82,8 @@ def test_schemas_are_valid_json_schema(document: dict[str, Any]) -> None:
 
 
 def test_every_refusal_is_an_operation_outcome(document: dict[str, Any]) -> None:
-    outcome = {"application/fhir+json": {"schema": {"$ref": "#/components/schemas/OperationOutcome"}}}
+    schema = {"$ref": "#/components/schemas/OperationOutcome"}
+    outcome = {"application/fhir+json": {"schema": schema}, "application/fhir+xml": {}}
     for _, _, operation in operations(document):
         statuses = {int(status) for status in operation["responses"]}
         assert {400, 401, 403, 404, 405, 406, 503} <= statuses

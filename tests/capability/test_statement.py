@@ -40,7 +40,7 @@ def test_it_describes_this_instance(stated: dict[str, Any]) -> None:
     assert (stated["kind"], stated["status"], stated["fhirVersion"]) == ("instance", "active", "4.0.1")
     assert stated["date"] == "2026-11-21T08:15:30.000Z"
     assert stated["implementation"]["url"] == BASE
-    assert stated["format"] == ["application/fhir+json", "json"]
+    assert stated["format"] == ["application/fhir+json", "application/fhir+xml", "json", "xml"]
     assert stated["patchFormat"] == ["application/json-patch+json"]
 
 

@@ -1,7 +1,7 @@
 """Every example of the documentation does what its page says.
 
 A block `sh` holds one command. For curl, the block `http` after it holds what must come back: status line, some headers, and
-JSON that must be a part of the body. For fhir-server, a block `text` or `json` that follows at once holds what it prints: all
+JSON that must be a part of the body, or XML that must be all of it. For fhir-server, a block `text` or `json` that follows at once holds what it prints: all
 of the text, or a part of the JSON. `…` stands for anything.
 """
 
@@ -102,7 +102,9 @@ def check(example: Example, response: httpx.Response) -> None:
         assert like(expected, response.headers.get(name, "")), (
             f"{example.command}\n{name}: {response.headers.get(name)}"
         )
-    if body.strip():
+    if body.startswith("<"):
+        assert like(body.strip(), response.text), f"{example.command}\n{response.text}"
+    elif body.strip():
         assert is_part(json.loads(body), response.json()), f"{example.command}\n{response.text}"
 
 

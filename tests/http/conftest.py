@@ -25,23 +25,20 @@ from fhir_server.model.errors import NotFound, Unavailable
 from fhir_server.model.outcome import refusal
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.settings import Server, Settings
+from profiles.definitions.registry import load
 from smart_auth.realm import Realm
 
 ORIGIN = "http://127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
-class Types:
-    """Two types are enough to tell a type from something else."""
-
-    resource_types: frozenset[str] = frozenset({"Patient", "Binary"})
+DEFINITIONS = load()
 
 
 class Echo:
     """Answers with the request itself; a few ids make it answer otherwise."""
 
     def __init__(self) -> None:
-        self.definitions = Types()
+        self.definitions = DEFINITIONS
         self.is_up = True
 
     @property

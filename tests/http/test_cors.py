@@ -56,7 +56,7 @@ async def test_options_without_preflight_lists_the_methods(client: httpx.AsyncCl
 
 
 async def test_refusals_can_be_read_across_origins(client: httpx.AsyncClient) -> None:
-    response = await client.get("/fhir/Patient/1", headers={"Origin": LOCAL[0], "Accept": "application/fhir+xml"})
+    response = await client.get("/fhir/Patient/1", headers={"Origin": LOCAL[0], "Accept": "text/turtle"})
     assert response.status_code == 406
     assert response.headers["access-control-allow-origin"] == LOCAL[0]
 

@@ -26,6 +26,7 @@ from schemathesis.core.result import Ok
 
 from fhir_server.model import json
 from profiles.definitions.registry import Definitions, load
+from profiles.xml.reader import Reader
 from tests.http.conftest import Served
 
 EXAMPLES = int(os.environ.get("FUZZ", "400"))
@@ -134,7 +135,7 @@ VALUES = (
 )  # fmt: skip
 RESULT_VALUES = (
     "-date", "_id", "-_lastUpdated", "a,b", "0", "-1", "5", "99999999999999999999", "accurate", "none", "estimate", "true",
-    "false", "text", "data", "count", "Observation:subject", "Patient:*", "*", "Observation:subject:Patient", "::", "json", "name eq a and (birthdate ge 2020 or not (_id eq p1))",
+    "false", "text", "data", "count", "Observation:subject", "Patient:*", "*", "Observation:subject:Patient", "::", "json", "xml", "name eq a and (birthdate ge 2020 or not (_id eq p1))",
     'subject:Patient[gender eq male].name co "x"', "code in http://hl7.org/fhir/ValueSet/observation-codes", "_id ne p1", "a eq", "(", "not (_id pr true",
 )  # fmt: skip
 RESULTS = (
@@ -168,11 +169,24 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "If-None-Match": ('W/"1"', "*", "x"),
     "If-Modified-Since": ("Sat, 21 Nov 2026 00:00:00 GMT", "yesterday", "Sat, 99 Nov 99999 00:00:00 GMT"),
     "If-None-Exist": ("identifier=a|b", "_id=p1", "", "name=a&_count=1", "x=1", "%", "name:missing=true"),
-    "Content-Type": ("application/fhir+json", "application/json-patch+json", "application/x-www-form-urlencoded", "x"),
+    "Content-Type": (
+        "application/fhir+json",
+        "application/json-patch+json",
+        "application/x-www-form-urlencoded",
+        "x",
+        "application/fhir+xml",
+    ),
     "Content-Encoding": ("gzip", "identity"),
     "X-Request-Id": ("1", "{}"),
 }
 
+XML = (
+    b'<Patient xmlns="http://hl7.org/fhir"/>',
+    b'<Patient xmlns="http://hl7.org/fhir"><active value="x"/></Patient>',
+    b'<Bundle xmlns="http://hl7.org/fhir"><type value="batch"/><entry/></Bundle>',
+    b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+    b"<a>",
+)
 texts = st.one_of(st.sampled_from(ODD), st.sampled_from(VALUES), st.text(max_size=20))
 leaves = st.one_of(
     st.none(), st.booleans(), st.integers(), st.integers(-(10**40), 10**40), st.floats(allow_nan=False), texts,
@@ -193,11 +207,18 @@ def check(response: httpx.Response, started: float) -> None:
     assert time.monotonic() - started < SLOWEST_SECONDS, said
     assert response.headers["x-request-id"], said
     if response.status_code >= 400 and response.request.method != "HEAD":
-        outcome = json.decode(response.content)
+        outcome = resource_in(response)
         assert outcome["resourceType"] == "OperationOutcome", said
         for issue in outcome["issue"]:
             assert issue["details"]["text"].strip(), said
             assert "Traceback" not in issue["details"]["text"], said
+
+
+def resource_in(response: httpx.Response) -> Any:
+    """Return the resource in an answer, in whichever form it came."""
+    if response.headers["content-type"].startswith("application/fhir+xml"):
+        return Reader(definitions()).read(response.content)
+    return json.decode(response.content)
 
 
 def send(client: httpx.Client, method: str, path: str, **content: Any) -> httpx.Response:
@@ -220,7 +241,7 @@ def definitions() -> Definitions:
     path=st.lists(st.sampled_from(SEGMENTS) | texts, max_size=5),
     query=st.lists(st.tuples(st.sampled_from(RESULTS) | texts, st.sampled_from(RESULT_VALUES) | texts), max_size=3),
     sent=headers,
-    body=st.one_of(st.just(b""), st.binary(max_size=40), values.map(json.encode)),
+    body=st.one_of(st.just(b""), st.binary(max_size=40), values.map(json.encode), st.sampled_from(XML)),
 )
 def test_any_request(http: httpx.Client, method: str, path: list[str], query: Any, sent: Any, body: bytes) -> None:
     target = "/".join(["", *(quote(segment, safe="").replace(".", "%2E") for segment in path)])
@@ -259,7 +280,7 @@ def test_any_search(http: httpx.Client, data: st.DataObject) -> None:
         sent["Content-Type"] = "application/x-www-form-urlencoded"
         response = send(http, "POST", f"/{resource_type}/_search", content=form.encode(), headers=sent)
     if response.status_code == 200:
-        for link in response.json().get("link", []):
+        for link in resource_in(response).get("link", []):
             send(http, "GET", link["url"].partition("/fhir")[2])
 
 
