@@ -178,7 +178,7 @@ class Checker:
         """Return the types of FHIRPath that the items of a shape are computed with, `None` where that is not known."""
         if shape.types is None:
             return None
-        found = [signatures.system(one, self.model) for one in shape.types]
+        found = [self.model.system(one) for one in shape.types]
         return None if None in found else frozenset(one for one in found if one is not None)
 
 

@@ -150,8 +150,8 @@ class Compiled:
             engine.limits,
             _variables(engine.model, node, environment),
             [node],
-            self._rules.unread,
         )
+        scope.unread = self._rules.unread
         try:
             return self._run(scope)
         except FhirPathError as error:

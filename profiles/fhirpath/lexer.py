@@ -1,8 +1,7 @@
 """Text → tokens (FHIRPath N1, lexical elements)."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, cast
 
 from profiles.fhirpath.errors import FhirPathError, shown
 
@@ -12,9 +11,8 @@ MOST_CHARACTERS = 20_000
 MOST_DIGITS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token.
+class Token(NamedTuple):
+    """A token. A tuple, because reading an expression is for the most part making them.
 
     Attributes:
         kind: `name` (identifiers and words such as `and`), `quoted` (an identifier in backticks), `text` (a string), `number`, `moment`
@@ -29,19 +27,20 @@ class Token:
 
 
 _TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\n\f\v\u00a0\ufeff]+ | //[^\n]* | /\*(?:[^*]|\*(?!/))*\*/)
+    r"""(?P<name>[A-Za-z_][A-Za-z0-9_]*)
+      | (?P<sign>[.,()\[\]{}+\-*|&=~]|[<>]=?|!=|!~|/(?![/*]))
+      | (?P<text>'(?:[^'\\]|\\.)*')
+      | (?P<space>[ \t\r\n\f\v\u00a0\ufeff]+ | //[^\n]* | /\*(?:[^*]|\*(?!/))*\*/)
+      | (?P<number>[0-9]+(?:\.[0-9]+)?(?![0-9A-Za-z_]))
       | (?P<moment>@(?:T[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?
                      | [0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?
                        (?:T(?:[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?)?)(?![0-9A-Za-z_:]))
-      | (?P<number>[0-9]+(?:\.[0-9]+)?(?![0-9A-Za-z_]))
-      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<text>'(?:[^'\\]|\\.)*')
-      | (?P<quoted>`(?:[^`\\]|\\.)*`)
-      | (?P<variable>%(?:[A-Za-z_][A-Za-z0-9_]*|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`))
       | (?P<context>\$(?:this|index|total)(?![A-Za-z0-9_]))
-      | (?P<sign><=|>=|!=|!~|/(?!\*)|[.,()\[\]{}+\-*|&<>=~])""",
+      | (?P<variable>%(?:[A-Za-z_][A-Za-z0-9_]*|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`))
+      | (?P<quoted>`(?:[^`\\]|\\.)*`)""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
+_SHORT = frozenset({"name", "sign"})
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"'": "'", '"': '"', "`": "`", "r": "\r", "n": "\n", "t": "\t", "f": "\f", "\\": "\\", "/": "/"}
 
@@ -62,33 +61,28 @@ def tokens(text: str) -> list[Token]:
         match = _TOKEN.match(text, place)
         if match is None:
             raise FhirPathError("syntax", _unreadable(text, place), place)
-        if match.lastgroup != "space":
-            found.append(_token(match.lastgroup or "", match[0], place))
+        kind = match.lastgroup
+        if kind in _SHORT:
+            found.append(Token(cast("Kind", kind), match[0], place))
+        elif kind != "space":
+            found.append(_token(cast("Kind", kind), match[0], place))
         place = match.end()
     return [*found, Token("end", "", len(text))]
 
 
-def _token(kind: str, text: str, place: int) -> Token:
+def _token(kind: Kind, text: str, place: int) -> Token:
     match kind:
-        case "text":
-            return Token("text", _unescaped(text[1:-1], place), place)
-        case "quoted":
-            return Token("quoted", _unescaped(text[1:-1], place), place)
+        case "text" | "quoted":
+            return Token(kind, _unescaped(text[1:-1], place), place)
         case "variable":
             name = text[1:]
-            return Token("variable", name if name[0] not in "'`" else _unescaped(name[1:-1], place), place)
+            return Token(kind, name if name[0] not in "'`" else _unescaped(name[1:-1], place), place)
         case "number" if len(text) > MOST_DIGITS:
             raise FhirPathError("syntax", f"The number {shown(text)} has more than {MOST_DIGITS} digits.", place)
         case "moment":
-            return Token("moment", text[1:], place)
-        case "number":
-            return Token("number", text, place)
-        case "context":
-            return Token("context", text, place)
-        case "name":
-            return Token("name", text, place)
+            return Token(kind, text[1:], place)
         case _:
-            return Token("sign", text, place)
+            return Token(kind, text, place)
 
 
 def _unescaped(text: str, place: int) -> str:

@@ -6,7 +6,7 @@ Every type is made when it is first met, from the definitions; a `Model` belongs
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from profiles.definitions.model import Element
 from profiles.definitions.registry import Definitions
@@ -41,22 +41,27 @@ class Member:
         options: Its JSON keys.
         array: Whether it repeats.
         by_key: Its options by their keys and siblings.
+        only: Its one option, `None` for a choice and for what may be any resource.
     """
 
     name: str
     options: tuple[Option, ...]
     array: bool
     by_key: Mapping[str, Option]
+    only: Option | None
 
 
-class Members(dict[str, Member | None]):
-    """The members of a type by name; a missing one is made, or is `None` and not kept."""
+Made = TypeVar("Made")
 
-    def __init__(self, make: Callable[[str], Member | None]) -> None:
+
+class Lazy(dict[str, Made | None]):
+    """Parts of a type by name; a missing one is made, or is `None` and not kept."""
+
+    def __init__(self, make: Callable[[str], Made | None]) -> None:
         super().__init__()
         self._make = make
 
-    def __missing__(self, name: str) -> Member | None:
+    def __missing__(self, name: str) -> Made | None:
         found = self._make(name)
         if found is not None:
             self[name] = found
@@ -74,15 +79,17 @@ class Type:
         plain: Turns the JSON value of a primitive into what expressions compute with, `None` where it has another shape.
         members: Its members by name.
         names: Names of all members, in their order.
+        keys: Their options by JSON key, siblings included.
     """
 
-    __slots__ = ("lineage", "members", "name", "names", "plain", "primitive", "resource")
+    __slots__ = ("keys", "lineage", "members", "name", "names", "plain", "primitive", "resource")
 
     def __init__(
         self,
         name: str,
         lineage: frozenset[str],
-        members: Members,
+        members: Lazy[Member],
+        keys: Lazy[Option],
         *,
         names: tuple[str, ...] = (),
         primitive: bool = False,
@@ -93,6 +100,7 @@ class Type:
         self.lineage = lineage
         self.members = members
         self.names = names
+        self.keys = keys
         self.primitive = primitive
         self.resource = resource
         self.plain = plain
@@ -104,7 +112,8 @@ class Model:
     def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
         self._types: dict[str, Type] = {}
-        self.untyped = Type("", frozenset(), Members(self._free))
+        self._systems: dict[str, str] = {}
+        self.untyped = Type("", frozenset(), Lazy(_nothing), Lazy(_nothing))
 
     def type(self, name: str) -> Type | None:
         """Return a type by name, `None` where there is none."""
@@ -127,6 +136,27 @@ class Model:
         name = value.get("resourceType")
         return (self.type(name) if type(name) is str else None) or self.untyped
 
+    def system(self, full: str) -> str | None:
+        """Return the type of FHIRPath that items of a type, given in full, are computed with.
+
+        The name itself where there is none; `None` where only the item tells.
+        """
+        found = self._systems.get(full)
+        if found is None:
+            found = self._systems[full] = self._system(full)
+        return found or None
+
+    def _system(self, full: str) -> str:
+        namespace, _, name = full.partition(".")
+        if namespace == "System":
+            return name if name != "Any" else ""
+        kind = self.type(name)
+        if kind is None or self.definitions.types[name].abstract:
+            return ""
+        if kind.primitive:
+            return _SYSTEM.get(name, "String")
+        return "Quantity" if "Quantity" in kind.lineage else full
+
     def _made(self, name: str) -> Type:
         definition = self.definitions.types[name]
         lineage: list[str] = []
@@ -138,18 +168,22 @@ class Model:
         for element in definition.elements.values():
             by_name.setdefault(element.choice or element.name, []).append(element)
 
+        by_json = {key: one for one in definition.elements.values() for key in (one.name, f"_{one.name}")}
+
         def member(wanted: str) -> Member | None:
             elements = by_name.get(wanted)
             if elements is None:
                 return None
             options = tuple(self._option(one) for one in elements)
             by_key = {key: one for one in options for key in (one.key, one.sibling) if key}
-            return Member(wanted, options, elements[0].array, by_key)
+            only = options[0] if len(options) == 1 and not options[0].any else None
+            return Member(wanted, options, elements[0].array, by_key, only)
 
         return Type(
             name,
             frozenset(lineage),
-            Members(member),
+            Lazy(member),
+            Lazy(lambda key: self._option(by_json[key]) if key in by_json else None),
             names=tuple(by_name),
             primitive=definition.kind == "primitive",
             resource=definition.kind == "resource",
@@ -161,12 +195,27 @@ class Model:
         sibling = f"_{element.name}" if kind.primitive else ""
         return Option(element.name, sibling, kind, kind.resource)
 
-    def _free(self, name: str) -> Member | None:
-        return None
-
 
 SYSTEM = frozenset({"Any", "Boolean", "Integer", "Decimal", "String", "Date", "DateTime", "Time", "Quantity"})
 """The types of FHIRPath itself."""
+
+
+_SYSTEM: Mapping[str, str] = {
+    "boolean": "Boolean",
+    "integer": "Integer",
+    "positiveInt": "Integer",
+    "unsignedInt": "Integer",
+    "decimal": "Decimal",
+    "date": "Date",
+    "dateTime": "DateTime",
+    "instant": "DateTime",
+    "time": "Time",
+}
+"""The types of FHIRPath of the primitives that are no String."""
+
+
+def _nothing(_: str) -> None:
+    return None
 
 
 def _text(value: Any) -> Plain | None:

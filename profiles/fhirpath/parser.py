@@ -20,7 +20,6 @@ from profiles.fhirpath.syntax import (
     Polarity,
     TypeTest,
     Variable,
-    depth,
 )
 
 MOST_NESTED = 60
@@ -60,7 +59,7 @@ def _parsed(text: str) -> Expression:
         raise FhirPathError("limit", "The expression is nested too deeply. Write it in parts.", 0) from None
     if reader.here.kind != "end":
         raise _unexpected(reader.here, "The expression should end, or go on with an operator.")
-    if depth(found) > MOST_DEEP:
+    if reader.level > MOST_DEEP:
         raise FhirPathError(
             "limit", f"More than {MOST_DEEP} steps and operators follow one another. Write the expression in parts.", 0
         )
@@ -73,12 +72,13 @@ def _unexpected(token: Token, remedy: str) -> FhirPathError:
 
 
 class _Reader:
-    """The tokens and the place in them."""
+    """The tokens and the place in them; `level` is how many parts of the last expression read are inside one another."""
 
     def __init__(self, found: list[Token]) -> None:
         self.tokens = found
         self.index = 0
         self.nested = 0
+        self.level = 0
 
     @property
     def here(self) -> Token:
@@ -108,37 +108,47 @@ class _Reader:
                 self.here.offset,
             )
         left = self.signed()
+        level = self.level
         while True:
             token = self.here
             operator = token.text if token.kind in {"sign", "name"} else ""
             binding = BINDING.get(operator, 0)
             if binding <= least:
                 self.nested -= 1
+                self.level = level
                 return left
             self.index += 1
             if operator in {"is", "as"}:
                 left = TypeTest(operator, left, self.type(), token.offset)
+                level += 1
             else:
                 left = Operation(operator, left, self.expression(binding), token.offset)
+                level = max(level, self.level) + 1
 
     def signed(self) -> Expression:
         token = self.here
         if token.kind == "sign" and token.text in "+-":
             self.index += 1
-            return Polarity(token.text, self.expression(SIGN - 1), token.offset)
+            operand = self.expression(SIGN - 1)
+            self.level += 1
+            return Polarity(token.text, operand, token.offset)
         return self.steps(self.term())
 
     def steps(self, source: Expression) -> Expression:
+        level = self.level
         while True:
             if self.at("."):
                 self.index += 1
                 source = self.step(source)
+                level = max(level + 1, self.level)
             elif self.at("["):
                 offset = self.take().offset
                 index = self.expression(0)
                 self.need("]", "An index is closed with ].")
                 source = Index(source, index, offset)
+                level = max(level, self.level) + 1
             else:
+                self.level = level
                 return source
 
     def step(self, source: Expression) -> Expression:
@@ -148,6 +158,7 @@ class _Reader:
         raise _unexpected(token, "A . is followed by the name of a member or a function.")
 
     def named(self, source: Expression | None, token: Token) -> Expression:
+        self.level = level = 1
         if not self.at("("):
             return Member(source, token.text, token.offset)
         self.index += 1
@@ -156,10 +167,13 @@ class _Reader:
             if arguments:
                 self.need(",", "Arguments are separated by commas and closed with ).")
             arguments.append(self.expression(0))
+            level = max(level, self.level + 1)
         self.index += 1
+        self.level = level
         return Call(source, token.text, tuple(arguments), token.offset)
 
     def term(self) -> Expression:
+        self.level = 1
         token = self.take()
         read = _TERMS.get(token.kind)
         if read is not None:

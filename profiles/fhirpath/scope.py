@@ -1,7 +1,7 @@
 """One evaluation on its way: the focus, the variables, what the surroundings can do, and how much is left of the budget."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -64,9 +64,8 @@ class Limits:
 _CHUNK = 5_000
 
 
-@dataclass(slots=True)
 class Scope:
-    """The state of one evaluation.
+    """The state of one evaluation. One is made for each, and most of its parts change while it runs: it is a plain class.
 
     Attributes:
         model: The types.
@@ -84,19 +83,44 @@ class Scope:
         now: The moment that `now()` tells.
     """
 
-    model: Model
-    units: Units | None
-    services: Services
-    limits: Limits
-    variables: dict[str, Items]
-    this: Items
-    unread: bool = False
-    index: int | None = None
-    total: Items = field(default_factory=list)
-    left: int = _CHUNK
-    used: int = 0
-    until: float = 0.0
-    now: datetime | None = None
+    __slots__ = (
+        "index",
+        "left",
+        "limits",
+        "model",
+        "now",
+        "services",
+        "this",
+        "total",
+        "units",
+        "unread",
+        "until",
+        "used",
+        "variables",
+    )
+
+    def __init__(  # noqa: PLR0917 - made for every evaluation
+        self,
+        model: Model,
+        units: Units | None,
+        services: Services,
+        limits: Limits,
+        variables: dict[str, Items],
+        this: Items,
+    ) -> None:
+        self.model = model
+        self.units = units
+        self.services = services
+        self.limits = limits
+        self.variables = variables
+        self.this = this
+        self.unread = False
+        self.index: int | None = None
+        self.total: Items = []
+        self.left = _CHUNK
+        self.used = 0
+        self.until = 0.0
+        self.now: datetime | None = None
 
     def spend(self, steps: int) -> None:
         """Take steps from the budget.

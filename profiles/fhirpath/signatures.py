@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from profiles.fhirpath.functions.row import Takes
-from profiles.fhirpath.model import Model
 
 INPUTS: Mapping[Takes, frozenset[str]] = {
     "Boolean": frozenset({"Boolean"}),
@@ -14,18 +13,6 @@ INPUTS: Mapping[Takes, frozenset[str]] = {
     "Sized": frozenset({"Integer", "Decimal", "Quantity"}),
 }
 """The types that a function is called on."""
-
-_SYSTEM: Mapping[str, str] = {
-    "boolean": "Boolean",
-    "integer": "Integer",
-    "positiveInt": "Integer",
-    "unsignedInt": "Integer",
-    "decimal": "Decimal",
-    "date": "Date",
-    "dateTime": "DateTime",
-    "instant": "DateTime",
-    "time": "Time",
-}
 
 _ANY_BOOLEAN = frozenset({"=", "!=", "~", "!~", "in", "contains", "and", "or", "xor", "implies"})
 _ORDER = frozenset({"<", ">", "<=", ">="})
@@ -72,19 +59,6 @@ def takes(operator: str) -> str:
     return _TAKES.get(
         operator, "only numbers, strings, dates, times or quantities are ordered, each with their own kind"
     )
-
-
-def system(full: str, model: Model) -> str | None:
-    """Return the type of FHIRPath that items of a type are computed with; its own name where there is none, `None` where unknown."""
-    namespace, _, name = full.partition(".")
-    if namespace == "System":
-        return name if name != "Any" else None
-    kind = model.type(name)
-    if kind is None or model.definitions.types[name].abstract:
-        return None
-    if kind.primitive:
-        return _SYSTEM.get(name, "String")
-    return "Quantity" if "Quantity" in kind.lineage else full
 
 
 def result(operator: str, left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:

@@ -4,7 +4,7 @@ Two trees are equal when they mean the same; where a part stood in the text does
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
@@ -144,37 +144,6 @@ STEP = 12
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SPECIAL = re.compile(r"[\\'`\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _WORDS = frozenset({"true", "false", "and", "or", "xor", "implies", "div", "mod", "is", "as", "in", "contains"})
-
-
-def parts(expression: Expression) -> Iterator[Expression]:
-    """Yield the expressions that an expression consists of, not theirs."""
-    match expression:
-        case Member(source):
-            if source is not None:
-                yield source
-        case Call(source, _, arguments):
-            if source is not None:
-                yield source
-            yield from arguments
-        case Index(source, index):
-            yield from (source, index)
-        case Polarity(_, operand) | TypeTest(_, operand):
-            yield operand
-        case Operation(_, left, right):
-            yield from (left, right)
-        case _:
-            return
-
-
-def depth(expression: Expression) -> int:
-    """Return how many expressions are inside one another at most."""
-    deepest = 0
-    waiting = [(expression, 1)]
-    while waiting:
-        one, level = waiting.pop()
-        deepest = max(deepest, level)
-        waiting.extend((part, level + 1) for part in parts(one))
-    return deepest
 
 
 def text(expression: Expression) -> str:
