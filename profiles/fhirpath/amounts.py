@@ -14,6 +14,14 @@ NUMBERS = Context(prec=40, Emax=6144, Emin=-6143, traps=[])
 _CODES: Mapping[str, str] = {"week": "wk", "day": "d", "hour": "h", "minute": "min", "second": "s", "millisecond": "ms"}
 _WORDS: Mapping[str, str] = {code: word for word, code in _CODES.items()}
 _MONTHS: Mapping[str, int] = {"year": 12, "month": 1}
+_SECONDS: Mapping[str, Fraction] = {
+    "week": Fraction(604_800),
+    "day": Fraction(86_400),
+    "hour": Fraction(3_600),
+    "minute": Fraction(60),
+    "second": Fraction(1),
+    "millisecond": Fraction(1, 1000),
+}
 _MOST_EXPONENT = 400
 
 Measure = tuple[Fraction, str]
@@ -21,12 +29,16 @@ Measure = tuple[Fraction, str]
 
 def measure(amount: Amount, units: Units | None) -> Measure | None:
     """Return how much an amount is, in a unit that all comparable ones share; `None` where its unit is not known."""
-    if amount.calendar and amount.unit in _MONTHS:
-        return Fraction(amount.value) * _MONTHS[amount.unit], "calendar month"
-    code = _CODES[amount.unit] if amount.calendar else amount.unit
     if abs(amount.value.adjusted()) > _MOST_EXPONENT:
         return None
-    return units.canonical(amount.value, code) if units else (Fraction(amount.value), code)
+    if amount.calendar:
+        months = _MONTHS.get(amount.unit)
+        return (
+            (Fraction(amount.value) * months, "calendar month")
+            if months
+            else (Fraction(amount.value) * _SECONDS[amount.unit], "s")
+        )
+    return units.canonical(amount.value, amount.unit) if units else (Fraction(amount.value), amount.unit)
 
 
 def compare(one: Amount, other: Amount, units: Units | None) -> int | None:

@@ -158,7 +158,7 @@ class Checker:
                 f"The expression is evaluated on {owner}, not on {name}. Begin with {owner} or with an element of it."
             )
         near = get_close_matches(name, known, 1)
-        hint = f" Did you mean {near[0]}?" if near else f" It has {', '.join(known)}." if 0 < len(known) < 25 else ""
+        hint = f" Did you mean {near[0]}?" if near else f" It has {', '.join(known)}." if 0 < len(known) <= 12 else ""
         return f"{owner} has no element '{shown(name)}'.{hint}"
 
     def named(self, text: str) -> str:

@@ -4,7 +4,7 @@ Two moments are compared part by part. Where one is less precise, or has a time 
 unknown (FHIRPath N1, 6.1.1 and 6.2).
 """
 
-from calendar import monthrange
+from calendar import isleap, monthrange
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -118,7 +118,7 @@ class Moment:
         given = [int(part) for part in self.parts[:5]]
         year, month, day, hour, minute = given + [1, 1, 1, 0, 0][len(given) :]
         low = Decimal((date(year, month, day).toordinal() * 24 + hour) * 3600 + minute * 60)
-        width = (366 * DAY, 31 * DAY, DAY, 3600, 60)
+        width = ((365 + isleap(year)) * DAY, monthrange(year, month)[1] * DAY, DAY, 3600, 60)
         if len(self.parts) == 6:
             low += self.parts[5]
             high = low

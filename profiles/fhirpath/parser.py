@@ -25,7 +25,7 @@ from profiles.fhirpath.syntax import (
 MOST_NESTED = 60
 """Parentheses, arguments and signs inside one another; reading them takes three calls each."""
 
-MOST_DEEP = 160
+MOST_DEEP = 200
 """Steps and operators one after the other, which are evaluated inside one another."""
 
 CALENDAR = {

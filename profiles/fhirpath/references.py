@@ -63,11 +63,14 @@ def _entry(text: str, bundle: Node, source: Node | None, scope: Scope) -> Node |
     entries = bundle.value.get("entry")
     if not isinstance(entries, list):
         return None
-    wanted = {text} if ":" in text else {f"{base}{text}" for base in _bases(source)} | {text}
+    base = next(_bases(source), "") if ":" not in text else ""
     for index, entry in enumerate(entries):
         scope.spend(1)
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(resource, dict) and (entry.get("fullUrl") in wanted or _name(resource) in wanted):
+        # Where no entry says which server it is from, the type and id are all that there is to go by.
+        if isinstance(resource, dict) and (
+            entry.get("fullUrl") == f"{base}{text}" or (not base and _name(resource) == text)
+        ):
             above = Node(entry, scope.model.type("Bundle.entry") or scope.model.untyped, None, bundle, "entry", index)
             return Node(resource, scope.model.of(resource), None, above, "resource")
     return None

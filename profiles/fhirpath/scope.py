@@ -151,9 +151,13 @@ class Scope:
     def held(self, items: Items) -> Items:
         """Return a collection that has been made, after taking its size from the budget."""
         self.spend(len(items))
-        if len(items) > self.limits.items:
-            raise FhirPathError("limit", f"A collection would have more than {self.limits.items} items.")
+        self.holds(len(items))
         return items
+
+    def holds(self, count: int) -> None:
+        """Refuse a collection of too many items."""
+        if count > self.limits.items:
+            raise FhirPathError("limit", f"A collection would have more than {self.limits.items} items.")
 
     def text(self, made: str) -> Items:
         """Return a string that has been made, after taking its length from the budget."""

@@ -58,7 +58,7 @@ def _repeat(items: Items, scope: Scope, projection: Run) -> Items:
                 seen.add(one)
                 level.append(item)
         found.extend(level)
-        scope.held(found)
+        scope.holds(len(found))
         waiting = level
     return found
 
@@ -172,7 +172,7 @@ def _descendants(items: Items, scope: Scope) -> Items:
     waiting = _children(items, scope)
     while waiting:
         found.extend(waiting)
-        scope.held(found)
+        scope.holds(len(found))
         waiting = _children(waiting, scope)
     return found
 
