@@ -190,7 +190,7 @@ def _patch_body(index: int, resource: Any) -> tuple[str, bytes]:
     """Return media type and body of a patch, which a bundle carries in a Binary (R4 3.1.0.5)."""
     if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
         raise BadRequest(
-            f"The patch in entry {index} must come as a Binary with contentType application/json-patch+json.",
+            f"The patch in entry {index} must come as a Binary whose contentType is that of the patch, such as application/json-patch+json.",
             expression=f"Bundle.entry[{index}].resource",
         )
     try:

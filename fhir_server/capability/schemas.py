@@ -106,7 +106,11 @@ def bodies() -> Json:
     return {
         "Resource": _body("The resource.", (JSON, PLAIN_JSON), ref("schemas", "Resource")),
         "Bundle": _body("The entries to process.", (JSON, PLAIN_JSON), ref("schemas", "RequestBundle")),
-        "JsonPatch": _body("The changes (RFC 6902).", (JSON_PATCH,), ref("schemas", "JsonPatch")),
+        "JsonPatch": _body(
+            "The changes (RFC 6902); those of XML Patch (RFC 5261) are read as well, as application/xml-patch+xml.",
+            (JSON_PATCH,),
+            ref("schemas", "JsonPatch"),
+        ),
         "Search": {
             "description": "Search parameters by name.",
             "content": {FORM: {"schema": {"type": "object", "additionalProperties": TEXT}}},

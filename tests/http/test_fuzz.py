@@ -11,6 +11,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -348,6 +349,28 @@ SOUND: tuple[dict[str, Any], ...] = (
 def test_any_patch(http: httpx.Client, operations: Any) -> None:
     sent = {"Content-Type": "application/json-patch+json"}
     response = send(http, "PATCH", "/Patient/p1", content=json.encode(operations), headers=sent)
+    if response.status_code == 200 and send(http, "GET", "/Patient/p1").json() != SEEDS[0]:
+        send(http, "PUT", "/Patient/p1", content=json.encode(SEEDS[0]), headers=JSON)
+
+
+@settings(FUZZ, max_examples=max(10, EXAMPLES // 4))
+@given(
+    operations=st.lists(
+        st.tuples(
+            st.sampled_from(("add", "replace", "remove", "x")),
+            st.sampled_from(("f:Patient/f:name", "f:Patient", "f:Patient/f:birthDate/@value", "*/*[2]", "f:Patient/f:id", "//", ""))
+            | st.text(alphabet="f:/@[]='().*a1", max_size=12),
+            st.sampled_from(("", ' pos="before"', ' pos="prepend"', ' type="@id"', ' type="@value"', ' pos="x"')),
+            st.sampled_from(("", "a", '<f:family value="B"/>', "<f:name/>", "<f:a><b/></f:a>", "<", "<!-- c -->", "&a;")),
+        ),
+        max_size=3,
+    )
+)  # fmt: skip
+def test_any_xml_patch(http: httpx.Client, operations: list[tuple[str, str, str, str]]) -> None:
+    rows = "".join([f'<{op} sel="{escape(sel)}"{more}>{content}</{op}>' for op, sel, more, content in operations])
+    sent = {"Content-Type": "application/xml-patch+xml"}
+    body = f'<diff xmlns:f="http://hl7.org/fhir">{rows}</diff>'.encode()
+    response = send(http, "PATCH", "/Patient/p1", content=body, headers=sent)
     if response.status_code == 200 and send(http, "GET", "/Patient/p1").json() != SEEDS[0]:
         send(http, "PUT", "/Patient/p1", content=json.encode(SEEDS[0]), headers=JSON)
 
