@@ -1,4 +1,4 @@
-"""`fhir-server load`: files and folders of Bundles and NDJSON into the record."""
+"""`fhir-server load`: files and folders of resources, Bundles and NDJSON into the record."""
 
 import asyncio
 import tempfile
@@ -27,6 +27,7 @@ from fhir_server.cli.options import (
 from fhir_server.cli.posting import Poster, Refusal, Tally, count
 from fhir_server.cli.sources import Portion, Source
 from fhir_server.settings import Settings
+from profiles.xml.reader import Reader
 
 ALL = "all"
 MENDABLE = frozenset({404, 409, 412, 422, 503})
@@ -34,7 +35,9 @@ MENDABLE = frozenset({404, 409, 412, 422, 503})
 AT_ONCE = 2
 """Portions of one file that are under way at the same time: while one is being written, the next is checked."""
 
-Paths = Annotated[list[Path], typer.Argument(help="Files, folders or tar archives with .json and .ndjson (also .gz).")]
+Paths = Annotated[
+    list[Path], typer.Argument(help="Files, folders or tar archives with .json, .xml and .ndjson (also .gz).")
+]
 Facility = Annotated[
     str,
     typer.Option(
@@ -95,12 +98,14 @@ class _Run:
     Attributes:
         poster: Where bundles go.
         ledger: What earlier runs did.
+        reader: Reads files in XML.
         tally: What this one stored.
         open: What is refused until now, by content and ordinal of the portion.
     """
 
     poster: Poster
     ledger: Ledger
+    reader: Reader
     tally: Tally = field(default_factory=Tally)
     open: dict[tuple[str, int], _Open] = field(default_factory=dict)
 
@@ -118,7 +123,7 @@ async def _load(settings: Settings, paths: list[Path], facility: str, jobs: int,
             if facility and not await poster.exists(f"Organization/{facility}"):
                 complain(f"Organization/{facility} is not there. Load the organizations first, without --facility.")
                 raise typer.Exit(2)
-            run = _Run(poster, ledger)
+            run = _Run(poster, ledger, Reader(working.definitions))
             skipped = await _all_files(run, files, jobs)
     return run.tally, skipped
 
@@ -165,7 +170,7 @@ async def _file(run: _Run, source: Source) -> bool:
         return False
     under_way: dict[asyncio.Task[None], frozenset[str]] = {}
     try:
-        for portion in sources.portions(source):
+        for portion in sources.portions(source, run.reader):
             refused = known.refused.get(portion.ordinal)
             if refused is None or refused:
                 rest = portion if refused is None else sources.part(portion, refused)

@@ -12,12 +12,15 @@ from typing import Any
 
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest
+from profiles.xml.reader import Reader, UnreadableError
 
 LINES = 250
 """Lines of NDJSON that are sent together."""
 
 JSON_ENDINGS = (".json", ".json.gz")
+XML_ENDINGS = (".xml", ".xml.gz")
 LINE_ENDINGS = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
+READ_ENDINGS = JSON_ENDINGS + XML_ENDINGS + LINE_ENDINGS
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 _FIRST_NAMES = ("hospitalInformation", "practitionerInformation")
@@ -80,19 +83,17 @@ def find(paths: Sequence[Path], scratch: Path) -> list[Source]:
     for path in paths:
         before = len(found)
         if path.is_dir():
-            files = (
-                file for file in path.rglob("*") if file.name.endswith(JSON_ENDINGS + LINE_ENDINGS) and file.is_file()
-            )
+            files = (file for file in path.rglob("*") if file.name.endswith(READ_ENDINGS) and file.is_file())
             found += [Source(file, str(file)) for file in files]
         elif not path.exists():
             raise FileNotFoundError(f"{path} is not there.")
         elif path.name.endswith(ARCHIVE_ENDINGS):
             found += _unpack(path, scratch)
-        elif path.name.endswith(JSON_ENDINGS + LINE_ENDINGS):
+        elif path.name.endswith(READ_ENDINGS):
             found.append(Source(path, str(path)))
         if len(found) == before:
             raise FileNotFoundError(
-                f"{path} holds nothing to load. Give files or folders with .json, .ndjson (also .gz) or tar archives of them."
+                f"{path} holds nothing to load. Give files or folders with .json, .xml, .ndjson (also .gz) or tar archives of them."
             )
     return sorted(found, key=lambda source: (rank(source.name), source.name))
 
@@ -111,15 +112,21 @@ def rank(name: str) -> int:
     return 60 + _LAST_TYPES.index(stem) if stem in _LAST_TYPES else 55
 
 
-def portions(source: Source) -> Iterator[Portion]:
-    """Yield what a file holds. What cannot be read is named in `problems`."""
+def portions(source: Source, reader: Reader) -> Iterator[Portion]:
+    """Yield what a file holds. What cannot be read is named in `problems`.
+
+    Args:
+        source: The file.
+        reader: Reads XML.
+    """
     if source.path.name.endswith(LINE_ENDINGS):
         yield from _lines(source.path)
         return
     try:
         data = _bytes(source.path)
-        yield _document(json.parse(data, "file"))
-    except (BadRequest, OSError, EOFError, lzma.LZMAError) as error:
+        is_xml = source.path.name.endswith(XML_ENDINGS)
+        yield _document(reader.read(data) if is_xml else json.parse(data, "file"))
+    except (BadRequest, UnreadableError, OSError, EOFError, lzma.LZMAError) as error:
         yield Portion(0, _transaction([]), problems=(("", str(error)),))
 
 
@@ -144,7 +151,7 @@ def instances(portion: Portion) -> frozenset[str]:
 
 
 def _document(resource: dict[str, Any]) -> Portion:
-    """Return the portion that a JSON file is: a bundle to process, a bundle to take apart, or one resource to store."""
+    """Return the portion that a JSON or XML file is: a bundle to process, a bundle to take apart, or one resource to store."""
     if resource.get("resourceType") == "Bundle":
         kind, entries = resource.get("type"), resource.get("entry", [])
         if kind == "transaction" or not isinstance(entries, list):
@@ -207,7 +214,7 @@ def _unpack(archive: Path, scratch: Path) -> list[Source]:
     found = []
     with tarfile.open(archive) as tar:
         for number, member in enumerate(tar):
-            if not member.isfile() or not member.name.endswith(JSON_ENDINGS + LINE_ENDINGS):
+            if not member.isfile() or not member.name.endswith(READ_ENDINGS):
                 continue
             content = tar.extractfile(member)
             if content is None:

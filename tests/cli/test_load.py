@@ -54,6 +54,7 @@ def loaded(command: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
     collection["entry"][0]["fullUrl"] = "urn:uuid:1"
     (folder / "b-collection.json").write_bytes(json.encode(collection))
     (folder / "c-single.json").write_bytes(json.encode(patient("load-3")))
+    (folder / "d-single.xml").write_text('<Patient xmlns="http://hl7.org/fhir"><id value="load-xml"/></Patient>')
     (folder / "hospitalInformation1.json").write_bytes(
         bundle("batch", {"resourceType": "Organization", "id": "load-clinic", "name": "Clinic"})
     )
@@ -69,8 +70,8 @@ def loaded(command: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 
 def test_everything_that_can_be_stored_is(loaded: tuple[Path, Any]) -> None:
     summary = loaded[1].json
-    assert summary["created"] == {"Observation": 4, "Organization": 1, "Patient": 5}
-    assert summary["stored"] == 10
+    assert summary["created"] == {"Observation": 4, "Organization": 1, "Patient": 6}
+    assert summary["stored"] == 11
 
 
 def test_what_is_refused_is_told_with_file_place_and_reason(loaded: tuple[Path, Any]) -> None:
@@ -87,7 +88,7 @@ def test_a_second_run_sends_only_what_was_refused(loaded: tuple[Path, Any], comm
     again = command("load", folder, "--json")
     assert again.code == 1
     assert again.json["stored"] == 0
-    assert again.json["files_skipped"] == 6
+    assert again.json["files_skipped"] == 7
     bad = folder / "bulk" / "Patient.ndjson"
     bad.write_bytes(lines(patient("load-5")))
     mended = command("load", folder, "--json")

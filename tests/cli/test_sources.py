@@ -1,5 +1,6 @@
 """The order of files, and how they are cut into portions."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,14 @@ import pytest
 from fhir_server.cli import sources
 from fhir_server.cli.sources import Source
 from fhir_server.model import json
+from profiles.definitions.registry import load
+from profiles.xml.reader import Reader
+
+READER = Reader(load())
 
 
 def of(path: Path) -> list[sources.Portion]:
-    return list(sources.portions(Source(path, path.name)))
+    return list(sources.portions(Source(path, path.name), READER))
 
 
 def test_what_others_refer_to_goes_first() -> None:
@@ -76,3 +81,20 @@ def test_a_file_that_cannot_be_read_is_a_problem_not_a_crash(tmp_path: Path, con
     (portion,) = of(path)
     assert portion.problems
     assert not portion.bundle["entry"]
+
+
+def test_xml_is_read_like_json(tmp_path: Path) -> None:
+    bundle = (
+        '<Bundle xmlns="http://hl7.org/fhir"><type value="collection"/><entry><resource><Basic><id value="b"/></Basic></resource>'
+        "</entry><entry><resource><Patient/></resource></entry></Bundle>"
+    )
+    (tmp_path / "bundle.xml.gz").write_bytes(gzip.compress(bundle.encode()))
+    (tmp_path / "broken.xml").write_text('<Basic xmlns="http://hl7.org/fhir">\n<idd value="b"/></Basic>')
+    broken, read = sources.find([tmp_path], tmp_path)
+    (portion,) = of(read.path)
+    assert [entry["request"]["url"] for entry in portion.bundle["entry"]] == ["Basic/b", "Patient"]
+    (portion,) = of(broken.path)
+    assert portion.bundle["entry"] == []
+    ((place, reason),) = portion.problems
+    assert place == ""
+    assert reason.startswith("Line 2, column 1: <idd> is no element of Basic (did you mean 'id'?)")
