@@ -1,0 +1,1 @@
+"""Does a resource conform to a profile (R4 Profiling, StructureDefinition)."""

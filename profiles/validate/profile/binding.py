@@ -1,0 +1,81 @@
+"""Bindings of a profile (R4 4.1.5): required, extensible, preferred, and the maximum value set of an extension."""
+
+from collections.abc import Callable
+from typing import Any
+
+from profiles.validate.messages import shown
+from profiles.validate.profile.codes import Codes, Coding
+from profiles.validate.profile.items import Item
+from profiles.validate.profile.visit import Visit
+
+Json = dict[str, Any]
+Check = Callable[[Item, Visit], None]
+
+MAXIMUM = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
+MESSAGE = {"required": "binding-required", "extensible": "binding-extensible", "preferred": "binding-preferred"}
+
+
+def compile(row: Json, before: Json, codes: Codes, url: str) -> list[Check]:  # noqa: A001 - the word for it
+    """Return the checks of a binding: of its value set, and of its maximum value set.
+
+    Args:
+        row: ElementDefinition.binding of the profile.
+        before: That of the type.
+        codes: Who knows what is in a value set.
+        url: The profile, for messages.
+    """
+    found = []
+    strength, value_set = row.get("strength"), row.get("valueSet")
+    same = strength == before.get("strength") and value_set == before.get("valueSet")
+    if strength in MESSAGE and isinstance(value_set, str) and not same:
+        found.append(_check(MESSAGE[strength], value_set, codes, url))
+    for extension in row.get("extension", ()):
+        most = extension.get("valueCanonical") if extension.get("url") == MAXIMUM else None
+        if isinstance(most, str):
+            found.append(_check("binding-maximum", most, codes, url))
+    return found
+
+
+def codings(item: Item) -> list[Coding] | None:
+    """Return what a value codes: (system, code) of each coding; `None` for a value that codes nothing by its type."""
+    value = item.value
+    if item.type == "CodeableConcept":
+        rows = item.part("coding")
+        return [pair for one in rows if (pair := _pair(one))] if isinstance(rows, list) else []
+    if item.type in {"Coding", "Quantity", "Age", "Duration", "Count", "Distance", "Money"}:
+        pair = _pair(value)
+        return [pair] if pair else []
+    if item.type in {"code", "string", "uri"}:
+        return [("", value)] if isinstance(value, str) else []
+    return None
+
+
+def _pair(node: Any) -> Coding | None:
+    if not isinstance(node, dict):
+        return None
+    system, code = node.get("system", ""), node.get("code")
+    return (system, code) if isinstance(code, str) and isinstance(system, str) else None
+
+
+def _check(message_id: str, value_set: str, codes: Codes, url: str) -> Check:
+    demanded = message_id in {"binding-required", "binding-maximum"}
+
+    def check(item: Item, visit: Visit) -> None:
+        found = codings(item)
+        if found is None:
+            return
+        answers = [codes.member(value_set, system, code) for system, code in found]
+        if True in answers:
+            return
+        if not found:
+            # Text alone is what an extensible binding allows; a primitive without a value says why it has none.
+            if message_id == "binding-required" and item.type in {"CodeableConcept", "Coding"}:
+                visit.report("binding-missing", item.where, set=codes.name(value_set), url=url)
+            return
+        given = ", ".join(f"'{shown(f'{system}#{code}' if system else code)}'" for system, code in found[:3])
+        if None not in answers:
+            visit.report(message_id, item.where, value=given, set=codes.name(value_set), url=url)
+        elif demanded:
+            visit.report("binding-unchecked", item.where, value=given, set=codes.name(value_set), url=url)
+
+    return check

@@ -1,0 +1,171 @@
+"""Is a code in a value set (R4 ValueSet.compose): as far as the definitions and the packages at hand can tell.
+
+The answer has three values. A value set that takes all of SNOMED CT, say, holds no code of another system, and what it holds of
+that system is for a terminology service to say, which is asked if there is one.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from profiles.definitions.codes import Enumerator
+from profiles.definitions.registry import Definitions
+from profiles.packages.library import Library
+
+Json = dict[str, Any]
+Coding = tuple[str, str]
+"""System (empty where none is given) and code."""
+
+
+class Terminology(Protocol):
+    """What a terminology service can be asked."""
+
+    def member(self, value_set: str, system: str, code: str) -> bool | None:
+        """Return whether a code is in a value set (canonical), `None` where it is not known. Without system: any."""
+
+
+class Codes:
+    """Membership in the value sets of R4 and of the installed packages; each set is worked out once.
+
+    Args:
+        definitions: The definitions of R4.
+        library: The packages that are installed.
+        terminology: Who is asked about what these do not tell.
+    """
+
+    def __init__(self, definitions: Definitions, library: Library, terminology: Terminology | None = None) -> None:
+        self._definitions = definitions
+        self._terminology = terminology
+        self._sets = _Resources("ValueSet", definitions, library)
+        self._systems = _Resources("CodeSystem", definitions, library)
+        self._enumerator = Enumerator(self._sets, self._systems)
+        self._listed: dict[str, frozenset[Coding] | None] = {}
+
+    def name(self, value_set: str) -> str:
+        """Return how a value set is called in messages: its name, else its URL."""
+        found = self._sets.get(value_set.partition("|")[0])
+        return str(found.get("name") or value_set) if found else value_set
+
+    def member(self, value_set: str, system: str, code: str) -> bool | None:
+        """Return whether a code is in a value set, `None` where that is not known."""
+        url = value_set.partition("|")[0]
+        found = self._known(url, system, code, ())
+        if found is None and self._terminology is not None:
+            return self._terminology.member(value_set, system, code)
+        return found
+
+    def _known(self, url: str, system: str, code: str, within: tuple[str, ...]) -> bool | None:
+        pairs = self._pairs(url)
+        if pairs is not None:
+            return (system, code) in pairs if system else any(code == one for _, one in pairs)
+        value_set = self._sets.get(url)
+        if value_set is None or url in within:
+            return None
+        try:
+            return self._composed(value_set, system, code, (*within, url))
+        except (AttributeError, KeyError, TypeError):
+            # A package's value set is not as R4 has it.
+            return None
+
+    def _pairs(self, url: str) -> frozenset[Coding] | None:
+        if url not in self._listed:
+            required = self._definitions.required_codes(url)
+            try:
+                self._listed[url] = required.pairs if required else self._enumerator.pairs(url)
+            except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+                self._listed[url] = None
+        return self._listed[url]
+
+    def _composed(self, value_set: Json, system: str, code: str, within: tuple[str, ...]) -> bool | None:
+        compose = value_set.get("compose", {})
+        if not compose.get("include"):
+            return None
+        included = _any(self._part(part, system, code, within) for part in compose["include"])
+        excluded = _any(self._part(part, system, code, within) for part in compose.get("exclude", ()))
+        if included is False or excluded is True:
+            return False
+        return True if included and excluded is False else None
+
+    def _part(self, part: Json, system: str, code: str, within: tuple[str, ...]) -> bool | None:
+        answers: list[bool | None] = [
+            self._known(str(canonical).partition("|")[0], system, code, within)
+            for canonical in part.get("valueSet", ())
+        ]
+        if "system" in part:
+            answers.append(self._of_system(part, system, code))
+        if False in answers:
+            return False
+        return None if None in answers or not answers else True
+
+    def _of_system(self, part: Json, system: str, code: str) -> bool | None:
+        if system and part["system"] != system:
+            return False
+        if "concept" in part:
+            return any(concept["code"] == code for concept in part["concept"])
+        if part.get("filter"):
+            return None
+        return self.has(part["system"], code)
+
+    def has(self, system: str, code: str) -> bool | None:
+        """Return whether a code system has a code, `None` where not all of its codes are known."""
+        key = f"codes of {system}"
+        if key not in self._listed:
+            found = self._systems.get(system.partition("|")[0], {})
+            complete = found.get("content") == "complete"
+            self._listed[key] = frozenset((system, one) for one in _codes(found)) if complete else None
+        listed = self._listed[key]
+        return None if listed is None else (system, code) in listed
+
+
+class _Resources(Mapping[str, Json]):
+    """Value sets or code systems by URL: those of R4, then those of packages."""
+
+    def __init__(self, kind: str, definitions: Definitions, library: Library) -> None:
+        self._kind = kind
+        self._library = library
+        self._core = definitions.value_set if kind == "ValueSet" else definitions.code_system
+        self._read: dict[str, Json | None] = {}
+
+    def __getitem__(self, url: str) -> Json:
+        if url not in self._read:
+            found = self._library.find(url, resource_type=self._kind)
+            value = self._core(url)
+            if found is not None:
+                value = found.entry.read()
+                # A package's regular expression may take forever.
+                if any(rule.get("op") == "regex" for rule in _filters(value)):
+                    value = {key: member for key, member in value.items() if key != "compose"}
+            self._read[url] = value
+        row = self._read[url]
+        if row is None:
+            raise KeyError(url)
+        return row
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _filters(value_set: Json) -> Iterator[Json]:
+    compose = value_set.get("compose")
+    for name in ("include", "exclude"):
+        for part in compose.get(name, ()) if isinstance(compose, dict) else ():
+            for rule in part.get("filter", ()) if isinstance(part, dict) else ():
+                if isinstance(rule, dict):
+                    yield rule
+
+
+def _codes(node: Json) -> Iterator[str]:
+    open_concepts = list(node.get("concept", ()))
+    while open_concepts:
+        concept = open_concepts.pop()
+        yield str(concept["code"])
+        open_concepts += concept.get("concept", ())
+
+
+def _any(answers: Iterator[bool | None]) -> bool | None:
+    found = list(answers)
+    if True in found:
+        return True
+    return None if None in found else False

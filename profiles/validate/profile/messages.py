@@ -1,0 +1,175 @@
+"""Message id → severity, issue code and sentence: what a profile can find wrong with a resource."""
+
+from collections.abc import Mapping
+
+from profiles.issue import Issue
+from profiles.validate.messages import Message
+
+MESSAGES: Mapping[str, Message] = {
+    "profile-unknown": Message(
+        "warning",
+        "structure",
+        "Profile reference '{url}' has not been checked because it could not be found. Install the package that defines it, or "
+        "remove it from meta.profile.",
+    ),
+    "profile-unusable": Message(
+        "warning",
+        "processing",
+        "Profile reference '{url}' has not been checked because it has no usable snapshot: {reason}",
+    ),
+    "profile-type": Message(
+        "error",
+        "structure",
+        "The profile '{url}' is for {expected}, and this is a {found}. Send a {expected}, or remove the profile.",
+    ),
+    "minimum": Message(
+        "error",
+        "required",
+        "{path}: minimum required = {min}, but only found {found} (from {url}). Add '{name}'.",
+    ),
+    "maximum": Message(
+        "error",
+        "structure",
+        "{path}: max allowed = {max}, but found {found} (from {url}). Remove the surplus.",
+    ),
+    "type": Message(
+        "error",
+        "structure",
+        "{path} is of type {found}, and only {allowed} is allowed here (from {url}). Send one of these types.",
+    ),
+    "fixed": Message(
+        "error",
+        "value",
+        "Value is {value} but is fixed to {expected} in the profile {url}. Send exactly that.",
+    ),
+    "pattern": Message(
+        "error",
+        "value",
+        "Value is {value} but must have {expected}, by the pattern in the profile {url}. Add what is missing.",
+    ),
+    "range": Message(
+        "error",
+        "value",
+        "Value is {value}, and the {what} in the profile {url} is {expected}. Send a value within.",
+    ),
+    "slice-minimum": Message(
+        "error",
+        "required",
+        "Slice '{slice}': a matching slice is required, but not found: minimum required = {min}, but only found {found} "
+        "(from {url}). Add one.",
+    ),
+    "slice-maximum": Message(
+        "error",
+        "structure",
+        "Slice '{slice}': max allowed = {max}, but found {found} (from {url}). Remove the surplus.",
+    ),
+    "slice-closed": Message(
+        "error",
+        "structure",
+        "This element does not match any known slice defined in the profile {url}, and the slicing of {path} is closed (slices: "
+        "{slices}). Change it to match one of them, or remove it.",
+    ),
+    "slice-order": Message(
+        "error",
+        "structure",
+        "This element matches the slice '{slice}', which comes before the slice '{before}' in the profile {url}, and the order "
+        "of {path} counts. Put it in that order.",
+    ),
+    "slice-end": Message(
+        "error",
+        "structure",
+        "This element matches no slice of {path}, and in the profile {url} such elements come after all others. Move it to the end.",
+    ),
+    "binding-required": Message(
+        "error",
+        "code-invalid",
+        "The value provided ({value}) was not found in the value set '{set}', and a code is required from this value set "
+        "(from {url}). Use a code of it.",
+    ),
+    "binding-missing": Message(
+        "error",
+        "code-invalid",
+        "No code provided, and a code is required from the value set '{set}' (from {url}). Add a coding.",
+    ),
+    "binding-extensible": Message(
+        "warning",
+        "code-invalid",
+        "None of the codings provided are in the value set '{set}' (codes = {value}), and a coding should come from this "
+        "value set unless it has no suitable code (from {url}).",
+    ),
+    "binding-preferred": Message(
+        "information",
+        "code-invalid",
+        "None of the codings provided are in the value set '{set}' (codes = {value}), and a coding is recommended to come from "
+        "this value set (from {url}).",
+    ),
+    "binding-maximum": Message(
+        "error",
+        "code-invalid",
+        "The value provided ({value}) is not in the maximum value set '{set}' (from {url}). Use a code of it.",
+    ),
+    "binding-unchecked": Message(
+        "warning",
+        "not-found",
+        "A definition for what the value set '{set}' holds could not be found, so {value} cannot be validated (from {url}).",
+    ),
+    "reference-target": Message(
+        "error",
+        "structure",
+        "The type '{found}' is not a valid Target for this element (must be one of {allowed}, from {url}). Refer to one of these.",
+    ),
+    "reference-profile": Message(
+        "error",
+        "structure",
+        "The resource that {value} refers to conforms to none of the profiles allowed here ({allowed}, from {url}): {reason}",
+    ),
+    "no-profile-fits": Message(
+        "error",
+        "structure",
+        "This element conforms to none of the profiles allowed here ({allowed}, from {url}): {reason}",
+    ),
+    "invariant-unusable": Message(
+        "warning",
+        "processing",
+        "The constraint {key} of the profile {url} has not been checked: {reason}",
+    ),
+    "extension-context": Message(
+        "error",
+        "structure",
+        "The extension '{extension}' is not allowed to be used at this point (this element is {found}; allowed = {allowed}). "
+        "Move it there, or remove it.",
+    ),
+    "extension-modifier": Message(
+        "error",
+        "structure",
+        "The extension '{extension}' must be used as a modifierExtension. Move it there.",
+    ),
+    "extension-no-modifier": Message(
+        "error",
+        "structure",
+        "The extension '{extension}' must not be used as a modifierExtension, as its definition says it is none. Put it in "
+        "'extension'.",
+    ),
+    "extension-unknown": Message(
+        "information",
+        "structure",
+        "The extension '{extension}' could not be found, so it has not been checked. Install the package that defines it.",
+    ),
+    "modifier-unknown": Message(
+        "warning",
+        "structure",
+        "The modifierExtension '{extension}' could not be found, so what it changes is not known. Install the package that "
+        "defines it.",
+    ),
+    "must-support": Message(
+        "information",
+        "informational",
+        "{path} is must-support in the profile {url}, and is not there. Send it where it is known.",
+    ),
+}
+
+
+def issue(message_id: str, expression: str = "", **places: object) -> Issue:
+    """Return the finding of one row of the table."""
+    message = MESSAGES[message_id]
+    return Issue(message.severity, message.code, message.text.format_map(places), expression, message_id)

@@ -1,0 +1,129 @@
+"""One validation on its way: what was found, what is known already, and which resource `#id` and `urn:uuid:` mean.
+
+A resource may be met several times, as an entry and as the target of references. What a profile says about it is worked out
+once and kept by the identity of the value, which lives as long as the visit.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from profiles.issue import Issue
+from profiles.validate.profile.messages import issue
+from profiles.validate.walk import Place, render
+
+Json = dict[str, Any]
+Met = tuple[Json, Place]
+
+MOST_ISSUES = 1000
+
+
+class Visit:
+    """The state within one resource.
+
+    Attributes:
+        issues: What was found.
+        known: Findings by value and profile; `None` while they are being worked out. Shared by all visits of a validation.
+        resource: The resource being visited, and its place.
+        container: The resource that it is contained in, else itself.
+        outer: The visit of the Bundle that it is an entry of, else `None`.
+        must_support: Whether must-support elements that are absent are told.
+    """
+
+    __slots__ = ("_targets", "container", "issues", "known", "must_support", "outer", "resource")
+
+    def __init__(
+        self,
+        resource: Met,
+        *,
+        container: Met | None = None,
+        outer: "Visit | None" = None,
+        must_support: bool = False,
+        known: dict[tuple[int, str], list[Issue] | None] | None = None,
+    ) -> None:
+        self.issues: list[Issue] = []
+        self.known = {} if known is None else known
+        self.resource = resource
+        self.container = container or resource
+        self.outer = outer
+        self.must_support = must_support
+        self._targets: dict[str, Met] | None = None
+
+    def report(self, message_id: str, where: Place, **places: object) -> None:
+        """Add the finding of a message at a place."""
+        self.add(issue(message_id, render(where), **places))
+
+    def add(self, found: Issue) -> None:
+        """Add a finding, as long as there are not too many."""
+        if len(self.issues) < MOST_ISSUES:
+            self.issues.append(found)
+
+    def aside(self) -> "Visit":
+        """Return a visit at the same place whose findings are only looked at."""
+        found = Visit(
+            self.resource,
+            container=self.container,
+            outer=self.outer,
+            must_support=self.must_support,
+            known=self.known,
+        )
+        found._targets = self._targets
+        return found
+
+    def within(self, value: Json, where: Place) -> "Visit":
+        """Return the visit of a resource that stands in this one: contained, or an entry or parameter."""
+        contained = len(where) == 3 and where[1] == "contained"
+        return Visit(
+            (value, (where, value, None)),
+            container=self.container if contained else None,
+            outer=self.outer if contained else self,
+            must_support=self.must_support,
+            known=self.known,
+        )
+
+    def resolve(self, reference: object) -> Met | None:
+        """Return the resource that a reference means, if it is contained, or an entry of the Bundle, else `None`."""
+        if not isinstance(reference, str) or not reference:
+            return None
+        if reference.startswith("#"):
+            return self._contained(reference[1:])
+        visit: Visit | None = self
+        while visit is not None:
+            found = visit.targets.get(reference) or visit.targets.get(reference.partition("/_history/")[0])
+            if found is not None:
+                return found
+            visit = visit.outer
+        return None
+
+    def _contained(self, name: str) -> Met | None:
+        container, where = self.container
+        if not name:
+            return self.container
+        contained = container.get("contained")
+        for index, one in enumerate(contained if isinstance(contained, list) else ()):
+            if isinstance(one, dict) and one.get("id") == name:
+                return one, ((where, "contained", index), one, None)
+        return None
+
+    @property
+    def targets(self) -> dict[str, Met]:
+        """Resources of the entries by full URL and by `Type/id`, if this is the visit of a Bundle."""
+        if self._targets is None:
+            self._targets = dict(_entries(*self.resource))
+        return self._targets
+
+
+def _entries(bundle: Json, where: Place) -> Iterator[tuple[str, Met]]:
+    if bundle.get("resourceType") != "Bundle" or not isinstance(bundle.get("entry"), list):
+        return
+    for index, entry in enumerate(bundle["entry"]):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(resource, dict):
+            continue
+        met = resource, (((where, "entry", index), "resource", None), resource, None)
+        full = entry.get("fullUrl")
+        if isinstance(full, str):
+            yield full, met
+            # R4 Bundle §2.36.4: a relative reference is one to the server of the entry that makes it.
+            if not full.startswith("urn:"):
+                yield "/".join(full.split("/")[-2:]), met
+        yield f"{resource.get('resourceType')}/{resource.get('id')}", met

@@ -1,0 +1,484 @@
+"""What a profile asks of a resource: small profiles, one for each thing that a profile can ask."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from profiles.definitions.registry import Definitions
+from profiles.fhirpath.engine import Engine
+from profiles.issue import Issue
+from profiles.snapshot.source import Source
+from profiles.validate.profile.validator import ProfileValidator
+
+Json = dict[str, Any]
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+LOINC = "http://loinc.org"
+Profile = tuple[Json, ...]
+
+
+@pytest.fixture(scope="module")
+def engine(definitions: Definitions) -> Engine:
+    return Engine(definitions)
+
+
+@pytest.fixture
+def findings(definitions: Definitions, engine: Engine) -> Any:
+    """Validate a resource against the first of some profiles: (severity, expression, beginning of the text) of each finding."""
+
+    def check(resource: Json, *structures: Json, must_support: bool = False, **options: Any) -> list[Issue]:
+        source = Source(definitions, structures=structures)
+        validator = ProfileValidator(source, engine=engine, must_support=must_support, **options)
+        return validator.check(resource, [structures[0]["url"]])
+
+    return check
+
+
+def profile(of: str, *rows: Json, name: str = "p", **more: Any) -> Json:
+    return {
+        "resourceType": "StructureDefinition", "url": f"http://x.org/{name}", "kind": "resource", "type": of,
+        "derivation": "constraint", "baseDefinition": CORE + of, "differential": {"element": list(rows)}, **more,
+    }  # fmt: skip
+
+
+def extension(name: str, *rows: Json, **more: Any) -> Json:
+    url = {"path": "Extension.url", "fixedUri": f"http://x.org/{name}"}
+    return profile("Extension", *rows, url, name=name, kind="complex-type", **more)
+
+
+def sliced(path: str, kind: str, by: str, **more: Any) -> Json:
+    return {"path": path, "slicing": {"discriminator": [{"type": kind, "path": by}], "rules": "open", **more}}
+
+
+def said(found: list[Issue]) -> list[tuple[str, str]]:
+    return [(one.message_id, one.expression) for one in found]
+
+
+def concept(code: str, system: str = LOINC) -> Json:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def observation(**more: Any) -> Json:
+    return {"resourceType": "Observation", "status": "final", "code": concept("1"), **more}
+
+
+def component(code: str, **more: Any) -> Json:
+    return {"code": concept(code), **more}
+
+
+def test_cardinality_is_told_with_the_profile_that_asks(findings: Any) -> None:
+    p = profile("Patient", {"path": "Patient.birthDate", "min": 1}, {"path": "Patient.name", "max": "1"})
+    assert findings({"resourceType": "Patient", "birthDate": "2000", "name": [{}]}, p) == []
+    found = findings({"resourceType": "Patient", "name": [{}, {}]}, p)
+    assert [(one.code, one.expression, one.text) for one in found] == [
+        ("structure", "Patient.name[1]", "Patient.name: max allowed = 1, but found 2 (from http://x.org/p). Remove the surplus."),
+        ("required", "Patient", "Patient.birthDate: minimum required = 1, but only found 0 (from http://x.org/p). Add 'birthDate'."),
+    ]  # fmt: skip
+    assert findings({"resourceType": "Patient", "_birthDate": {"extension": []}}, p) == []
+
+
+def test_fixed_values_are_exact_and_patterns_are_contained(findings: Any) -> None:
+    p = profile(
+        "Observation",
+        {"path": "Observation.code", "patternCodeableConcept": concept("1")},
+        {"path": "Observation.category", "fixedCodeableConcept": concept("a")},
+    )
+    extra = {"coding": [{"system": "x", "code": "y"}, {"system": LOINC, "code": "1", "display": "one"}], "text": "one"}
+    assert findings(observation(code=extra, category=[concept("a")]), p) == []
+    found = findings(observation(code=concept("2"), category=[{**concept("a"), "text": "a"}]), p)
+    assert said(found) == [("fixed", "Observation.category[0]"), ("pattern", "Observation.code")]
+    assert "must have {" in found[1].text
+    assert '"code":"1"' in found[1].text
+
+
+def test_numbers_are_compared_by_value(findings: Any) -> None:
+    p = profile(
+        "Observation", {"path": "Observation.valueQuantity.value", "minValueDecimal": Decimal(0), "maxValueDecimal": Decimal(9)}
+    )  # fmt: skip
+    assert findings(observation(valueQuantity={"value": Decimal("9.0")}), p) == []
+    found = findings(observation(valueQuantity={"value": Decimal("9.5")}), p)
+    assert said(found) == [("range", "Observation.value.ofType(Quantity).value")]
+    assert "the greatest value in the profile" in found[0].text
+
+
+def test_types_that_a_profile_excludes_are_refused(findings: Any) -> None:
+    p = profile("Observation", {"path": "Observation.value[x]", "type": [{"code": "Quantity"}, {"code": "string"}]})
+    assert findings(observation(valueString="x"), p) == []
+    found = findings(observation(valueInteger=1), p)
+    assert said(found) == [("type", "Observation.value.ofType(integer)")]
+    assert "is of type integer, and only Quantity or string is allowed here" in found[0].text
+
+
+@pytest.mark.parametrize("kind", ["value", "pattern"])
+def test_slices_by_value_are_counted_and_checked(findings: Any, kind: str) -> None:
+    p = profile(
+        "Observation",
+        sliced("Observation.component", kind, "code"),
+        {"path": "Observation.component", "sliceName": "a", "min": 1, "max": "1"},
+        {"path": "Observation.component.code", "patternCodeableConcept": concept("a")},
+        {"path": "Observation.component.value[x]", "min": 1},
+        {"path": "Observation.component", "sliceName": "b"},
+        {"path": "Observation.component.code.coding.code", "min": 1, "fixedCode": "b"},
+        {"path": "Observation.component.value[x]", "max": "0"},
+    )
+    assert findings(observation(component=[component("b"), component("a", valueString="x"), component("c")]), p) == []
+    found = findings(observation(component=[component("b", valueString="x"), component("c")]), p)
+    assert said(found) == [
+        ("slice-minimum", "Observation"),
+        ("maximum", "Observation.component[0].value.ofType(string)"),
+    ]
+    assert found[0].text.startswith("Slice 'Observation.component:a': a matching slice is required, but not found")
+    twice = observation(component=[component("a", valueString="x"), component("a")])
+    assert said(findings(twice, p)) == [
+        ("slice-maximum", "Observation.component[1]"),
+        ("minimum", "Observation.component[1]"),
+    ]
+
+
+def test_closed_ordered_and_open_at_end(findings: Any) -> None:
+    def p(**rules: Any) -> Json:
+        slices = [
+            {"path": "Observation.component", "sliceName": name, "id": f"Observation.component:{name}"} for name in "ab"
+        ]
+        codes = [
+            {"id": f"Observation.component:{name}.code", "path": "Observation.component.code", "patternCodeableConcept": concept(name)}
+            for name in "ab"
+        ]  # fmt: skip
+        return profile("Observation", sliced("Observation.component", "value", "code", **rules), *slices, *codes)
+
+    def of(*codes: str) -> Json:
+        return observation(component=[component(code) for code in codes])
+
+    assert said(findings(of("a", "c"), p(rules="closed"))) == [("slice-closed", "Observation.component[1]")]
+    assert findings(of("b", "a"), p()) == []
+    assert said(findings(of("b", "a"), p(ordered=True))) == [("slice-order", "Observation.component[1]")]
+    assert said(findings(of("c", "a"), p(rules="openAtEnd"))) == [("slice-end", "Observation.component[1]")]
+    assert findings(of("a", "c"), p(rules="openAtEnd")) == []
+
+
+def test_slices_within_slices_and_slices_of_slices(findings: Any) -> None:
+    p = profile(
+        "Patient",
+        sliced("Patient.identifier", "value", "type.coding.code"),
+        {"path": "Patient.identifier", "sliceName": "mr"},
+        sliced("Patient.identifier.type.coding", "value", "system"),
+        {"path": "Patient.identifier.type.coding", "sliceName": "v2", "min": 1},
+        {"path": "Patient.identifier.type.coding.system", "fixedUri": "v2", "min": 1},
+        {"path": "Patient.identifier.type.coding.code", "fixedCode": "MR", "min": 1},
+        {"path": "Patient.identifier.assigner", "min": 1},
+    )  # fmt: skip
+    mr = {"type": {"coding": [{"system": "x", "code": "y"}, {"system": "v2", "code": "MR"}]}, "value": "1"}
+    assert said(findings({"resourceType": "Patient", "identifier": [mr]}, p))[-1] == (
+        "minimum",
+        "Patient.identifier[0]",
+    )
+    other = {"type": {"coding": [{"system": "other", "code": "MR"}]}}
+    assert said(findings({"resourceType": "Patient", "identifier": [{"value": "1"}]}, p)) == []
+    # The discriminator asks for the code alone.
+    assert said(findings({"resourceType": "Patient", "identifier": [other]}, p)) == [
+        ("slice-minimum", "Patient.identifier[0].type"),
+        ("minimum", "Patient.identifier[0]"),
+    ]
+
+
+def test_re_slices_sort_the_values_of_their_slice(findings: Any) -> None:
+    p = profile(
+        "Patient",
+        sliced("Patient.telecom", "value", "system"),
+        {"path": "Patient.telecom", "sliceName": "phone", "slicing": sliced("", "value", "use")["slicing"]},
+        {"path": "Patient.telecom.system", "fixedCode": "phone", "min": 1},
+        {"path": "Patient.telecom", "sliceName": "phone/home", "max": "1"},
+        {"path": "Patient.telecom.use", "fixedCode": "home", "min": 1},
+    )
+    home, work, mail = (
+        {"system": "phone", "use": "home"},
+        {"system": "phone", "use": "work"},
+        {"system": "email", "use": "home"},
+    )
+    assert findings({"resourceType": "Patient", "telecom": [home, work, mail, mail]}, p) == []
+    found = findings({"resourceType": "Patient", "telecom": [home, work, home]}, p)
+    assert said(found) == [("slice-maximum", "Patient.telecom[2]")]
+    assert "Patient.telecom:phone/home" in found[0].text
+
+
+def test_slices_by_existence(findings: Any) -> None:
+    p = profile(
+        "Observation",
+        sliced("Observation.component", "exists", "value"),
+        {"path": "Observation.component", "sliceName": "known"},
+        {"path": "Observation.component.value[x]", "min": 1},
+        {"path": "Observation.component.dataAbsentReason", "max": "0"},
+        {"path": "Observation.component", "sliceName": "unknown"},
+        {"path": "Observation.component.value[x]", "max": "0"},
+        {"path": "Observation.component.dataAbsentReason", "min": 1},
+    )
+    fine = observation(component=[component("a", valueString="x"), component("b", dataAbsentReason=concept("u"))])
+    assert findings(fine, p) == []
+    assert said(findings(observation(component=[component("a")]), p)) == [("minimum", "Observation.component[0]")]
+
+
+def test_slices_by_type(findings: Any) -> None:
+    p = profile(
+        "Observation",
+        {"path": "Observation.valueQuantity.code", "min": 1},
+        {"path": "Observation.valueQuantity.system", "min": 1, "fixedUri": "http://unitsofmeasure.org"},
+    )
+    assert findings(observation(valueString="x"), p) == []
+    found = findings(observation(valueQuantity={"value": 1, "system": "x"}), p)
+    assert said(found) == [
+        ("fixed", "Observation.value.ofType(Quantity).system"),
+        ("minimum", "Observation.value.ofType(Quantity)"),
+    ]
+
+
+def bundle(*entries: Json) -> Json:
+    return {"resourceType": "Bundle", "type": "collection", "entry": list(entries)}
+
+
+def test_slices_by_type_and_profile_of_what_is_referred_to(findings: Any) -> None:
+    female = profile("Patient", {"path": "Patient.gender", "min": 1, "fixedCode": "female"}, name="female")
+    p = profile(
+        "Composition",
+        sliced("Composition.section.entry", "profile", "resolve()"),
+        {"path": "Composition.section.entry", "sliceName": "f", "type": [{"code": "Reference", "targetProfile": [female["url"]]}],
+         "min": 1},
+    )  # fmt: skip
+    document = profile(
+        "Bundle",
+        sliced("Bundle.entry", "type", "resource"),
+        {"path": "Bundle.entry", "sliceName": "c", "min": 1, "max": "1"},
+        {"path": "Bundle.entry.resource", "type": [{"code": "Composition", "profile": [p["url"]]}]},
+        name="document",
+    )
+
+    def of(gender: str) -> Json:
+        composition = {"resourceType": "Composition", "section": [{"entry": [{"reference": "urn:uuid:1"}]}]}
+        patient = {"resourceType": "Patient", "gender": gender}
+        return bundle(
+            {"fullUrl": "urn:uuid:0", "resource": composition}, {"fullUrl": "urn:uuid:1", "resource": patient}
+        )
+
+    assert findings(of("female"), document, p, female) == []
+    assert said(findings(of("male"), document, p, female)) == [
+        ("slice-minimum", "Bundle.entry[0].resource/*Composition/null*/.section[0]")
+    ]
+    assert said(findings(bundle(), document, p, female)) == [("slice-minimum", "Bundle")]
+
+
+def test_what_is_referred_to_must_be_of_the_profile_where_it_is_at_hand(findings: Any) -> None:
+    named = profile("Patient", {"path": "Patient.name", "min": 1}, name="named")
+    p = profile(
+        "Observation", {"path": "Observation.subject", "type": [{"code": "Reference", "targetProfile": [named["url"]]}]}
+    )  # fmt: skip
+    assert findings(observation(subject={"reference": "Patient/1"}), p, named) == []
+    found = findings(observation(subject={"reference": "Group/1"}), p, named)
+    assert said(found) == [("reference-target", "Observation.subject")]
+    inside = observation(contained=[{"resourceType": "Patient", "id": "a"}], subject={"reference": "#a"})
+    found = findings(inside, p, named)
+    assert said(found) == [("reference-profile", "Observation.subject")]
+    assert "Patient.name: minimum required = 1" in found[0].text
+    inside["contained"][0]["name"] = [{"text": "x"}]
+    assert findings(inside, p, named) == []
+
+
+def test_references_in_a_circle_end(findings: Any) -> None:
+    reference = {"type": [{"code": "Reference", "targetProfile": ["http://x.org/p"]}]}
+    p = profile(
+        "Observation", {"path": "Observation.derivedFrom", **reference}, {"path": "Observation.value[x]", "min": 1}
+    )
+    one = observation(id="1", derivedFrom=[{"reference": "Observation/2"}], valueInteger=1)
+    two = observation(id="2", derivedFrom=[{"reference": "Observation/1"}])
+    both = bundle({"resource": {**one, "meta": {"profile": ["http://x.org/p"]}}}, {"resource": two})
+    whole = profile("Bundle", name="b")
+    found = findings(both, whole, p)
+    assert said(found) == [("reference-profile", "Bundle.entry[0].resource/*Observation/1*/.derivedFrom[0]")]
+
+
+def test_bindings_of_every_strength(findings: Any) -> None:
+    def p(strength: str, value_set: str = "http://hl7.org/fhir/ValueSet/observation-status") -> Json:
+        return profile(
+            "Observation", {"path": "Observation.method", "binding": {"strength": strength, "valueSet": value_set}}
+        )
+
+    status = "http://hl7.org/fhir/observation-status"
+    assert findings(observation(method=concept("final", status)), p("required")) == []
+    wrong = observation(method=concept("x", status))
+    assert [(one.severity, one.code) for one in findings(wrong, p("required"))] == [("error", "code-invalid")]
+    assert [(one.severity, one.code) for one in findings(wrong, p("extensible"))] == [("warning", "code-invalid")]
+    assert [(one.severity, one.code) for one in findings(wrong, p("preferred"))] == [("information", "code-invalid")]
+    assert findings(wrong, p("example")) == []
+    assert said(findings(observation(method={"text": "x"}), p("required"))) == [
+        ("binding-missing", "Observation.method")
+    ]
+    assert findings(observation(method={"text": "x"}), p("extensible")) == []
+    unknown = findings(wrong, p("required", "http://x.org/vs"))
+    assert [(one.severity, one.message_id) for one in unknown] == [("warning", "binding-unchecked")]
+
+
+def test_a_terminology_service_is_asked_about_what_nobody_here_knows(findings: Any) -> None:
+    class Service:
+        def member(self, value_set: str, system: str, code: str) -> bool | None:
+            return {"a": True, "b": False}.get(code)
+
+    p = profile(
+        "Observation",
+        {"path": "Observation.method", "binding": {"strength": "required", "valueSet": "http://x.org/vs"}},
+    )
+    assert findings(observation(method=concept("a")), p, terminology=Service()) == []
+    assert said(findings(observation(method=concept("b")), p, terminology=Service())) == [
+        ("binding-required", "Observation.method")
+    ]
+    assert said(findings(observation(method=concept("c")), p, terminology=Service())) == [
+        ("binding-unchecked", "Observation.method")
+    ]
+
+
+def test_constraints_are_met_in_their_resource(findings: Any) -> None:
+    rule = {
+        "key": "x-1",
+        "severity": "error",
+        "human": "Say who.",
+        "expression": "%resource.subject.exists() or text = 'none'",
+    }
+    p = profile("Observation", {"path": "Observation.code", "constraint": [rule]})
+    assert findings(observation(subject={"reference": "Patient/1"}), p) == []
+    found = findings(observation(), p)
+    assert [(one.severity, one.code, one.text) for one in found] == [
+        ("error", "invariant", "Constraint failed: x-1: 'Say who.' (defined in http://x.org/p)")
+    ]
+    broken = profile("Observation", {"path": "Observation.code", "constraint": [{**rule, "expression": "text = ("}]})
+    assert [(one.severity, one.message_id) for one in findings(observation(), broken)] == [
+        ("warning", "invariant-unusable")
+    ]
+
+
+def test_extensions_are_checked_wherever_they_are(findings: Any) -> None:
+    e = extension("e", {"path": "Extension.value[x]", "type": [{"code": "string"}], "min": 1})
+    p = profile("Patient", {"path": "Patient.extension", "sliceName": "e", "min": 1,
+                            "type": [{"code": "Extension", "profile": [e["url"]]}]})  # fmt: skip
+    one = {"url": e["url"], "valueString": "x"}
+    assert (
+        findings({"resourceType": "Patient", "extension": [one], "name": [{"_family": {"extension": [one]}}]}, p, e)
+        == []
+    )
+    assert said(findings({"resourceType": "Patient"}, p, e)) == [("slice-minimum", "Patient")]
+    deep = {"resourceType": "Patient", "extension": [one], "name": [{"_family": {"extension": [{"url": e["url"]}]}}]}
+    assert said(findings(deep, p, e)) == [("minimum", "Patient.name[0].family.extension[0]")]
+    unknown = {"resourceType": "Patient", "extension": [one, {"url": "http://x.org/u", "valueString": "x"}]}
+    assert [(found.severity, found.message_id) for found in findings(unknown, p, e)] == [
+        ("information", "extension-unknown")
+    ]
+
+
+def test_extensions_stand_where_their_definition_allows(findings: Any) -> None:
+    def context(kind: str, expression: str) -> Json:
+        return extension("e", context=[{"type": kind, "expression": expression}])
+
+    nothing = profile("Patient")
+    one = {"url": "http://x.org/e", "valueString": "x"}
+    resource = {"resourceType": "Patient", "name": [{"extension": [one]}]}
+    for kind, expression in [
+        ("element", "Patient.name"), ("element", "HumanName"), ("element", "Element"), ("fhirpath", "Patient.name"),
+    ]:  # fmt: skip
+        assert findings(resource, nothing, context(kind, expression)) == []
+    for kind, expression in [("element", "Patient"), ("element", "Address"), ("extension", "http://x.org/f")]:
+        found = findings(resource, nothing, context(kind, expression))
+        assert said(found) == [("extension-context", "Patient.name[0].extension[0]")]
+    assert "this element is Patient.name; allowed = http://x.org/f" in found[0].text
+
+
+def test_modifiers_are_told_from_other_extensions(findings: Any) -> None:
+    modifier = extension("m", {"path": "Extension", "isModifier": True})
+    plain, nothing = extension("e"), profile("Patient")
+
+    def of(member: str, name: str) -> Json:
+        return {"resourceType": "Patient", member: [{"url": f"http://x.org/{name}", "valueString": "x"}]}
+
+    assert findings(of("modifierExtension", "m"), nothing, modifier) == []
+    assert said(findings(of("extension", "m"), nothing, modifier)) == [("extension-modifier", "Patient.extension[0]")]
+    found = findings(of("modifierExtension", "e"), nothing, plain)
+    assert said(found) == [("extension-no-modifier", "Patient.modifierExtension[0]")]
+    found = findings(of("modifierExtension", "u"), nothing)
+    assert [(one.severity, one.message_id) for one in found] == [("warning", "modifier-unknown")]
+
+
+def test_type_profiles_and_profiles_of_contained_resources(findings: Any) -> None:
+    short = profile("HumanName", {"path": "HumanName.family", "min": 1}, name="short", kind="complex-type")
+    p = profile("Patient", {"path": "Patient.name", "type": [{"code": "HumanName", "profile": [short["url"]]}]})
+    assert findings({"resourceType": "Patient", "name": [{"family": "x"}]}, p, short) == []
+    found = findings({"resourceType": "Patient", "name": [{"family": "x"}, {"text": "y"}]}, p, short)
+    assert said(found) == [("minimum", "Patient.name[1]")]
+    assert findings({"resourceType": "Patient", "name": [{}]}, p)[0:] == []  # not installed: nothing to say
+
+
+def test_one_of_several_profiles_suffices(findings: Any) -> None:
+    family = profile("HumanName", {"path": "HumanName.family", "min": 1}, name="family", kind="complex-type")
+    text = profile("HumanName", {"path": "HumanName.text", "min": 1}, name="text", kind="complex-type")
+    p = profile(
+        "Patient", {"path": "Patient.name", "type": [{"code": "HumanName", "profile": [family["url"], text["url"]]}]}
+    )
+    assert findings({"resourceType": "Patient", "name": [{"family": "x"}, {"text": "y"}]}, p, family, text) == []
+    found = findings({"resourceType": "Patient", "name": [{"use": "usual"}]}, p, family, text)
+    assert said(found) == [("no-profile-fits", "Patient.name[0]")]
+
+
+def test_declared_profiles_of_the_resource_and_those_in_it_are_checked(definitions: Definitions) -> None:
+    named = profile("Patient", {"path": "Patient.name", "min": 1})
+    validator = ProfileValidator(Source(definitions, structures=[named]))
+    patient = {"resourceType": "Patient", "id": "a", "meta": {"profile": [named["url"]]}}
+    assert said(validator.check(patient)) == [("minimum", "Patient")]
+    assert validator.check(patient, declared=False) == []
+    assert said(validator.check(observation(contained=[patient]))) == [
+        ("minimum", "Observation.contained[0]/*Patient/a*/")
+    ]
+    assert said(validator.check(bundle({"resource": patient}))) == [
+        ("minimum", "Bundle.entry[0].resource/*Patient/a*/")
+    ]
+    other = {"resourceType": "Patient", "meta": {"profile": ["http://x.org/unknown", f"{named['url']}|9"]}}
+    found = validator.check(other)
+    assert [(one.severity, one.message_id) for one in found] == [("warning", "profile-unknown")] * 2
+    wrong = validator.check({"resourceType": "Group", "meta": {"profile": [named["url"]]}})
+    assert said(wrong) == [("profile-type", "Group")]
+
+
+def test_must_support_is_told_where_it_is_wanted(findings: Any) -> None:
+    p = profile("Patient", {"path": "Patient.gender", "mustSupport": True}, {"path": "Patient.name", "min": 1})
+    assert findings({"resourceType": "Patient", "name": [{}]}, p) == []
+    found = findings({"resourceType": "Patient"}, p, must_support=True)
+    assert [(one.severity, one.message_id) for one in found] == [("error", "minimum"), ("information", "must-support")]
+
+
+def test_the_same_findings_come_in_the_same_order(findings: Any) -> None:
+    p = profile(
+        "Patient",
+        {"path": "Patient.gender", "min": 1},
+        {"path": "Patient.name", "max": "0"},
+        {"path": "Patient.active", "min": 1},
+    )
+    resource = {"resourceType": "Patient", "name": [{}]}
+    assert [one.text.partition(":")[0] for one in findings(resource, p)] == [
+        "Patient.active",
+        "Patient.name",
+        "Patient.gender",
+    ]
+
+
+def test_what_is_of_a_wrong_form_is_left_to_the_check_of_every_write(findings: Any) -> None:
+    p = profile(
+        "Patient", {"path": "Patient.name.family", "min": 1}, sliced("Patient.identifier", "value", "system"),
+        {"path": "Patient.identifier", "sliceName": "a"}, {"path": "Patient.identifier.system", "fixedUri": "a", "min": 1},
+    )  # fmt: skip
+    wrong: tuple[Any, ...] = (None, 1, "x", ["x"], {"system": []}, [{"system": {}}], {"family": 1}, [[]], [None])
+    for name in wrong:
+        for other in wrong:
+            findings(
+                {
+                    "resourceType": "Patient",
+                    "name": name,
+                    "identifier": other,
+                    "meta": 1,
+                    "contained": "x",
+                    "extension": {},
+                },
+                p,
+            )
