@@ -184,7 +184,7 @@ class Dispatch:
         _permit(repository, route)
         await self._editions.refuse_unready(request, searched)
         context = Context(
-            request,
+            request if request.reader is None else await request.read(),
             repository,
             repository.definitions,
             self._settings,

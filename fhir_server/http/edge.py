@@ -109,13 +109,14 @@ class Edge:
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> FhirResponse:
         """Return the answer, whatever happens."""
         try:
-            return await self._represented(await self._run(exchange, scope, receive), exchange)
+            response = await self._run(exchange, scope, receive)
+            return await self._as_xml(response, exchange) if exchange.representation.xml else response
         except FhirError as error:
             if exchange.representation is negotiate.UNDECIDED:
                 headers = exchange.headers
                 sent = negotiate.media_type(headers.get("content-type", ""))
                 exchange.representation = negotiate.likely(headers.get("accept", ""), scope["query_string"], sent)
-            return await self._represented(refusal(error), exchange)
+            return await self._as_xml(refusal(error), exchange) if exchange.representation.xml else refusal(error)
         except body.Disconnected:
             raise
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
@@ -123,10 +124,7 @@ class Edge:
             text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
             return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
 
-    async def _represented(self, response: FhirResponse, exchange: Exchange) -> FhirResponse:
-        """Return the answer in XML where that was agreed; JSON goes out as it is."""
-        if not exchange.representation.xml:
-            return response
+    async def _as_xml(self, response: FhirResponse, exchange: Exchange) -> FhirResponse:
         return await self._xml.answer(response, indented=exchange.representation.indented)
 
     async def _run(self, exchange: Exchange, scope: Scope, receive: Receive) -> FhirResponse:
@@ -173,9 +171,7 @@ class Edge:
             # A search form may hold _format and _pretty as well (R4 3.1.1.2).
             query += target.pairs(data, "search form")
             exchange.representation = negotiate.representation(headers.get("accept", ""), query)
-        if data and sent in negotiate.XML_TYPES:
-            return replace(request, resource=await self._xml.resource(data))
-        return replace(request, body=data)
+        return replace(request, body=data, reader=self._xml.resource if sent in negotiate.XML_TYPES else None)
 
     def _note(self, exchange: Exchange, status: int, seconds: float) -> None:
         """Count an answered request, and log it where that is wished, without ids and values."""

@@ -1,9 +1,10 @@
 """Requests and responses without transport: what dispatch takes and gives, for HTTP, bundle entries and jobs alike."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from fhir_server.model import json
 from fhir_server.model.stored import Stored
@@ -25,6 +26,8 @@ class FhirRequest(msgspec.Struct, frozen=True):
         id: Value of X-Request-Id.
         address: Network address of whoever asks; empty for this program itself.
         head: Whether HEAD was asked with this GET, so that its answer goes out without the body.
+        reader: What reads a body that is not JSON. It is asked only when it is known that the caller may ask this at all: to read
+            is work.
     """
 
     method: str
@@ -37,6 +40,17 @@ class FhirRequest(msgspec.Struct, frozen=True):
     id: str = ""
     address: str = ""
     head: bool = False
+    reader: "Callable[[bytes], Awaitable[dict[str, Any]]] | None" = None
+
+    async def read(self) -> "FhirRequest":
+        """Return the request with the resource that its reader finds in the body.
+
+        Raises:
+            BadRequest: There is none.
+        """
+        if self.reader is None or not self.body:
+            return self
+        return replace(self, resource=await self.reader(self.body), body=b"", reader=None)
 
 
 class FhirResponse(msgspec.Struct, frozen=True):

@@ -202,3 +202,16 @@ async def test_the_description_of_the_api_says_what_needs_a_token(house: House) 
     assert [path for path, item in api["paths"].items() if item.get("get", {}).get("security") == []] == [
         "/fhir/metadata"
     ]
+
+
+async def test_a_body_in_xml_is_read_for_those_only_who_may_send_it(house: House) -> None:
+    headers = {"Content-Type": "application/fhir+xml"}
+    refused = await house.servers[0].post("/fhir/Patient", content=b"<broken", headers=headers)
+    assert refused.status_code == 401
+    assert refused.headers["content-type"] == "application/fhir+xml; charset=utf-8"
+    assert '<code value="login"/>' in refused.text
+    for scope, status in (("system/Observation.c", 403), ("system/Patient.c", 400)):
+        headers["Authorization"] = f"Bearer {await house.token(scope)}"
+        refused = await house.servers[0].post("/fhir/Patient", content=b"<broken", headers=headers)
+        assert refused.status_code == status, refused.text
+        assert ("not well-formed XML" in refused.text) is (status == 400)
