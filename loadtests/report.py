@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from loadtests import expressions
+from loadtests.expressions import Cost
 from loadtests.searches import Answer
 from loadtests.wire import Sample
 
@@ -61,10 +63,24 @@ class Report:
     bulk: list[Bulk] = field(default_factory=list)
     searches: list[Answer] = field(default_factory=list)
     floor: float = 0
+    expressions: list[Cost] = field(default_factory=list)
 
     def markdown(self) -> str:
         """Return the tables."""
-        return "\n".join([*self._head(), "", *self._requests(), "", *self._searches(), "", *self._loads(), ""])
+        return "\n".join(
+            [
+                *self._head(),
+                "",
+                *self._requests(),
+                "",
+                *self._searches(),
+                "",
+                *self._loads(),
+                "",
+                *expressions.markdown(self.expressions),
+                "",
+            ]
+        )
 
     def _head(self) -> list[str]:
         lines = [f"Measured on {self.machine}; server, MongoDB and load generator share the machine.", ""]

@@ -134,6 +134,8 @@ def _polarity(compiler: Compiler, one: Polarity) -> Run:
 
 def _operation(compiler: Compiler, one: Operation) -> Run:
     left, right = compiler.run(one.left), compiler.run(one.right)
+    if one.operator == "=" and isinstance(one.right, Literal) and isinstance(one.right.value, str):
+        return _equals_text(left, one.right.value, right)
     special = _OPERATORS.get(one.operator)
     if special is not None:
         return special(left, right) if one.operator in _SAFE else _placed(special(left, right), one.offset)
@@ -246,6 +248,21 @@ def _equals(left: Run, right: Run) -> Run:
     def run(scope: Scope) -> Items:
         one, other = left(scope), right(scope)
         return boolean(equal(one, other, scope))
+
+    return run
+
+
+def _equals_text(left: Run, text: str, right: Run) -> Run:
+    """Return the run of `path = 'text'`, which most criteria are: a single string is compared at once."""
+
+    def run(scope: Scope) -> Items:
+        items = left(scope)
+        if len(items) == 1:
+            item = items[0]
+            value = system(item) if type(item) is Node and item.type.primitive else item
+            if type(value) is str:
+                return TRUE if value == text else FALSE
+        return boolean(equal(items, right(scope), scope))
 
     return run
 

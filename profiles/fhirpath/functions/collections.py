@@ -17,7 +17,8 @@ def _where(items: Items, scope: Scope, criteria: Run) -> Items:
     found: Items = []
     for place, item in enumerate(items):
         scope.this, scope.index = [item], place
-        if truth(criteria(scope), "The criterion of where()"):
+        met = criteria(scope)
+        if met is TRUE or (met is not FALSE and truth(met, "The criterion of where()")):
             found.append(item)
     scope.this, scope.index = this, index
     scope.spend(len(items))

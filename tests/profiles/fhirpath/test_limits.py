@@ -1,14 +1,18 @@
 """Expressions that are made to take long, or much: each ends soon, with an error that says of what there was too much."""
 
+import re
+from pathlib import Path
 from time import process_time
 from typing import Any
 
 import pytest
 
 from profiles.definitions.registry import Definitions
+from profiles.fhirpath import lexer, patterns
 from profiles.fhirpath.engine import Engine
 from profiles.fhirpath.errors import FhirPathError
-from profiles.fhirpath.parser import MOST_DEEP
+from profiles.fhirpath.functions.table import FUNCTIONS
+from profiles.fhirpath.parser import MOST_DEEP, MOST_NESTED
 from profiles.fhirpath.scope import Limits
 
 PATIENT: dict[str, Any] = {
@@ -107,3 +111,21 @@ def test_a_budget_of_steps_is_kept(definitions: Definitions) -> None:
     assert compiled.evaluate(PATIENT) == [5_000]
     with pytest.raises(FhirPathError, match="more than 20000 steps"):
         engine.compile("name.select(%context.name.select(%context.name.count())).count()", "Patient").evaluate(PATIENT)
+
+
+def test_the_page_tells_the_limits() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "fhirpath.md").read_text(encoding="utf-8")
+    told = {int(number.replace(",", "")) for number in re.findall(r"^\| [^|]+ \| ([0-9,]+) \|$", page, re.MULTILINE)}
+    limits = Limits()
+    assert told == {
+        lexer.MOST_CHARACTERS,
+        MOST_NESTED,
+        MOST_DEEP,
+        limits.steps,
+        int(limits.seconds),
+        limits.items,
+        limits.characters,
+        patterns.MOST_CHARACTERS,
+    }
+    functions = set(re.findall(r"`([a-zA-Z]+)`", page[page.index("Of its later drafts") : page.index("`%context`")]))
+    assert functions <= set(FUNCTIONS) | {"sort"}
