@@ -15,6 +15,7 @@ from profiles.fhirpath.functions.row import Function
 from profiles.fhirpath.functions.table import FUNCTIONS, NAMES, SORT, TYPE_FUNCTIONS
 from profiles.fhirpath.model import Model
 from profiles.fhirpath.moments import Moment
+from profiles.fhirpath.shapes import UNKNOWN, Rules, Shape, of
 from profiles.fhirpath.syntax import (
     Call,
     Context,
@@ -28,51 +29,6 @@ from profiles.fhirpath.syntax import (
     Variable,
 )
 from profiles.fhirpath.values import NAMES as SYSTEM_NAMES
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What an expression may do.
-
-    Attributes:
-        collections: Whether `as` takes several items, as published search parameters have it.
-        foreign: Whether a path may begin with another resource type, which then selects nothing: `Patient.name | Person.name`.
-        unread: Whether `resolve()` gives, for a reference that cannot be resolved, a resource of the type that it names.
-        ordered: Whether functions that need an order are refused on what has none, such as `children().first()`.
-    """
-
-    collections: bool = False
-    foreign: bool = False
-    unread: bool = False
-    ordered: bool = False
-
-
-SEARCH = Rules(collections=True, foreign=True, unread=True)
-"""The rules of SearchParameter.expression."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What the items of a part may be.
-
-    Attributes:
-        types: Names of their types in full, `None` where they are not known; empty for the empty collection.
-        ordered: Whether their order is defined.
-    """
-
-    types: frozenset[str] | None = None
-    ordered: bool = True
-
-    def __or__(self, other: "Shape") -> "Shape":
-        known = None if self.types is None or other.types is None else self.types | other.types
-        return Shape(known, self.ordered and other.ordered)
-
-
-UNKNOWN = Shape()
-
-
-def _of(name: str) -> Shape:
-    return Shape(frozenset({name}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +148,7 @@ def check(expression: Expression, model: Model, type_name: str | None, rules: Ru
         raise FhirPathError(
             "semantic", f"There is no type '{shown(type_name)}' that an expression could be evaluated on.", 0
         )
-    root = UNKNOWN if type_name is None else _of(f"FHIR.{type_name}")
+    root = UNKNOWN if type_name is None else of(f"FHIR.{type_name}")
     return Checker(model, rules, root).shape(expression, root)
 
 
@@ -201,19 +157,19 @@ def _literal(checker: Checker, one: Literal, focus: Shape) -> Shape:
         case None:
             return Shape(frozenset())
         case Moment(kind):
-            return _of(f"System.{kind}")
+            return of(f"System.{kind}")
         case value:
-            return _of(f"System.{SYSTEM_NAMES[type(value)]}")
+            return of(f"System.{SYSTEM_NAMES[type(value)]}")
 
 
 def _context(checker: Checker, one: Context, focus: Shape) -> Shape:
-    return focus if one.name == "this" else _of("System.Integer") if one.name == "index" else UNKNOWN
+    return focus if one.name == "this" else of("System.Integer") if one.name == "index" else UNKNOWN
 
 
 def _variable(checker: Checker, one: Variable, focus: Shape) -> Shape:
     if one.name == "context":
         return checker.root
-    return _of("System.String") if one.name in {"sct", "loinc", "ucum"} else UNKNOWN
+    return of("System.String") if one.name in {"sct", "loinc", "ucum"} else UNKNOWN
 
 
 def _member(checker: Checker, one: Member, focus: Shape) -> Shape:
@@ -270,7 +226,7 @@ def _type_test(checker: Checker, one: TypeTest, focus: Shape) -> Shape:
 
 def _typed(checker: Checker, name: str, source: Shape, type_name: str) -> Shape:
     full = checker.named(type_name)
-    return _of("System.Boolean") if name == "is" else Shape(frozenset({full}), source.ordered)
+    return of("System.Boolean") if name == "is" else Shape(frozenset({full}), source.ordered)
 
 
 def _call(checker: Checker, one: Call, focus: Shape) -> Shape:
@@ -329,7 +285,7 @@ def _input(checker: Checker, name: str, function: Function, source: Shape) -> No
 def _given(function: Function, name: str, source: Shape, arguments: list[Shape]) -> Shape:
     match function.gives:
         case "":
-            known = _of("FHIR.Extension") if name == "extension" else UNKNOWN
+            known = of("FHIR.Extension") if name == "extension" else UNKNOWN
             return replace(known, ordered=not function.unordered)
         case "input":
             return source
@@ -340,7 +296,7 @@ def _given(function: Function, name: str, source: Shape, arguments: list[Shape])
         case "branches":
             return _united(arguments[1:])
         case name_of_type:
-            return _of(f"System.{name_of_type}")
+            return of(f"System.{name_of_type}")
 
 
 def _united(shapes: Iterable[Shape]) -> Shape:

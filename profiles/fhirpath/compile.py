@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from profiles.fhirpath import arithmetic, steps
-from profiles.fhirpath.equality import distinct, equal, equivalent, key, negated, order
+from profiles.fhirpath import arithmetic, operators, steps
+from profiles.fhirpath.equality import negated
 from profiles.fhirpath.errors import FhirPathError, shown
 from profiles.fhirpath.functions.collections import sort
-from profiles.fhirpath.functions.row import EMPTY, FALSE, TRUE, Function, boolean, truth, whole
+from profiles.fhirpath.functions.row import EMPTY, FALSE, TRUE, Function, whole
 from profiles.fhirpath.functions.table import FUNCTIONS
 from profiles.fhirpath.model import Model
 from profiles.fhirpath.scope import Run, Scope, single
@@ -35,8 +35,6 @@ PREFIXES: Mapping[str, str] = {
     "vs-": "http://hl7.org/fhir/ValueSet/",
     "ext-": "http://hl7.org/fhir/StructureDefinition/",
 }
-
-Binary = Callable[[Run, Run], Run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +133,10 @@ def _polarity(compiler: Compiler, one: Polarity) -> Run:
 def _operation(compiler: Compiler, one: Operation) -> Run:
     left, right = compiler.run(one.left), compiler.run(one.right)
     if one.operator == "=" and isinstance(one.right, Literal) and isinstance(one.right.value, str):
-        return _equals_text(left, one.right.value, right)
-    special = _OPERATORS.get(one.operator)
+        return operators.equals_text(left, one.right.value, right)
+    special = operators.OPERATORS.get(one.operator)
     if special is not None:
-        return special(left, right) if one.operator in _SAFE else _placed(special(left, right), one.offset)
+        return special(left, right) if one.operator in operators.SAFE else _placed(special(left, right), one.offset)
     operator = one.operator
     return _placed(lambda scope: arithmetic.computed(operator, left(scope), right(scope), scope), one.offset)
 
@@ -243,128 +241,6 @@ def _placed(run: Run, offset: int) -> Run:
 
     return placed
 
-
-def _equals(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        one, other = left(scope), right(scope)
-        return boolean(equal(one, other, scope))
-
-    return run
-
-
-def _equals_text(left: Run, text: str, right: Run) -> Run:
-    """Return the run of `path = 'text'`, which most criteria are: a single string is compared at once."""
-
-    def run(scope: Scope) -> Items:
-        items = left(scope)
-        if len(items) == 1:
-            item = items[0]
-            value = system(item) if type(item) is Node and item.type.primitive else item
-            if type(value) is str:
-                return TRUE if value == text else FALSE
-        return boolean(equal(items, right(scope), scope))
-
-    return run
-
-
-def _differs(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        found = equal(left(scope), right(scope), scope)
-        return EMPTY if found is None else FALSE if found else TRUE
-
-    return run
-
-
-def _ordered(wanted: frozenset[int]) -> Binary:
-    def binary(left: Run, right: Run) -> Run:
-        def run(scope: Scope) -> Items:
-            found = order(left(scope), right(scope), scope)
-            return EMPTY if found is None else TRUE if found in wanted else FALSE
-
-        return run
-
-    return binary
-
-
-def _union(left: Run, right: Run) -> Run:
-    return lambda scope: distinct(scope.held([*left(scope), *right(scope)]), scope)
-
-
-def _in(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        item = single(left(scope), "The item that is looked for")
-        return EMPTY if item is None else boolean(_held(item, right(scope), scope))
-
-    return run
-
-
-def _held(item: Any, items: Items, scope: Scope) -> bool:
-    wanted = key(item, scope)
-    scope.spend(len(items))
-    return any(key(one, scope) == wanted for one in items)
-
-
-def _and(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        one = truth(left(scope), "and")
-        if one is False:
-            return FALSE
-        other = truth(right(scope), "and")
-        return FALSE if other is False else boolean(one and other) if one is not None and other is not None else EMPTY
-
-    return run
-
-
-def _or(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        one = truth(left(scope), "or")
-        if one is True:
-            return TRUE
-        other = truth(right(scope), "or")
-        return TRUE if other is True else EMPTY if one is None or other is None else FALSE
-
-    return run
-
-
-def _xor(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        one, other = truth(left(scope), "xor"), truth(right(scope), "xor")
-        return EMPTY if one is None or other is None else boolean(one is not other)
-
-    return run
-
-
-def _implies(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        one = truth(left(scope), "implies")
-        if one is False:
-            return TRUE
-        other = truth(right(scope), "implies")
-        return TRUE if other is True else EMPTY if one is None or other is None else FALSE
-
-    return run
-
-
-_OPERATORS: Mapping[str, Binary] = {
-    "=": _equals,
-    "!=": _differs,
-    "~": lambda left, right: lambda scope: boolean(equivalent(left(scope), right(scope), scope)),
-    "!~": lambda left, right: lambda scope: boolean(not equivalent(left(scope), right(scope), scope)),
-    "<": _ordered(frozenset({-1})),
-    "<=": _ordered(frozenset({-1, 0})),
-    ">": _ordered(frozenset({1})),
-    ">=": _ordered(frozenset({0, 1})),
-    "|": _union,
-    "in": _in,
-    "contains": lambda left, right: _in(right, left),
-    "and": _and,
-    "or": _or,
-    "xor": _xor,
-    "implies": _implies,
-}
-
-_SAFE = frozenset({"=", "!=", "~", "!~", "|"})
-"""Operators that take any collection: nothing but the budget can fail there."""
 
 _PARTS: Mapping[type, Callable[[Compiler, Any], Run]] = {
     Literal: _literal,

@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 from profiles.definitions.registry import Definitions
-from profiles.fhirpath.check import Rules, Shape, check
+from profiles.fhirpath.check import check
 from profiles.fhirpath.compile import Compiler
 from profiles.fhirpath.errors import FhirPathError
 from profiles.fhirpath.functions.row import truth
 from profiles.fhirpath.model import Model, Type
 from profiles.fhirpath.parser import parse
 from profiles.fhirpath.scope import Limits, Run, Scope, Services, Units
+from profiles.fhirpath.shapes import Rules, Shape
 from profiles.fhirpath.syntax import Expression
 from profiles.fhirpath.values import Item, Items, Node, outside
 
@@ -55,7 +56,7 @@ class Engine:
             text: The expression.
             type: Type that it is evaluated on: `Patient`, `Observation.component`, `Quantity`. Without it elements and
                 operands are not checked.
-            rules: What it may do: `Rules()`, or `check.SEARCH` for SearchParameter.expression.
+            rules: What it may do: `Rules()`, or `shapes.SEARCH` for SearchParameter.expression.
 
         Raises:
             FhirPathError: It cannot be read, or makes no sense for the type.

@@ -6,8 +6,8 @@ from typing import Any
 from fhir_server.search.paths import COMPUTED, Extractor, selections
 from profiles.definitions.model import SearchParameter
 from profiles.definitions.registry import Definitions
-from profiles.fhirpath.check import SEARCH
 from profiles.fhirpath.engine import Engine
+from profiles.fhirpath.shapes import SEARCH
 from profiles.fhirpath.values import Node
 
 Json = dict[str, Any]

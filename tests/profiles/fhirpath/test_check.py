@@ -3,9 +3,9 @@
 import pytest
 
 from profiles.definitions.registry import Definitions
-from profiles.fhirpath.check import SEARCH, Rules
 from profiles.fhirpath.engine import Engine
 from profiles.fhirpath.errors import FhirPathError
+from profiles.fhirpath.shapes import SEARCH, Rules
 
 WRONG_IN_R4 = {
     ("ChargeItemDefinition", "cid-0"): "it names an element that the type does not have",

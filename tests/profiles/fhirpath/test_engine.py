@@ -10,10 +10,10 @@ import pytest
 
 from profiles.definitions.registry import Definitions
 from profiles.fhirpath import engine as engines
-from profiles.fhirpath.check import SEARCH
 from profiles.fhirpath.engine import Engine
 from profiles.fhirpath.errors import FhirPathError
 from profiles.fhirpath.scope import Services
+from profiles.fhirpath.shapes import SEARCH
 from profiles.fhirpath.values import Node
 
 PATIENT: dict[str, Any] = {

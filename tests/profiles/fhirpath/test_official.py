@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from profiles.fhirpath.check import Rules
 from profiles.fhirpath.engine import Engine
 from profiles.fhirpath.errors import FhirPathError
 from profiles.fhirpath.moments import Moment
+from profiles.fhirpath.shapes import Rules
 from profiles.fhirpath.syntax import Amount
 from profiles.fhirpath.values import Item, Node
 
