@@ -7,6 +7,7 @@ from profiles.xml.text import escaped
 
 Report = Callable[[str], None]
 
+_PREFIX = f"{XHTML} "
 _XML = "http://www.w3.org/XML/1998/namespace"
 
 
@@ -34,12 +35,19 @@ class Fragment:
         if declared.get(None) != XHTML or not data.startswith(b"<div", begin):
             self._parts = [f'<div xmlns="{XHTML}"{_attributes(attributes)}>']
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is taken over byte by byte, so that its texts need not be told."""
+        return self._parts is None
+
     def start(self, name: str, attributes: Mapping[str, str], report: Report) -> None:
         """Take in an element inside the narrative."""
         self._depth += 1
-        space, _, local = name.rpartition(" ")
-        if space != XHTML:
-            report(f"<{local[:60]}> in the narrative is not XHTML. Leave it out, or give it the namespace of the div.")
+        local = name.removeprefix(_PREFIX)
+        if local == name:
+            report(
+                f"<{local.rpartition(' ')[2][:60]}> in the narrative is not XHTML. Leave it out, or give it the namespace of the div."
+            )
         if self._parts is not None:
             self._parts.append(f"<{local}{_attributes(attributes)}>")
 

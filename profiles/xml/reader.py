@@ -114,7 +114,6 @@ class _Parse:
         self._issues: list[Issue] = []
         self._result: dict[str, Any] = {}
         self._skipped = 0
-        self._div: Fragment | None = None
         self._declared: dict[str | None, str] = {}
         self._parser = parser = expat.ParserCreate("utf-8", " ")
         parser.buffer_text = True
@@ -147,9 +146,6 @@ class _Parse:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         declared, self._declared = self._declared, {}
-        if self._div:
-            self._div.start(name, attributes, self._report)
-            return
         if self._skipped:
             self._skipped += 1
             return
@@ -164,7 +160,7 @@ class _Parse:
             self._skipped = 1
         elif self._fits(parent, child):
             if child.form == "xhtml":
-                self._div = Fragment(self._data, self._parser.CurrentByteIndex, declared, attributes)
+                self._enter(Fragment(self._data, self._parser.CurrentByteIndex, declared, attributes))
             else:
                 self._open(parent, child, attributes)
         else:
@@ -247,11 +243,6 @@ class _Parse:
     # What is closed
 
     def _end(self, name: str) -> None:
-        if self._div:
-            if self._div.end(name, self._parser.CurrentByteIndex):
-                self._stack[-1].node["div"] = self._div.result()
-                self._div = None
-            return
         if self._skipped:
             self._skipped -= 1
             return
@@ -282,9 +273,7 @@ class _Parse:
     # What is in between
 
     def _text(self, data: str) -> None:
-        if self._div:
-            self._div.text(data)
-        elif not self._skipped and data.strip(_WHITE):
+        if not self._skipped and data.strip(_WHITE):
             frame = self._stack[-1]
             if not frame.has_text:
                 frame.has_text = True
@@ -292,6 +281,24 @@ class _Parse:
                     f"There is text in <{_named(frame)}>: '{shown(data)}'. In the XML of FHIR, values are attributes: write "
                     'value="…".'
                 )
+
+    def _enter(self, div: Fragment) -> None:
+        """Leave what follows to a narrative, until its end."""
+        parser = self._parser
+
+        def start(name: str, attributes: dict[str, str]) -> None:
+            div.start(name, attributes, self._report)
+
+        def end(name: str) -> None:
+            if div.end(name, parser.CurrentByteIndex):
+                self._stack[-1].node["div"] = div.result()
+                self._declared = {}
+                parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+                parser.CharacterDataHandler = self._text
+
+        parser.StartElementHandler, parser.EndElementHandler = start, end
+        # Most narratives are taken over as they stand, and are half of a resource.
+        parser.CharacterDataHandler = None if div.is_whole else div.text
 
     def _declare(self, prefix: str | None, uri: str | None) -> None:
         self._declared[prefix] = uri or ""
