@@ -119,9 +119,14 @@ def order(left: Items, right: Items, scope: Scope) -> int | None:
             f"A comparison takes one item on either side, but there are {len(left)} and {len(right)}. Choose one with first().",
         )
     first, second = system(left[0]), system(right[0])
-    if first is None or second is None:
+    if first is None or second is None or _bare(first) or _bare(second):
         return None
     return before(first, second, scope)
+
+
+def _bare(value: Item) -> bool:
+    """Return whether it is a Quantity of FHIR that says no exact amount: it has no value, or a comparator."""
+    return type(value) is Node and "Quantity" in value.type.lineage
 
 
 def before(first: Item, second: Item, scope: Scope) -> int | None:
