@@ -122,7 +122,8 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
             self._log.exception("edge_failed", error=type(error).__name__, request=exchange.id)
             text = "The server failed to answer. The fault is on our side; it was logged under the X-Request-Id."
-            return FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
+            failed = FhirResponse(500, {}, json.encode(outcome([Issue("fatal", "exception", text)])))
+            return await self._as_xml(failed, exchange) if exchange.representation.xml else failed
 
     async def _as_xml(self, response: FhirResponse, exchange: Exchange) -> FhirResponse:
         return await self._xml.answer(response, indented=exchange.representation.indented)

@@ -171,6 +171,20 @@ async def test_refuses_a_format_that_is_not_offered(client: httpx.AsyncClient, w
     refused(await client.get(f"/fhir/Patient/1?_format={wished}"), 406, "not-supported", "_format")
 
 
+async def test_what_has_no_form_in_xml_is_told_in_json(client: httpx.AsyncClient) -> None:
+    response = await client.get("/fhir/Patient/1", headers={"Accept": "application/fhir+xml"})
+    refused(response, 406, "not-supported", "'None' is not a resource type of FHIR R4. Ask for application/fhir+json")
+    assert response.headers["content-type"] == FHIR_JSON
+
+
+async def test_a_failure_is_told_in_xml_where_xml_was_asked_for(client: httpx.AsyncClient) -> None:
+    response = await client.get("/fhir/Patient/crash?_format=xml")
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/fhir+xml; charset=utf-8"
+    assert '<severity value="fatal"/>' in response.text
+    assert "Smith" not in response.text
+
+
 @pytest.mark.parametrize("query", ["_format=json&_format=xml", "_pretty=true&_pretty=false", "_pretty=yes", "_pretty="])
 async def test_refuses_presentation_parameters_that_are_not_clear(client: httpx.AsyncClient, query: str) -> None:
     refused(await client.get(f"/fhir/Patient/1?{query}"), 400, "invalid", "_")
