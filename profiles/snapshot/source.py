@@ -1,7 +1,7 @@
 """Where profiles are looked up: structures given by the caller, installed packages, then the R4 definitions."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from profiles.definitions.registry import Definitions
@@ -21,21 +21,19 @@ class Origin:
     Attributes:
         structure: The resource. Nobody changes it.
         package: The package that it is in, or `None`.
+        url: Its canonical URL without version.
+        key: What tells it from every other: `url|version`, and the package.
     """
 
     structure: Json
     package: Package | None = None
+    url: str = field(init=False)
+    key: str = field(init=False)
 
-    @property
-    def url(self) -> str:
-        """Its canonical URL without version."""
-        return str(self.structure.get("url", ""))
-
-    @property
-    def key(self) -> str:
-        """What tells it from every other: `url|version`, and the package."""
+    def __post_init__(self) -> None:
         package = self.package.key if self.package else ""
-        return f"{self.url}|{self.structure.get('version', '')}@{package}"
+        object.__setattr__(self, "url", str(self.structure.get("url", "")))
+        object.__setattr__(self, "key", f"{self.url}|{self.structure.get('version', '')}@{package}")
 
 
 class Source:

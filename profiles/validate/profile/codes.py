@@ -12,6 +12,7 @@ from profiles.definitions.registry import Definitions
 from profiles.packages.library import Library
 
 Json = dict[str, Any]
+MOST_ANSWERS = 20_000
 Coding = tuple[str, str]
 """System (empty where none is given) and code."""
 
@@ -38,6 +39,7 @@ class Codes:
         self._sets = _Resources("ValueSet", definitions, library)
         self._systems = _Resources("CodeSystem", definitions, library)
         self._enumerator = Enumerator(self._sets, self._systems)
+        self._answers: dict[tuple[str, str, str], bool | None] = {}
         self._listed: dict[str, frozenset[Coding] | None] = {}
 
     def name(self, value_set: str) -> str:
@@ -48,7 +50,12 @@ class Codes:
     def member(self, value_set: str, system: str, code: str) -> bool | None:
         """Return whether a code is in a value set, `None` where that is not known."""
         url = value_set.partition("|")[0]
-        found = self._known(url, system, code, ())
+        key = (url, system, code)
+        if key not in self._answers:
+            if len(self._answers) >= MOST_ANSWERS:
+                self._answers.clear()
+            self._answers[key] = self._known(url, system, code, ())
+        found = self._answers[key]
         if found is None and self._terminology is not None:
             return self._terminology.member(value_set, system, code)
         return found

@@ -24,7 +24,8 @@ Test = Callable[[Item, Visit], bool]
 
 def tests(node: Node, slicing: Json, planner: "Planner") -> Test:
     """Return whether a value belongs to a slice. A slice that nothing tells apart has no values."""
-    rows = slicing.get("discriminator", ())
+    # Types are told apart at a glance, profiles after long thought.
+    rows = sorted(slicing.get("discriminator", ()), key=lambda row: _COST.get(str(row.get("type")), 1))
     found: list[Test] = []
     for row in rows:
         kind, path = str(row.get("type", "")), steps(str(row.get("path", "")))
@@ -41,6 +42,17 @@ def tests(node: Node, slicing: Json, planner: "Planner") -> Test:
 
 def _nothing(item: Item, visit: Visit) -> bool:
     return False
+
+
+def url_of(node: Node, slicing: Json, planner: "Planner") -> str:
+    """Return the URL that tells a slice of extensions from the others, nothing where something else does too."""
+    rows = [(row.get("type"), row.get("path")) for row in slicing.get("discriminator", ())]
+    if rows not in ([("value", "url")], [("pattern", "url")]):
+        return ""
+    child = planner.children(node).get("url")
+    fixed = values.stated(child.row, "fixed") if child is not None else None
+    profiles = [str(url) for option in node.row.get("type", ()) for url in option.get("profile", ())]
+    return fixed if isinstance(fixed, str) else (profiles[0].partition("|")[0] if len(profiles) == 1 else "")
 
 
 def _extension_url(node: Node, path: tuple[Step, ...] | None, planner: "Planner") -> Test | None:
@@ -67,7 +79,7 @@ def _by_existence(node: Node, path: tuple[Step, ...], planner: "Planner") -> Tes
         if child is None or where is None:
             return None
         absent = limit(child.row.get("max", "*")) == 0
-        return lambda item, _: any(True for _ in where.items(item.object, item.where)) is not absent
+        return lambda item, _: where.present(item.object) is not absent
 
     return _at(node, owner, planner, forbidden)
 
@@ -100,6 +112,7 @@ def _by_profile(node: Node, path: tuple[Step, ...], planner: "Planner") -> Test 
     return _at(node, path, planner, of)
 
 
+_COST = {"type": 0, "profile": 2}
 _KINDS: dict[str, Callable[[Node, tuple[Step, ...], "Planner"], Test | None]] = {
     "value": _by_value,
     "pattern": _by_value,
@@ -127,7 +140,11 @@ def _at(node: Node, path: tuple[Step, ...], planner: "Planner", make: Callable[[
         return None
 
     def check(item: Item, visit: Visit) -> bool:
-        parts = [part for part in where.items(item.object, item.where) if step.keeps(part)]
+        parts = where.items(item.object, item.where)
+        if step.url or step.type:
+            parts = [part for part in parts if step.keeps(part)]
+        if len(parts) == 1 and len(found) == 1:
+            return found[0](parts[0], visit)
         return all(any(test(part, visit) for part in parts) for test in found)
 
     return check

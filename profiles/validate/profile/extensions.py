@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from profiles.definitions.registry import Definitions
 from profiles.fhirpath.errors import FhirPathError
 from profiles.snapshot.generate import Snapshot
 from profiles.validate.messages import shown
@@ -34,7 +35,7 @@ def check(resource: Json, where: Place, visit: Visit, validator: "ProfileValidat
 def _extension(item: Item, use: tuple[str, str, str], visit: Visit, validator: "ProfileValidator") -> None:
     url, path, kind = use
     modifies = item.where[1] == "modifierExtension"
-    made = validator.snapshots.find(url)
+    made = validator.find(url)
     if made is None or made.type != "Extension" or made.fails:
         visit.report("modifier-unknown" if modifies else "extension-unknown", item.where, extension=shown(url))
         return
@@ -114,26 +115,38 @@ def _selects(expression: str, visit: Visit, validator: "ProfileValidator") -> bo
 def _owners(
     value: Json, path: str, where: Place, validator: "ProfileValidator"
 ) -> Iterator[tuple[Json, str, str, Place]]:
-    """Yield each object that may hold extensions: (object, path, type, place), in document order."""
-    types = validator.snapshots.source.definitions.types
+    """Yield each object that holds extensions: (object, path, type, place), in document order."""
     open_: list[tuple[Json, str, str, Place]] = [(value, path, path, where)]
     while open_:
         owner, here, kind, place = open_.pop()
-        yield owner, here, kind, place
-        definition = types.get(kind)
-        if definition is None:
-            continue
+        if "extension" in owner or "modifierExtension" in owner:
+            yield owner, here, kind, place
+        parts = validator.parts(kind)
         below: list[tuple[Json, str, str, Place]] = []
         for key, member in owner.items():
-            element = definition.elements.get(key.removeprefix("_"))
-            if element is None or element.type == "Resource" or not isinstance(member, dict | list):
+            if type(member) is str or key not in parts:
                 continue
+            step, segment, type_name = parts[key]
+            if type(member) is dict:
+                below.append((member, f"{here}.{step}", type_name, (place, segment, None)))
+            elif type(member) is list:
+                below += [
+                    (row, f"{here}.{step}", type_name, (place, segment, index))
+                    for index, row in enumerate(member)
+                    if type(row) is dict
+                ]
+        below.reverse()
+        open_ += below
+
+
+def parts(kind: str, definitions: Definitions) -> dict[str, tuple[str, str, str]]:
+    """Return what of a type may hold extensions: by JSON key the name in a path, in a location, and the type."""
+    definition = definitions.type(kind)
+    found: dict[str, tuple[str, str, str]] = {}
+    for element in definition.elements.values() if definition is not None else ():
+        if element.type != "Resource":
             step = element.choice or element.name
             segment = f"{step}.ofType({element.type})" if element.choice else element.name
-            rows = enumerate(member) if isinstance(member, list) else ((None, member),)
-            below += [
-                (row, f"{here}.{step}", element.type, (place, segment, index))
-                for index, row in rows
-                if isinstance(row, dict)
-            ]
-        open_ += reversed(below)
+            primitive = definitions.primitive(element.type) is not None
+            found[f"_{element.name}" if primitive else element.name] = (step, segment, element.type)
+    return found

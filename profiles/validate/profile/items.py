@@ -1,12 +1,12 @@
 """The values of an element in a JSON object: plain or repeated, with what belongs to a primitive, of the type chosen."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from profiles.validate.walk import Place
 
 Json = dict[str, Any]
+Row = tuple[str, str, str, str]
 
 
 class Item(NamedTuple):
@@ -42,22 +42,30 @@ class Member:
 
     Attributes:
         name: Its name in the path, such as `value[x]` or `name`.
-        keys: JSON keys, each with the type of its value and the segment of a location.
+        keys: By JSON key, the key of the value, the key of what belongs to it, its type and the segment of a location. A
+            primitive's `_x` leads to the same row as `x`.
+        only: The row of an element that is no choice, else `None`.
     """
 
     name: str
-    keys: tuple[tuple[str, str, str], ...]
+    keys: dict[str, Row]
+    only: Row | None
 
-    def items(self, owner: Json, where: Place) -> Iterator[Item]:
-        """Yield the values in an object, in order."""
-        for key, type_name, step in self.keys:
-            value, sibling = owner.get(key), owner.get(f"_{key}")
-            if value is None and sibling is None:
-                continue
-            if isinstance(value, list) or isinstance(sibling, list):
-                yield from _repeated(value, sibling, (where, step), type_name)
-            else:
-                yield _item(value, sibling, (where, step, None), type_name)
+    def items(self, owner: Json, where: Place) -> list[Item]:
+        """Return the values in an object, in order."""
+        if self.only is not None:
+            return _values(owner, self.only, where)
+        keys = self.keys
+        found: list[Item] = []
+        for key in owner:
+            row = keys.get(key)
+            if row is not None and (key == row[0] or row[0] not in owner):
+                found += _values(owner, row, where)
+        return found
+
+    def present(self, owner: Json) -> bool:
+        """Return whether the element is in an object."""
+        return not self.keys.keys().isdisjoint(owner)
 
 
 def member(name: str, types: tuple[str, ...], path: str) -> Member:
@@ -70,23 +78,45 @@ def member(name: str, types: tuple[str, ...], path: str) -> Member:
     """
     if not name.endswith("[x]"):
         kind = types[0] if types and types[0] not in {"BackboneElement", "Element"} else path
-        return Member(name, ((name, kind, name),))
+        keys = _keys(name, kind, name)
+        return Member(name, keys, keys[name])
     stem = name.removesuffix("[x]")
-    return Member(name, tuple((stem + one[:1].upper() + one[1:], one, f"{stem}.ofType({one})") for one in types))
+    keys = {}
+    for one in types:
+        keys |= _keys(stem + one[:1].upper() + one[1:], one, f"{stem}.ofType({one})")
+    return Member(name, keys, None)
 
 
-def _repeated(value: Any, sibling: Any, place: tuple[Place, str], type_name: str) -> Iterator[Item]:
-    values = value if isinstance(value, list) else []
-    siblings = sibling if isinstance(sibling, list) else []
-    for index in range(max(len(values), len(siblings))):
+def _values(owner: Json, row: Row, where: Place) -> list[Item]:
+    value, sibling = owner.get(row[0]), owner.get(row[1])
+    if value is None and sibling is None:
+        return []
+    if type(value) is list or type(sibling) is list:
+        return _repeated(value, sibling, (where, row[3]), row[2])
+    return [_item(value, sibling, (where, row[3], None), row[2])]
+
+
+def _keys(key: str, type_name: str, step: str) -> dict[str, Row]:
+    row = (key, f"_{key}", type_name, step)
+    return {row[0]: row, row[1]: row}
+
+
+def _repeated(value: Any, sibling: Any, place: tuple[Place, str], type_name: str) -> list[Item]:
+    values = value if type(value) is list else []
+    where, step = place
+    if type(sibling) is not list:
+        rows = enumerate(values)
+        return [_item(one, None, (where, step, index), type_name) for index, one in rows if one is not None]
+    found = []
+    for index in range(max(len(values), len(sibling))):
         one = values[index] if index < len(values) else None
-        beside = siblings[index] if index < len(siblings) else None
+        beside = sibling[index] if index < len(sibling) else None
         if one is not None or beside is not None:
-            yield _item(one, beside, (*place, index), type_name)
+            found.append(_item(one, beside, (where, step, index), type_name))
+    return found
 
 
 def _item(value: Any, sibling: Any, where: Place, type_name: str) -> Item:
-    found = value.get("resourceType") if isinstance(value, dict) else None
-    if isinstance(found, str):
+    if type(value) is dict and type(found := value.get("resourceType")) is str:
         return Item(value, sibling, (where, value, None), found)
     return Item(value, sibling, where, type_name)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Check = Callable[[Item, Visit], None]
-MemberCheck = Callable[[Json, Place, Visit], None]
+MemberCheck = tuple[Member, bool, Callable[[Json, Place, Visit], None]]
+"""How the element is found, whether there is something to check where it is absent, and the check."""
 
 NOTHING = Node("", {}, "")
 
@@ -69,9 +70,10 @@ class Planner:
             for one in checks:
                 one(item, visit)
             if members:
-                owner = item.object
-                for part in members:
-                    part(owner, item.where, visit)
+                owner, place = item.object, item.where
+                for where, demanded, part in members:
+                    if demanded or where.present(owner):
+                        part(owner, place, visit)
 
         return check
 
@@ -106,7 +108,7 @@ class Planner:
             return None
 
         def check(owner: Json, place: Place, visit: Visit) -> None:
-            items = list(where.items(owner, place))
+            items = where.items(owner, place)
             for test in tests:
                 test(items, place, visit)
             if each is not None:
@@ -115,7 +117,8 @@ class Planner:
             if groups is not None:
                 groups(items, place, visit)
 
-        return check
+        demanded = bool(node.row.get("min") or node.row.get("mustSupport"))
+        return where, demanded or any(one.row.get("min") for one in node.slices.values()), check
 
     def _count(self, node: Node, base: Node, where: Member, path: str) -> slicing.Group | None:
         low, high = node.row.get("min", 0), limit(node.row.get("max", "*"))

@@ -20,11 +20,13 @@ ANY = frozenset({"Resource", "DomainResource"})
 def compile(targets: tuple[str, ...], validator: "ProfileValidator", origin: Origin, code: str) -> Check:  # noqa: A001 - the word for it
     """Return the check of a Reference (or canonical) against the profiles that its target may have."""
     url = origin.url
+    types: dict[str, str] = {}
 
     def check(item: Item, visit: Visit) -> None:
         if item.type != code or code != "Reference":
             return
-        types = {target: validator.type_of(target, origin) for target in targets}
+        if not types:
+            types.update((target, validator.type_of(target, origin)) for target in targets)
         met = visit.resolve(item.part("reference"))
         found = target_type(item, met, validator)
         if not found or ANY & set(types.values()) or "" in types.values():

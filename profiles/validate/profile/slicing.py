@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from profiles.snapshot.merge import limit
 from profiles.snapshot.tree import Node
-from profiles.validate.profile.discriminator import Test, tests
+from profiles.validate.profile.discriminator import Test, tests, url_of
 from profiles.validate.profile.items import Item
 from profiles.validate.profile.visit import Visit
 from profiles.validate.walk import Place
@@ -53,6 +53,7 @@ class Sorter:
         ordered: Whether the values must be in the order of their slices.
         path: The element, for messages.
         url: The profile, for messages.
+        by_url: Of extensions, the position of the slice by URL.
     """
 
     slices: tuple[Slice, ...]
@@ -60,13 +61,14 @@ class Sorter:
     ordered: bool
     path: str
     url: str
+    by_url: dict[str, int]
 
     def __call__(self, items: list[Item], place: Place, visit: Visit) -> None:
         """Sort the values, and check each slice."""
         own: list[list[Item]] = [[] for _ in self.slices]
         last, ended = 0, False
         for item in items:
-            position = next((index for index, one in enumerate(self.slices) if one.matches(item, visit)), None)
+            position = self._position(item, visit)
             if position is None:
                 ended = True
                 self._unmatched(item, visit)
@@ -80,6 +82,12 @@ class Sorter:
             last = max(last, position)
         for one, values in zip(self.slices, own, strict=True):
             self._slice(one, values, place, visit)
+
+    def _position(self, item: Item, visit: Visit) -> int | None:
+        if self.by_url:
+            url = item.part("url")
+            return self.by_url.get(url) if isinstance(url, str) else None
+        return next((index for index, one in enumerate(self.slices) if one.matches(item, visit)), None)
 
     def _unmatched(self, item: Item, visit: Visit) -> None:
         # Which types a choice may have is said at the choice.
@@ -116,7 +124,9 @@ def compile(node: Node, planner: "Planner", path: str, owner: Node | None = None
     whole = owner or node
     slicing = whole.row.get("slicing") or node.row.get("slicing", {})
     slices = tuple(_slice(node, name, whole, slicing, planner, path) for name in names)  # fmt: skip
-    return Sorter(slices, str(slicing.get("rules", "open")), bool(slicing.get("ordered")), path, planner.url)
+    urls = [url_of(node.slices[name], slicing, planner) for name in names]
+    by_url = {url: index for index, url in enumerate(urls)} if all(urls) and len(set(urls)) == len(urls) else {}
+    return Sorter(slices, str(slicing.get("rules", "open")), bool(slicing.get("ordered")), path, planner.url, by_url)
 
 
 def _slice(node: Node, name: str, whole: Node, slicing: Json, planner: "Planner", path: str) -> Slice:  # noqa: PLR0917 - one place calls it

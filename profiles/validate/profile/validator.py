@@ -18,6 +18,8 @@ from profiles.validate.walk import Place
 
 Json = dict[str, Any]
 
+MOST_FOUND = 10_000
+
 
 class ProfileValidator:
     """Checks resources against profiles. One instance serves a process: what a profile asks is worked out once and kept.
@@ -41,7 +43,9 @@ class ProfileValidator:
         self.codes = Codes(source.definitions, source.library, terminology)
         self.engine = engine or Engine(source.definitions)
         self.must_support = must_support
+        self._found: dict[tuple[str, Origin | None], Snapshot | None] = {}
         self._plans: dict[str, Check] = {}
+        self._parts: dict[str, dict[str, tuple[str, str, str]]] = {}
         self._lineages: dict[str, tuple[str, ...]] = {}
 
     def check(self, resource: Json, profiles: Iterable[str] = (), *, declared: bool = True) -> list[Issue]:
@@ -97,7 +101,7 @@ class ProfileValidator:
             within: The profile that says it.
             visit: Where it stands.
         """
-        made = self.snapshots.find(profile, within)
+        made = self.find(profile, within)
         if made is None:
             return None
         key = (id(item.value if item.value is not None else item.sibling), made.origin.key)
@@ -116,6 +120,15 @@ class ProfileValidator:
         visit.known[key] = there.issues
         return there.issues
 
+    def find(self, profile: str, within: Origin | None = None) -> Snapshot | None:
+        """Return the snapshot of what a canonical means, or `None` where it is not known."""
+        key = (profile, within)
+        if key not in self._found:
+            if len(self._found) >= MOST_FOUND:
+                self._found.clear()  # Resources may name profiles without end.
+            self._found[key] = self.snapshots.find(profile, within)
+        return self._found[key]
+
     def type_of(self, profile: str, within: Origin) -> str:
         """Return the type that a profile (or the URL of a type) constrains, nothing where it is not known."""
         found = self.snapshots.source.find(profile, within)
@@ -129,6 +142,12 @@ class ProfileValidator:
                 found.append(types[found[-1]].base)
             self._lineages[name] = tuple(found)
         return self._lineages[name]
+
+    def parts(self, kind: str) -> dict[str, tuple[str, str, str]]:
+        """Return what of a type may hold extensions (`extensions.parts`)."""
+        if kind not in self._parts:
+            self._parts[kind] = extensions.parts(kind, self.snapshots.source.definitions)
+        return self._parts[kind]
 
     def member_of(self, value: Any, value_set: str) -> bool | None:
         """Return whether a code, Coding or CodeableConcept is in a value set, `None` where that is not known."""
