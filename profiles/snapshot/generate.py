@@ -12,7 +12,7 @@ from profiles.issue import Issue
 from profiles.snapshot import merge
 from profiles.snapshot.messages import issue
 from profiles.snapshot.slices import close, slice_of
-from profiles.snapshot.source import Origin, Source
+from profiles.snapshot.source import CORE, Origin, Source
 from profiles.snapshot.tree import CHOICE, Change, Node, changes, read, write
 
 Json = dict[str, Any]
@@ -87,7 +87,9 @@ class Snapshots:
     def _make(self, origin: Origin, making: tuple[str, ...]) -> Snapshot:
         structure = origin.structure
         name = str(structure.get("type", ""))
-        if structure.get("derivation") != "constraint":
+        # Some profiles say by mistake that they specialize the type that they constrain.
+        of_type = origin.url != CORE + name and structure.get("baseDefinition") == CORE + name
+        if structure.get("derivation") != "constraint" and not (of_type and "differential" in structure):
             tree = self.type_tree(name) if self.source.type(name) is not None else None
             if tree is not None and structure.get("kind") != "logical":
                 return Snapshot(origin, name, tuple(write(tree)), (), tree)

@@ -23,7 +23,7 @@ Test = Callable[[Item, Visit], bool]
 
 
 def tests(node: Node, slicing: Json, planner: "Planner") -> Test:
-    """Return whether a value belongs to a slice. A slice that nothing tells apart has no values."""
+    """Return whether a value belongs to a slice; where the profile does not say how that is told, `undecided`."""
     # Types are told apart at a glance, profiles after long thought.
     rows = sorted(slicing.get("discriminator", ()), key=lambda row: _COST.get(str(row.get("type")), 1))
     found: list[Test] = []
@@ -36,11 +36,12 @@ def tests(node: Node, slicing: Json, planner: "Planner") -> Test:
         elif kind in {"value", "pattern"} and (by_url := _extension_url(node, path, planner)) is not None:
             found.append(by_url)
     if not found:
-        return _nothing
+        return undecided
     return found[0] if len(found) == 1 else lambda item, visit: all(test(item, visit) for test in found)
 
 
-def _nothing(item: Item, visit: Visit) -> bool:
+def undecided(item: Item, visit: Visit) -> bool:
+    """Put no value into a slice that nothing tells apart."""
     return False
 
 
@@ -135,6 +136,7 @@ def _at(node: Node, path: tuple[Step, ...], planner: "Planner", make: Callable[[
     child, where = _child(node, step, planner)
     if child is None or where is None:
         return None
+    child = _with(child, node, step)
     found = [test for one in _slices(child, step) if (test := _at(one, rest, planner, make)) is not None]
     if not found:
         return None
@@ -148,6 +150,17 @@ def _at(node: Node, path: tuple[Step, ...], planner: "Planner", make: Callable[[
         return all(any(test(part, visit) for part in parts) for test in found)
 
     return check
+
+
+def _with(child: Node, node: Node, step: Step) -> Node:
+    """Return an element with what a fixed value or pattern of the one above it says about it."""
+    for prefix in ("fixed", "pattern"):
+        whole = values.stated(node.row, prefix)
+        said = whole.get(step.name) if isinstance(whole, dict) else None
+        said = said[0] if isinstance(said, list) and said else said
+        if said is not None:
+            return Node(child.name, {**child.row, f"{prefix}Value": said}, child.home, child.children, child.slices)
+    return child
 
 
 def _resolved(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from profiles.fhirpath.scope import Units
 from profiles.snapshot.generate import Snapshot
 from profiles.snapshot.merge import fhir_type, limit
 from profiles.snapshot.source import Origin
@@ -175,7 +176,7 @@ class Planner:
             found.append(_value("fixed", fixed, values.equal, url))
         if pattern is not None and pattern != values.stated(before, "pattern"):
             found.append(_value("pattern", pattern, values.contains, url))
-        found += _limits(row, before, url)
+        found += _limits(row, before, url, self.validator.engine.units)
         if row.get("binding") and row["binding"] != before.get("binding"):
             found += binding.compile(row["binding"], before.get("binding", {}), self.validator.codes, url)
         keys = {rule.get("key") for rule in before.get("constraint", ())}
@@ -242,11 +243,11 @@ def _value(message_id: str, expected: Any, test: Callable[[Any, Any], bool], url
     return check
 
 
-def _limits(row: Json, before: Json, url: str) -> list[Check]:
+def _limits(row: Json, before: Json, url: str, units: Units | None) -> list[Check]:
     found = []
     tests: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
-        "minValue": ("least value", values.below),
-        "maxValue": ("greatest value", lambda value, most: values.below(most, value)),
+        "minValue": ("least value", lambda value, least: values.below(value, least, units)),
+        "maxValue": ("greatest value", lambda value, most: values.below(most, value, units)),
         "maxLength": ("greatest length", lambda value, most: isinstance(value, str) and len(value) > most),
     }
     for prefix, (what, fails) in tests.items():

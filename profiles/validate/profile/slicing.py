@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from profiles.snapshot.merge import limit
 from profiles.snapshot.tree import Node
-from profiles.validate.profile.discriminator import Test, tests, url_of
+from profiles.validate.profile.discriminator import Test, tests, undecided, url_of
 from profiles.validate.profile.items import Item
 from profiles.validate.profile.visit import Visit
 from profiles.validate.walk import Place
@@ -47,6 +47,8 @@ class Slice:
 class Sorter:
     """The slices of one element, or of one of its slices.
 
+    Where the profile does not say how a slice is told apart, nobody can say that it lacks values, or that a value is in none.
+
     Attributes:
         slices: In the order of the profile.
         rules: ElementDefinition.slicing.rules.
@@ -81,7 +83,7 @@ class Sorter:
                 visit.report("slice-end", item.where, path=self.path, url=self.url)
             last = max(last, position)
         for one, values in zip(self.slices, own, strict=True):
-            self._slice(one, values, place, visit)
+            self._slice(one, values, place, visit, empty=not items)
 
     def _position(self, item: Item, visit: Visit) -> int | None:
         if self.by_url:
@@ -91,13 +93,14 @@ class Sorter:
 
     def _unmatched(self, item: Item, visit: Visit) -> None:
         # Which types a choice may have is said at the choice.
-        if self.rules == "closed" and not self.path.endswith("[x]"):
+        decided = all(one.matches is not undecided for one in self.slices)
+        if self.rules == "closed" and decided and not self.path.endswith("[x]"):
             names = ", ".join(one.name for one in self.slices)
             visit.report("slice-closed", item.where, url=self.url, path=self.path, slices=names)
 
-    def _slice(self, one: Slice, values: list[Item], place: Place, visit: Visit) -> None:
+    def _slice(self, one: Slice, values: list[Item], place: Place, visit: Visit, *, empty: bool) -> None:
         name, found = f"{self.path}:{one.name}", len(values)
-        if found < one.low:
+        if found < one.low and (empty or one.matches is not undecided):
             visit.report("slice-minimum", place, slice=name, min=one.low, found=found, url=self.url)
         elif found > one.high:
             visit.report("slice-maximum", values[one.high].where, slice=name, max=one.high, found=found, url=self.url)

@@ -1,6 +1,6 @@
 """`ProfileValidator`: what profiles find wrong with a resource, beyond the check that every write passes (`Validator`)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from profiles.definitions.model import Invariant
@@ -13,7 +13,7 @@ from profiles.validate.profile import extensions
 from profiles.validate.profile.codes import Codes, Terminology
 from profiles.validate.profile.items import Item
 from profiles.validate.profile.plan import Check, Planner
-from profiles.validate.profile.visit import Visit
+from profiles.validate.profile.visit import Elsewhere, Visit
 from profiles.validate.walk import Place
 
 Json = dict[str, Any]
@@ -48,16 +48,26 @@ class ProfileValidator:
         self._parts: dict[str, dict[str, tuple[str, str, str]]] = {}
         self._lineages: dict[str, tuple[str, ...]] = {}
 
-    def check(self, resource: Json, profiles: Iterable[str] = (), *, declared: bool = True) -> list[Issue]:
+    def check(
+        self,
+        resource: Json,
+        profiles: Iterable[str] = (),
+        *,
+        declared: bool = True,
+        resolve: Callable[[str], Json | None] | None = None,
+    ) -> list[Issue]:
         """Return what profiles find: errors in document order of each profile, then warnings and information.
 
         Args:
             resource: Decoded JSON that the check of every write has let pass; what is of a wrong form is not looked into.
             profiles: Canonicals of profiles that it must conform to.
             declared: Whether it, its entries and contained resources must conform to what their meta.profile says.
+            resolve: Finds the resource of a reference that is neither contained nor an entry, `None` where there is none. It
+                must be of one of the profiles that the reference allows.
         """
         name = str(resource.get("resourceType", ""))
-        visit = Visit((resource, (None, name, None)), must_support=self.must_support)
+        elsewhere = Elsewhere(resolve) if resolve is not None else None
+        visit = Visit((resource, (None, name, None)), must_support=self.must_support, elsewhere=elsewhere)
         try:
             self._resource(resource, visit, tuple(profiles), declared=declared)
         except RecursionError:
@@ -179,6 +189,8 @@ class ProfileValidator:
             return visit.aside()
         if isinstance(where[1], dict):
             where = where[0]
+        if where[0] is None:
+            return visit.apart(value, where)
         owner = visit
         if where[1] != "contained":
             while owner.outer is not None and owner.resource[0].get("resourceType") != "Bundle":

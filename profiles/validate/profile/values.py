@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 
+from profiles.fhirpath.scope import Units
 from profiles.validate.messages import shown
 
 Json = dict[str, Any]
 Test = Callable[[Any], bool]
 
 MOST_SHOWN = 120
+UCUM = "http://unitsofmeasure.org"
 
 
 def stated(row: Json, prefix: str) -> Any:
@@ -47,12 +49,16 @@ def contains(found: Any, pattern: Any) -> bool:
     return _same(found, pattern)
 
 
-def below(found: Any, least: Any) -> bool:
-    """Return whether a value is lower than another of its kind; values that cannot be compared are not."""
+def below(found: Any, least: Any, units: Units | None = None) -> bool:
+    """Return whether a value is lower than another of its kind; values that cannot be compared are not.
+
+    Args:
+        found: A number, a date, or a Quantity.
+        least: The other.
+        units: Units of measure; without them quantities of different units cannot be compared.
+    """
     if isinstance(found, dict) and isinstance(least, dict):
-        if any(found.get(key) != least.get(key) for key in ("system", "code")):
-            return False
-        return below(found.get("value"), least.get("value"))
+        return _quantity_below(found, least, units)
     if _number(found) and _number(least):
         return bool(found < least)
     if isinstance(found, str) and isinstance(least, str):
@@ -60,6 +66,22 @@ def below(found: Any, least: Any) -> bool:
         length = min(len(found), len(least))
         return found[:length] < least[:length]
     return False
+
+
+def _quantity_below(found: Json, least: Json, units: Units | None) -> bool:
+    value: Any = found.get("value")
+    other: Any = least.get("value")
+    if not _number(value) or not _number(other):
+        return False
+    if all(found.get(key) == least.get(key) for key in ("system", "code")):
+        return bool(value < other)
+    codes = [
+        row.get("code") for row in (found, least) if row.get("system") == UCUM and isinstance(row.get("code"), str)
+    ]
+    if units is None or len(codes) < 2:
+        return False
+    one, two = units.canonical(Decimal(value), str(codes[0])), units.canonical(Decimal(other), str(codes[1]))
+    return one is not None and two is not None and one[1] == two[1] and one[0] < two[0]
 
 
 def text(value: Any) -> str:

@@ -4,7 +4,7 @@ A resource may be met several times, as an entry and as the target of references
 once and kept by the identity of the value, which lives as long as the visit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from profiles.issue import Issue
@@ -17,6 +17,25 @@ Met = tuple[Json, Place]
 MOST_ISSUES = 1000
 
 
+class Elsewhere:
+    """Resources that are not at hand, each asked for once.
+
+    Args:
+        resolve: Returns the resource of a reference, `None` where there is none.
+    """
+
+    def __init__(self, resolve: Callable[[str], Json | None]) -> None:
+        self._resolve = resolve
+        self._met: dict[str, Met | None] = {}
+
+    def find(self, reference: str) -> Met | None:
+        """Return a resource with a place of its own, or `None`."""
+        if reference not in self._met:
+            found = self._resolve(reference)
+            self._met[reference] = (found, (None, str(found.get("resourceType")), None)) if found is not None else None
+        return self._met[reference]
+
+
 class Visit:
     """The state within one resource.
 
@@ -27,9 +46,10 @@ class Visit:
         container: The resource that it is contained in, else itself.
         outer: The visit of the Bundle that it is an entry of, else `None`.
         must_support: Whether must-support elements that are absent are told.
+        elsewhere: Finds resources that are not at hand by their reference, if anybody does.
     """
 
-    __slots__ = ("_targets", "container", "issues", "known", "must_support", "outer", "resource")
+    __slots__ = ("_targets", "container", "elsewhere", "issues", "known", "must_support", "outer", "resource")
 
     def __init__(
         self,
@@ -39,7 +59,9 @@ class Visit:
         outer: "Visit | None" = None,
         must_support: bool = False,
         known: dict[tuple[int, str], list[Issue] | None] | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        self.elsewhere = elsewhere
         self.issues: list[Issue] = []
         self.known = {} if known is None else known
         self.resource = resource
@@ -65,6 +87,7 @@ class Visit:
             outer=self.outer,
             must_support=self.must_support,
             known=self.known,
+            elsewhere=self.elsewhere,
         )
         found._targets = self._targets
         return found
@@ -78,7 +101,12 @@ class Visit:
             outer=self.outer if contained else self,
             must_support=self.must_support,
             known=self.known,
+            elsewhere=self.elsewhere,
         )
+
+    def apart(self, value: Json, where: Place) -> "Visit":
+        """Return the visit of a resource that stands elsewhere."""
+        return Visit((value, where), must_support=self.must_support, known=self.known, elsewhere=self.elsewhere)
 
     def resolve(self, reference: object) -> Met | None:
         """Return the resource that a reference means, if it is contained, or an entry of the Bundle, else `None`."""
@@ -92,7 +120,7 @@ class Visit:
             if found is not None:
                 return found
             visit = visit.outer
-        return None
+        return self.elsewhere.find(reference) if self.elsewhere is not None else None
 
     def _contained(self, name: str) -> Met | None:
         container, where = self.container

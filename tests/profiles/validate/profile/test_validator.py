@@ -10,6 +10,7 @@ from profiles.fhirpath.engine import Engine
 from profiles.issue import Issue
 from profiles.snapshot.source import Source
 from profiles.validate.profile.validator import ProfileValidator
+from terminology.ucum.ucum import Ucum
 
 Json = dict[str, Any]
 CORE = "http://hl7.org/fhir/StructureDefinition/"
@@ -99,6 +100,21 @@ def test_numbers_are_compared_by_value(findings: Any) -> None:
     found = findings(observation(valueQuantity={"value": Decimal("9.5")}), p)
     assert said(found) == [("range", "Observation.value.ofType(Quantity).value")]
     assert "the greatest value in the profile" in found[0].text
+
+
+def test_quantities_of_other_units_are_compared_where_units_are_known(definitions: Definitions) -> None:
+    least = {"value": 1, "system": "http://unitsofmeasure.org", "code": "kg"}
+    p = profile("Observation", {"path": "Observation.valueQuantity", "minValueQuantity": least})
+    source = Source(definitions, structures=[p])
+
+    def of(engine: Engine, value: int, code: str) -> list[tuple[str, str]]:
+        quantity = {"value": value, "system": "http://unitsofmeasure.org", "code": code}
+        return said(ProfileValidator(source, engine=engine).check(observation(valueQuantity=quantity), [p["url"]]))
+
+    low = [("range", "Observation.value.ofType(Quantity)")]
+    ucum = Engine(definitions, units=Ucum())
+    assert [of(ucum, 999, "g"), of(ucum, 1000, "g"), of(ucum, 0, "kg"), of(ucum, 1, "m")] == [low, [], low, []]
+    assert of(Engine(definitions), 999, "g") == []
 
 
 def test_types_that_a_profile_excludes_are_refused(findings: Any) -> None:
@@ -201,6 +217,27 @@ def test_re_slices_sort_the_values_of_their_slice(findings: Any) -> None:
     assert "Patient.telecom:phone/home" in found[0].text
 
 
+def test_what_is_said_above_the_end_of_a_discriminator_counts(findings: Any) -> None:
+    p = profile(
+        "Observation",
+        sliced("Observation.component", "value", "code.coding.code", rules="closed"),
+        {"path": "Observation.component", "sliceName": "a"},
+        {"path": "Observation.component.code", "patternCodeableConcept": concept("a")},
+    )
+    assert findings(observation(component=[component("a")]), p) == []
+    assert said(findings(observation(component=[component("b")]), p)) == [("slice-closed", "Observation.component[0]")]
+
+
+def test_slices_that_nothing_tells_apart_are_not_held_against_anybody(findings: Any) -> None:
+    p = profile(
+        "Observation",
+        sliced("Observation.component", "value", "code", rules="closed"),
+        {"path": "Observation.component", "sliceName": "a", "min": 1},
+    )
+    assert findings(observation(component=[component("a")]), p) == []
+    assert said(findings(observation(), p)) == [("slice-minimum", "Observation")]
+
+
 def test_slices_by_existence(findings: Any) -> None:
     p = profile(
         "Observation",
@@ -279,6 +316,29 @@ def test_what_is_referred_to_must_be_of_the_profile_where_it_is_at_hand(findings
     assert "Patient.name: minimum required = 1" in found[0].text
     inside["contained"][0]["name"] = [{"text": "x"}]
     assert findings(inside, p, named) == []
+
+
+def test_resources_elsewhere_are_looked_at_where_somebody_finds_them(definitions: Definitions) -> None:
+    named = profile("Patient", {"path": "Patient.name", "min": 1}, name="named")
+    p = profile(
+        "Observation", {"path": "Observation.subject", "type": [{"code": "Reference", "targetProfile": [named["url"]]}]}
+    )
+    validator = ProfileValidator(Source(definitions, structures=[p, named]))
+    stored: dict[str, Json] = {
+        "Patient/1": {"resourceType": "Patient", "name": [{}]},
+        "Patient/2": {"resourceType": "Patient"},
+    }
+
+    def find(reference: str) -> Json | None:
+        return stored.get(reference)
+
+    def of(reference: str) -> list[tuple[str, str]]:
+        resource = observation(subject={"reference": reference})
+        return said(validator.check(resource, [p["url"]], resolve=find))
+
+    assert of("Patient/1") == []
+    assert of("Patient/2") == [("reference-profile", "Observation.subject")]
+    assert of("Patient/3") == []
 
 
 def test_references_in_a_circle_end(findings: Any) -> None:
