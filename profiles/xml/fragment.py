@@ -17,6 +17,9 @@ class Fragment:
     It is taken over byte by byte where it stands for itself: its element is called `div` and names the namespace of XHTML.
     Otherwise, with a prefix or with a namespace that was declared further out, it is written anew without prefixes.
 
+    Attributes:
+        depth: How many of its elements are open.
+
     Args:
         data: The whole XML.
         begin: Where the start tag of the narrative begins.
@@ -30,7 +33,7 @@ class Fragment:
         self._data = data
         self._begin = begin
         self._stop = begin
-        self._depth = 1
+        self.depth = 1
         self._parts: list[str] | None = None
         if declared.get(None) != XHTML or not data.startswith(b"<div", begin):
             self._parts = [f'<div xmlns="{XHTML}"{_attributes(attributes)}>']
@@ -42,7 +45,7 @@ class Fragment:
 
     def start(self, name: str, attributes: Mapping[str, str], report: Report) -> None:
         """Take in an element inside the narrative."""
-        self._depth += 1
+        self.depth += 1
         local = name.removeprefix(_PREFIX)
         if local == name:
             report(
@@ -58,10 +61,10 @@ class Fragment:
 
     def end(self, name: str, index: int) -> bool:
         """Take in the end of an element at a byte of the XML; return whether that was the end of the narrative."""
-        self._depth -= 1
+        self.depth -= 1
         if self._parts is not None:
             self._parts.append(f"</{name.rpartition(' ')[2]}>")
-        if self._depth:
+        if self.depth:
             return False
         # An element without content ends behind its tag; what stands there is never another end tag of a div.
         has_end_tag = self._data.startswith(b"</div", index)

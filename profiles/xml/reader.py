@@ -21,6 +21,8 @@ from profiles.xml.text import numbered
 
 MAX_DEPTH = 100
 """Levels of objects and arrays, as in JSON."""
+MOST_INSIDE = 500
+"""Elements in each other in a narrative, or in what is passed over; expat keeps a hundred bytes of each that is open."""
 MOST_ISSUES = 20
 LONGEST_NUMBER = 1000
 
@@ -148,6 +150,8 @@ class _Parse:
         declared, self._declared = self._declared, {}
         if self._skipped:
             self._skipped += 1
+            if self._skipped > MOST_INSIDE:
+                self._stop(f"More than {MOST_INSIDE} elements stand in each other. Flatten them.")
             return
         space, _, local = name.rpartition(" ")
         parent = self._stack[-1] if self._stack else None
@@ -288,6 +292,8 @@ class _Parse:
 
         def start(name: str, attributes: dict[str, str]) -> None:
             div.start(name, attributes, self._report)
+            if div.depth > MOST_INSIDE:
+                self._stop(f"More than {MOST_INSIDE} elements of the narrative stand in each other. Flatten them.")
 
         def end(name: str) -> None:
             if div.end(name, parser.CurrentByteIndex):

@@ -245,6 +245,19 @@ def test_depth_has_the_limit_of_json() -> None:
     assert "more than 100 levels" in refused(f"<Basic {NS}><contained>{contained}")[0][0]
 
 
+def test_depth_is_limited_where_nothing_is_kept_too() -> None:
+    deep = "<p>" * 499
+    xml = f"<Basic {NS}><text><div {XHTML}>{deep}{'</p>' * 499}</div></text></Basic>"
+    assert READER.read(xml.encode())["text"]["div"].count("<p>") == 499
+    for prefix in ("", "h:"):
+        opened = (
+            f'<Basic {NS} xmlns:h="http://www.w3.org/1999/xhtml"><text><{prefix}div {XHTML}>' + f"<{prefix}p>" * 100_000
+        )
+        assert "elements of the narrative stand in each other" in refused(opened)[0][0]
+    texts = [text for text, _ in refused(f"<Basic {NS}>{'<x>' * 100_000}")]
+    assert "More than 500 elements stand in each other" in texts[-1]
+
+
 @pytest.mark.parametrize(
     "digits", ["1" * 5000, "1e99999999999999999999", "1e+", "0x10", "NaN", "1_000", "٣", "01", "+1"]
 )
