@@ -12,6 +12,7 @@ from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.settings import Settings
 from profiles.definitions.registry import Definitions
+from profiles.fhirpath.engine import Engine
 
 Statement = Callable[[str], dict[str, Any]]
 
@@ -28,6 +29,7 @@ class Context(msgspec.Struct, frozen=True):
         statement: Service base to CapabilityStatement.
         queue: Where background work is put.
         link_members: JSON members that may hold a link (`bundle.references.link_members`).
+        paths: Compiles FHIRPath.
         grants: Compiles what others than the caller reach, for operations that show or explain it.
         resource_type: Type in the URL, empty for system interactions.
         id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
@@ -43,6 +45,7 @@ class Context(msgspec.Struct, frozen=True):
     statement: Statement
     queue: Queue
     link_members: frozenset[str]
+    paths: Engine
     grants: Grants
     resource_type: str = ""
     id: str = ""

@@ -157,11 +157,13 @@ def _entry(index: int, row: Any, outer: FhirRequest) -> Entry:
     named = path[1] if len(path) == 2 and method in {"PUT", "PATCH", "DELETE"} else ""
     fresh = ids.new() if method == "PUT" or (method == "POST" and len(path) == 1) else ""
     body, resource = b"", row.get("resource")
-    if method == "PATCH":
+    content = resource if method in {"POST", "PUT"} else None
+    if method == "PATCH" and isinstance(resource, dict) and resource.get("resourceType") == "Parameters":
+        headers["content-type"], content = "application/fhir+json", resource
+    elif method == "PATCH":
         headers["content-type"], body = _patch_body(index, resource)
     elif method in {"POST", "PUT"} and not isinstance(resource, dict):
         raise BadRequest(f"Entry {index} has no resource to {method}.", expression=f"Bundle.entry[{index}].resource")
-    content = resource if method in {"POST", "PUT"} else None
     asked = FhirRequest(method, path, outer.base, query, headers, body, content, outer.id, outer.address)
     return Entry(index, row.get("fullUrl", ""), asked, fresh if method == "POST" else named, fresh)
 
@@ -187,10 +189,11 @@ def _preference(outer: FhirRequest) -> str:
 
 
 def _patch_body(index: int, resource: Any) -> tuple[str, bytes]:
-    """Return media type and body of a patch, which a bundle carries in a Binary (R4 3.1.0.5)."""
+    """Return media type and body of a JSON Patch, which a bundle carries in a Binary (R4 3.1.0.5)."""
     if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
         raise BadRequest(
-            f"The patch in entry {index} must come as a Binary whose contentType is that of the patch, such as application/json-patch+json.",
+            f"The patch in entry {index} must come as Parameters (FHIRPath Patch), or as a Binary whose contentType is that of "
+            "the patch, such as application/json-patch+json.",
             expression=f"Bundle.entry[{index}].resource",
         )
     try:

@@ -116,11 +116,11 @@ FORMS: Mapping[str, Form] = {
         "Update a resource, or create it with this id", UPDATED, WRITE_REFUSALS, ("If-Match", *WRITING), "Resource"
     ),
     "patch": Form(
-        "Change parts of a resource with JSON Patch",
+        "Change parts of a resource",
         {200: UPDATED[200]},
         (*WRITE_REFUSALS, 410),
         ("If-Match", *WRITING),
-        "JsonPatch",
+        "Patch",
     ),
     "delete": Form("Delete a resource", DELETED, (409, 412), ("If-Match", *WRITING)),
 }

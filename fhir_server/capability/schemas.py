@@ -11,6 +11,7 @@ JSON = "application/fhir+json"
 PLAIN_JSON = "application/json"
 XML = "application/fhir+xml"
 JSON_PATCH = "application/json-patch+json"
+XML_PATCH = "application/xml-patch+xml"
 FORM = "application/x-www-form-urlencoded"
 ETAG, LAST_MODIFIED, LOCATION = "ETag", "Last-Modified", "Location"
 
@@ -106,11 +107,16 @@ def bodies() -> Json:
     return {
         "Resource": _body("The resource.", (JSON, PLAIN_JSON), ref("schemas", "Resource")),
         "Bundle": _body("The entries to process.", (JSON, PLAIN_JSON), ref("schemas", "RequestBundle")),
-        "JsonPatch": _body(
-            "The changes (RFC 6902); those of XML Patch (RFC 5261) are read as well, as application/xml-patch+xml.",
-            (JSON_PATCH,),
-            ref("schemas", "JsonPatch"),
-        ),
+        "Patch": {
+            "description": "The changes: JSON Patch (RFC 6902), XML Patch (RFC 5261), or FHIRPath Patch as Parameters.",
+            "required": True,
+            "content": {
+                JSON_PATCH: {"schema": ref("schemas", "JsonPatch")},
+                XML_PATCH: {},
+                JSON: {"schema": ref("schemas", "Resource")},
+                XML: {},
+            },
+        },
         "Search": {
             "description": "Search parameters by name.",
             "content": {FORM: {"schema": {"type": "object", "additionalProperties": TEXT}}},

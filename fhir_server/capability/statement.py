@@ -27,7 +27,12 @@ Json = dict[str, Any]
 PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 FORMATS = ("application/fhir+json", "application/fhir+xml", "json", "xml")
-PATCH_FORMATS = ("application/json-patch+json", "application/xml-patch+xml")
+PATCH_FORMATS = (
+    "application/json-patch+json",
+    "application/xml-patch+xml",
+    "application/fhir+json",
+    "application/fhir+xml",
+)
 TYPE_INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 )  # fmt: skip

@@ -12,7 +12,12 @@ from fhir_server.model.request import FhirRequest, Pairs
 JSON_TYPES = ("application/fhir+json", "application/json")
 XML_TYPES = ("application/fhir+xml", "application/xml", "text/xml")
 FHIR_TYPES = (*JSON_TYPES, *XML_TYPES)
-PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml")
+PATCH_TYPES = (
+    "application/json-patch+json",
+    "application/xml-patch+xml",
+    "application/fhir+json",
+    "application/fhir+xml",
+)
 FORM_TYPES = ("application/x-www-form-urlencoded",)
 # An unescaped "+" in a URL means a space, and `_format=application/fhir+json` is nearly always sent unescaped.
 FORMATS: Mapping[str, bool] = {

@@ -62,13 +62,6 @@ def apply(operations: Sequence[Operation], document: Any) -> Any:
     return work.document
 
 
-def changed_paths(operation: Operation) -> tuple[Path, ...]:
-    """Return the paths at which an operation writes or removes something."""
-    if operation.op == "test":
-        return ()
-    return (operation.path, operation.source) if operation.op == "move" else (operation.path,)
-
-
 def same(left: Any, right: Any) -> bool:
     """Return whether two JSON values are equal (RFC 6902 4.6): numbers by value, objects without regard to order."""
     if isinstance(left, bool) or isinstance(right, bool):

@@ -41,7 +41,12 @@ def test_it_describes_this_instance(stated: dict[str, Any]) -> None:
     assert stated["date"] == "2026-11-21T08:15:30.000Z"
     assert stated["implementation"]["url"] == BASE
     assert stated["format"] == ["application/fhir+json", "application/fhir+xml", "json", "xml"]
-    assert stated["patchFormat"] == ["application/json-patch+json", "application/xml-patch+xml"]
+    assert stated["patchFormat"] == [
+        "application/json-patch+json",
+        "application/xml-patch+xml",
+        "application/fhir+json",
+        "application/fhir+xml",
+    ]
 
 
 def test_every_resource_type_offers_every_interaction_of_the_table(

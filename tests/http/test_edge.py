@@ -211,7 +211,7 @@ async def test_people_at_a_browser_get_indented_json(client: httpx.AsyncClient) 
         ("POST", "/fhir/Patient", "application/fhir+json; charset=latin-1", "UTF-8"),
         ("POST", "/fhir/Patient", "application/fhir+json; fhirVersion=3.0", "FHIR 4.0, not '3.0'"),
         ("POST", "/fhir/Patient", "application/json-patch+json", "not read here"),
-        ("PATCH", "/fhir/Patient/1", "application/fhir+json", "application/json-patch+json"),
+        ("PATCH", "/fhir/Patient/1", "application/json", "application/json-patch+json"),
         ("PATCH", "/fhir/Patient/1", "application/merge-patch+json", "application/json-patch+json"),
         ("POST", "/fhir/Patient/_search", "application/json", "application/x-www-form-urlencoded"),
         ("POST", "/fhir/Patient", "application/x-www-form-urlencoded", "not read here"),
@@ -231,6 +231,7 @@ async def test_refuses_media_types_that_are_not_read(
         ("POST", "/fhir", "application/json;charset=UTF-8"),
         ("PUT", "/fhir/Patient/1", 'application/fhir+json; fhirVersion=4.0; charset="utf-8"'),
         ("PATCH", "/fhir/Patient/1", "application/json-patch+json"),
+        ("PATCH", "/fhir/Patient/1", "application/fhir+json"),
         ("POST", "/fhir/Patient/_search", "application/x-www-form-urlencoded"),
     ],
 )

@@ -1,4 +1,4 @@
-"""patch with JSON Patch and XML Patch (R4 3.1.0.5)."""
+"""patch with JSON Patch and XML Patch, and what all patches have in common (R4 3.1.0.5)."""
 
 import base64
 import json
@@ -49,7 +49,10 @@ async def test_refuses_what_does_not_fit(client: httpx.AsyncClient, fresh: Fresh
 async def test_needs_its_media_type(client: httpx.AsyncClient, fresh: Fresh) -> None:
     key = fresh("p")
     await client.put(f"Patient/{key}", json=patient(id=key))
-    assert (await client.patch(f"Patient/{key}", json=[])).status_code == 415
+    for media in ("application/json", "application/merge-patch+json"):
+        response = await client.patch(f"Patient/{key}", content=b"[]", headers={"Content-Type": media})
+        assert response.status_code == 415
+        assert "application/json-patch+json" in said(response)
 
 
 async def test_of_nothing_is_404_and_of_a_deletion_410(client: httpx.AsyncClient, fresh: Fresh) -> None:
