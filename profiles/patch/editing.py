@@ -231,9 +231,7 @@ def _set(holder: Json, option: Option, value: Any, sibling: Any) -> None:
         holder[option.sibling] = sibling
 
 
-def _put(
-    holder: Json, option: Option, index: int, value: Any, sibling: Any, *, instead: bool = False
-) -> None:
+def _put(holder: Json, option: Option, index: int, value: Any, sibling: Any, *, instead: bool = False) -> None:
     """Put an item into the array of a member, and its sibling to the same place."""
     length = _length(holder, option)
     for key, item in ((option.key, value), (option.sibling, sibling)):

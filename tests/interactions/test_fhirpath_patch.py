@@ -31,7 +31,9 @@ async def test_finds_its_place_by_what_is_there(client: httpx.AsyncClient, fresh
     change = sent(
         operation("replace", "Patient.telecom.where(system = 'email').value", value={"valueString": "c@d.example"}),
         operation("add", "Patient", name="birthDate", value={"valueDate": "1815-12-10"}),
-        operation("add", "Patient", name="contact", value={"part": [{"name": "name", "valueHumanName": {"text": "Ann"}}]}),
+        operation(
+            "add", "Patient", name="contact", value={"part": [{"name": "name", "valueHumanName": {"text": "Ann"}}]}
+        ),
         operation("delete", "Patient.telecom.where(system = 'fax')"),
     )
     response = await client.patch(f"Patient/{key}", json=change, headers=HEADERS)
