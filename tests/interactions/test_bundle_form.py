@@ -53,7 +53,7 @@ MALFORMED: list[tuple[Any, str]] = [
     ({"request": {"method": "PUT", "url": "Patient/1", "ifmatch": "1"}}, ".request.ifmatch"),
     (entry("PUT", "Patient/1"), ".resource"),
     (entry("POST", "Patient"), ".resource"),
-    (entry("PATCH", "Patient/1", {"resourceType": "Parameters"}), ".resource"),
+    (entry("PATCH", "Patient/1", {"resourceType": "Patient"}), ".resource"),
     (entry("PATCH", "Patient/1", {"resourceType": "Binary", "data": "?"}), ".resource.data"),
     (entry("DELETE", "Patient"), ".request"),
     (entry("PUT", "Patient?_format=json", patient()), ".request"),
