@@ -44,7 +44,8 @@ def rule(element: Element, checks: "Checks") -> Rule:
     if element.type == "xhtml":
         return _narrative(element)
     if element.type in SHAPES:
-        return _primitives(element, checks) if element.array else _primitive(element, checks)
+        own = _primitives(element, checks) if element.array else _primitive(element, checks)
+        return _constrained(own, element, checks) if _has_constraints(element) else own
     if element.type == "Resource":
         nested = resource.contained if element.name == "contained" else resource.entry
         return _resources(element, checks, nested) if element.array else _resource(element, checks, nested)
@@ -57,11 +58,29 @@ def usual(element: Element, checks: "Checks") -> Callable[[str], object] | None:
     Functions of C, or of Python with a memory of their own: a call costs a quarter of that of a rule.
     """
     codes = binding.codes(element, checks.definitions)
-    if element.array or element.type == "xhtml":
+    if element.array or element.type == "xhtml" or _has_constraints(element):
         return None
     if codes is not None:
         return codes.codes.__contains__
     return _USUAL.get(element.type)
+
+
+def _has_constraints(element: Element) -> bool:
+    """Return whether the element states something about a single primitive value; of R4's own only ElementDefinition.max does."""
+    return not element.array and bool(invariant.expressed(element.invariants, element.path))
+
+
+def _constrained(own: Rule, element: Element, checks: "Checks") -> Rule:
+    """Return the rule of a primitive with what only this element says about it."""
+    holds = invariant.compile(element.invariants, element.path, element.type, checks.engine)
+    accepts, step = SHAPES[element.type], segment(element)
+
+    def one(value: Any, node: Json, where: Place, walk: Walk) -> None:
+        own(value, node, where, walk)
+        if holds is not None and accepts(value):
+            holds(value, (where, step, None), walk)
+
+    return one
 
 
 def sibling(element: Element, checks: "Checks") -> Rule:
@@ -115,7 +134,7 @@ def _more(element: Element, checks: "Checks") -> tuple["Check", ...]:
     found = (
         reference.compile(element, checks.definitions) if element.type == "Reference" else None,
         binding.compile(element, checks.definitions),
-        invariant.compile(element.invariants, element.path),
+        invariant.compile(element.invariants, element.path, element.type, checks.engine),
     )
     return tuple(check for check in found if check is not None)
 

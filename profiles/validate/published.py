@@ -29,6 +29,8 @@ RULES = Rules(unread=True)
 
 NAME = "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')"
 
+ELEMENT_NAMES = r"""path.matches('[^\\s\\.,:;\\\'"\\/|?!@#$%&*()\\[\\]{}]{1,64}(\\.[^\\s\\.,:;\\\'"\\/|?!@#$%&*()\\[\\]{}]{1,64}(\\[x\\])?(\\:[^\\s\\.]+)?)*')"""
+
 MENDED: Mapping[str, Mended] = {
     NAME: Mended(
         "name.empty() or name.matchesFull('[A-Z]([A-Za-z0-9_]){0,254}')",
@@ -71,6 +73,10 @@ MENDED: Mapping[str, Mended] = {
     ),
     "lastModified.exists().not() or authoredOn.exists().not() or lastModified >= authoredOn": Mended(
         "(lastModified < authoredOn).allFalse()", "as per-1"
+    ),
+    ELEMENT_NAMES: Mended(
+        ELEMENT_NAMES.replace("matches", "matchesFull"),
+        "a part of the path is enough for matches(), so that none can fail",
     ),
 }
 """By the published expression."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from profiles.definitions.model import Element, TypeDefinition
 from profiles.definitions.registry import Definitions
+from profiles.fhirpath.engine import Engine
 from profiles.validate import invariant, members
 from profiles.validate.messages import home, shown
 from profiles.validate.walk import Json, Place, Walk
@@ -23,9 +24,10 @@ _ATTRIBUTES = frozenset({"Element.id", "Extension.url"})
 class Checks(dict[str, Check]):
     """The closure of each type by name. A missing one is compiled when it is first asked for."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, engine: Engine) -> None:
         super().__init__()
         self.definitions = definitions
+        self.engine = engine
         element = definitions.type("Element")
         # A sibling `_x` is an Element, but may consist of an id alone where `x` has the value.
         self.sibling: Check = _check(element, self, bare=True) if element else _nothing
@@ -49,7 +51,7 @@ def _check(  # noqa: C901 - because of the closure in it
     rules = _rules(definition, checks)
     required = _required(definition)
     choice_of, choice_required = _choices(definition)
-    holds = invariant.compile(definition.invariants, definition.name)
+    holds = invariant.compile(definition.invariants, definition.name, definition.name, checks.engine)
     texts = {element.name: members.usual(element, checks) for element in definition.elements.values()}
     filled = not bare and definition.kind != "resource"
 

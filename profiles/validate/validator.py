@@ -3,6 +3,7 @@
 from typing import Any
 
 from profiles.definitions.registry import Definitions
+from profiles.fhirpath.engine import Engine
 from profiles.issue import Issue
 from profiles.primitives import article
 from profiles.validate import resource as resources
@@ -15,10 +16,14 @@ class Validator:
     """Structure, cardinality, primitives, required bindings, references, narrative and base invariants.
 
     One instance serves a process: types are compiled when they are first met and kept.
+
+    Args:
+        definitions: The types.
+        engine: For the few invariants that are evaluated as FHIRPath; one of its own where none is given.
     """
 
-    def __init__(self, definitions: Definitions) -> None:
-        self._checks = Checks(definitions)
+    def __init__(self, definitions: Definitions, engine: Engine | None = None) -> None:
+        self._checks = Checks(definitions, engine or Engine(definitions))
 
     def check(self, resource: dict[str, Any], resource_type: str | None = None) -> list[Issue]:
         """Return all that is wrong with a resource: errors in document order, then warnings.

