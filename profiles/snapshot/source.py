@@ -42,17 +42,23 @@ class Source:
     Args:
         definitions: The definitions of R4.
         library: The packages that are installed.
-        structures: StructureDefinitions that come before both, such as those that users stored.
+        resources: Definitions that come before both, such as those that users stored: StructureDefinitions, ValueSets,
+            CodeSystems.
     """
 
     def __init__(
-        self, definitions: Definitions, library: Library | None = None, structures: Iterable[Json] = ()
+        self, definitions: Definitions, library: Library | None = None, resources: Iterable[Json] = ()
     ) -> None:
         self.definitions = definitions
         self.library = library or Library()
         self._own: dict[str, list[Origin]] = {}
-        for structure in structures:
-            self._own.setdefault(str(structure.get("url", "")), []).append(Origin(structure))
+        self._others: dict[tuple[str, str], Json] = {}
+        for resource in resources:
+            kind, url = str(resource.get("resourceType", STRUCTURE)), str(resource.get("url", ""))
+            if kind == STRUCTURE:
+                self._own.setdefault(url, []).append(Origin(resource))
+            else:
+                self._others.setdefault((kind, url), resource)
         self._read: dict[str, Origin] = {}
 
     def find(self, canonical: str, within: Origin | None = None) -> Origin | None:
@@ -68,6 +74,10 @@ class Source:
                 self._read[key] = Origin(found.entry.read(), found.package)
             return self._read[key]
         return self._core(url) if not version or version.startswith("4.0") else None
+
+    def given(self, kind: str, url: str) -> Json | None:
+        """Return a ValueSet or CodeSystem that was given, or `None`."""
+        return self._others.get((kind, url))
 
     def type(self, name: str) -> Origin | None:
         """Return the definition of an R4 type by name, whatever is installed, or `None`."""

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from profiles.definitions.codes import Enumerator
-from profiles.definitions.registry import Definitions
-from profiles.packages.library import Library
+from profiles.snapshot.source import Source
 
 Json = dict[str, Any]
 MOST_ANSWERS = 20_000
@@ -28,16 +27,15 @@ class Codes:
     """Membership in the value sets of R4 and of the installed packages; each set is worked out once.
 
     Args:
-        definitions: The definitions of R4.
-        library: The packages that are installed.
+        source: The definitions of R4, the packages that are installed, and what is given besides.
         terminology: Who is asked about what these do not tell.
     """
 
-    def __init__(self, definitions: Definitions, library: Library, terminology: Terminology | None = None) -> None:
-        self._definitions = definitions
+    def __init__(self, source: Source, terminology: Terminology | None = None) -> None:
+        self._definitions = source.definitions
         self._terminology = terminology
-        self._sets = _Resources("ValueSet", definitions, library)
-        self._systems = _Resources("CodeSystem", definitions, library)
+        self._sets = _Resources("ValueSet", source)
+        self._systems = _Resources("CodeSystem", source)
         self._enumerator = Enumerator(self._sets, self._systems)
         self._answers: dict[tuple[str, str, str], bool | None] = {}
         self._listed: dict[str, frozenset[Coding] | None] = {}
@@ -124,23 +122,24 @@ class Codes:
 
 
 class _Resources(Mapping[str, Json]):
-    """Value sets or code systems by URL: those of R4, then those of packages."""
+    """Value sets or code systems by URL: those given, those of packages, then those of R4."""
 
-    def __init__(self, kind: str, definitions: Definitions, library: Library) -> None:
+    def __init__(self, kind: str, source: Source) -> None:
         self._kind = kind
-        self._library = library
+        self._source = source
+        definitions = source.definitions
         self._core = definitions.value_set if kind == "ValueSet" else definitions.code_system
         self._read: dict[str, Json | None] = {}
 
     def __getitem__(self, url: str) -> Json:
         if url not in self._read:
-            found = self._library.find(url, resource_type=self._kind)
-            value = self._core(url)
-            if found is not None:
-                value = found.entry.read()
-                # A package's regular expression may take forever.
-                if any(rule.get("op") == "regex" for rule in _filters(value)):
-                    value = {key: member for key, member in value.items() if key != "compose"}
+            found = self._source.library.find(url, resource_type=self._kind)
+            value = self._source.given(self._kind, url) or (found.entry.read() if found is not None else None)
+            if value is None:
+                value = self._core(url)
+            # A regular expression that others wrote may take forever.
+            elif any(rule.get("op") == "regex" for rule in _filters(value)):
+                value = {key: member for key, member in value.items() if key != "compose"}
             self._read[url] = value
         row = self._read[url]
         if row is None:

@@ -40,7 +40,7 @@ class ProfileValidator:
         must_support: bool = False,
     ) -> None:
         self.snapshots = Snapshots(source)
-        self.codes = Codes(source.definitions, source.library, terminology)
+        self.codes = Codes(source, terminology)
         self.engine = engine or Engine(source.definitions)
         self.must_support = must_support
         self._found: dict[tuple[str, Origin | None], Snapshot | None] = {}

@@ -21,7 +21,7 @@ def profile(kind: str, *rows: Json, name: str = "p", base: str = "") -> Json:
 
 
 def made(definitions: Definitions, structure: Json, *others: Json) -> Snapshot:
-    return Snapshots(Source(definitions, structures=(structure, *others))).make(structure)
+    return Snapshots(Source(definitions, resources=(structure, *others))).make(structure)
 
 
 def by_id(snapshot: Snapshot) -> dict[str, Json]:

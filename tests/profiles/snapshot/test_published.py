@@ -88,7 +88,7 @@ def test_cases_of_hl7_end_as_they_say(definitions: Definitions, test_data: Path)
 
 
 def _case(case: cases.Case, definitions: Definitions, profiles: tuple[Json, ...]) -> list[str]:
-    made = Snapshots(Source(definitions, structures=(*case.others, *profiles))).make(case.profile)
+    made = Snapshots(Source(definitions, resources=(*case.others, *profiles))).make(case.profile)
     if case.refused:
         return [] if any(issue.fails for issue in made.issues) else ["not refused"]
     if made.fails:

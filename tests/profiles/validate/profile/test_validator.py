@@ -28,7 +28,7 @@ def findings(definitions: Definitions, engine: Engine) -> Any:
     """Validate a resource against the first of some profiles: (severity, expression, beginning of the text) of each finding."""
 
     def check(resource: Json, *structures: Json, must_support: bool = False, **options: Any) -> list[Issue]:
-        source = Source(definitions, structures=structures)
+        source = Source(definitions, resources=structures)
         validator = ProfileValidator(source, engine=engine, must_support=must_support, **options)
         return validator.check(resource, [structures[0]["url"]])
 
@@ -105,7 +105,7 @@ def test_numbers_are_compared_by_value(findings: Any) -> None:
 def test_quantities_of_other_units_are_compared_where_units_are_known(definitions: Definitions) -> None:
     least = {"value": 1, "system": "http://unitsofmeasure.org", "code": "kg"}
     p = profile("Observation", {"path": "Observation.valueQuantity", "minValueQuantity": least})
-    source = Source(definitions, structures=[p])
+    source = Source(definitions, resources=[p])
 
     def of(engine: Engine, value: int, code: str) -> list[tuple[str, str]]:
         quantity = {"value": value, "system": "http://unitsofmeasure.org", "code": code}
@@ -323,7 +323,7 @@ def test_resources_elsewhere_are_looked_at_where_somebody_finds_them(definitions
     p = profile(
         "Observation", {"path": "Observation.subject", "type": [{"code": "Reference", "targetProfile": [named["url"]]}]}
     )
-    validator = ProfileValidator(Source(definitions, structures=[p, named]))
+    validator = ProfileValidator(Source(definitions, resources=[p, named]))
     stored: dict[str, Json] = {
         "Patient/1": {"resourceType": "Patient", "name": [{}]},
         "Patient/2": {"resourceType": "Patient"},
@@ -484,7 +484,7 @@ def test_one_of_several_profiles_suffices(findings: Any) -> None:
 
 def test_declared_profiles_of_the_resource_and_those_in_it_are_checked(definitions: Definitions) -> None:
     named = profile("Patient", {"path": "Patient.name", "min": 1})
-    validator = ProfileValidator(Source(definitions, structures=[named]))
+    validator = ProfileValidator(Source(definitions, resources=[named]))
     patient = {"resourceType": "Patient", "id": "a", "meta": {"profile": [named["url"]]}}
     assert said(validator.check(patient)) == [("minimum", "Patient")]
     assert validator.check(patient, declared=False) == []
