@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fhir_server.capability import schemas
-from fhir_server.capability.schemas import ETAG, JSON, LAST_MODIFIED, LOCATION, Json, either, ref
+from fhir_server.capability.schemas import ETAG, JSON, LAST_MODIFIED, LOCATION, XML, XML_TEXT, Json, either, ref
 from fhir_server.capability.table import Interaction
 from fhir_server.model.errors import FhirError
 from fhir_server.operations import Operation
@@ -226,7 +226,7 @@ def _named_operation(row: Interaction, operation: Operation) -> Json:
         },
     }
     if row.method == "POST":
-        content = {JSON: {"schema": ref("schemas", "Resource")}}
+        content = {JSON: {"schema": ref("schemas", "Resource")}, XML: {"schema": XML_TEXT}}
         described["requestBody"] = {"description": "A Parameters resource.", "required": False, "content": content}
     return described
 

@@ -19,6 +19,7 @@ ID = r"^[A-Za-z0-9\-.]{1,64}$"
 INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 ETAG_FORM = r'^(W/)?"[0-9]{1,9}"$'
 TEXT: Json = {"type": "string"}
+XML_TEXT: Json = {"type": "string", "description": "XML by the schemas of FHIR R4."}
 
 HEADERS: Mapping[str, Json] = {
     ETAG: {"description": 'The version, such as W/"3".', "schema": TEXT},
@@ -105,16 +106,16 @@ def parameters(resource_types: Sequence[str], search: Search) -> Json:
 def bodies() -> Json:
     """Return all request bodies by name."""
     return {
-        "Resource": _body("The resource.", (JSON, PLAIN_JSON), ref("schemas", "Resource")),
-        "Bundle": _body("The entries to process.", (JSON, PLAIN_JSON), ref("schemas", "RequestBundle")),
+        "Resource": _body("The resource.", (JSON, PLAIN_JSON, XML), ref("schemas", "Resource")),
+        "Bundle": _body("The entries to process.", (JSON, PLAIN_JSON, XML), ref("schemas", "RequestBundle")),
         "Patch": {
             "description": "The changes: JSON Patch (RFC 6902), XML Patch (RFC 5261), or FHIRPath Patch as Parameters.",
             "required": True,
             "content": {
                 JSON_PATCH: {"schema": ref("schemas", "JsonPatch")},
-                XML_PATCH: {},
+                XML_PATCH: {"schema": XML_TEXT},
                 JSON: {"schema": ref("schemas", "Resource")},
-                XML: {},
+                XML: {"schema": XML_TEXT},
             },
         },
         "Search": {
@@ -216,4 +217,5 @@ def _query(name: str, text: str, schema: Json) -> Json:
 
 
 def _body(text: str, media: Sequence[str], schema: Json) -> Json:
-    return {"description": text, "required": True, "content": {name: {"schema": schema} for name in media}}
+    content = {name: {"schema": XML_TEXT if name == XML else schema} for name in media}
+    return {"description": text, "required": True, "content": content}

@@ -73,3 +73,17 @@ async def test_AU_1_conflicts_and_failed_conditions_leave_one_row(house: House, 
     body = observation(name, "nobody-has-this-id")
     answer, (row,) = await left(house, system, "PUT", f"Observation/{name}", body)
     assert (answer.status_code, row["st"]) == (422, 422)
+
+
+async def test_AU_1_xml_that_cannot_be_read_leaves_one_row(house: House) -> None:
+    system = await house.as_("system/*.cruds")
+    headers = {
+        "X-Request-Id": uuid4().hex,
+        "Content-Type": "application/fhir+xml",
+        "Authorization": f"Bearer {system.token}",
+    }
+    for body, status in ((b"<broken", 400), (b'<Patient xmlns="http://hl7.org/fhir"><nmae/></Patient>', 400)):
+        headers["X-Request-Id"] = uuid4().hex
+        answer = await house.client.post("/fhir/Patient", content=body, headers=headers)
+        assert answer.status_code == status
+        assert [(row["k"], row["st"]) for row in await rows(house, rq=headers["X-Request-Id"])] == [("create", status)]
