@@ -113,7 +113,7 @@ def bodies() -> Json:
             "required": True,
             "content": {
                 JSON_PATCH: {"schema": ref("schemas", "JsonPatch")},
-                XML_PATCH: {"schema": XML_TEXT},
+                XML_PATCH: {"schema": TEXT},
                 JSON: {"schema": ref("schemas", "Resource")},
                 XML: {"schema": XML_TEXT},
             },
