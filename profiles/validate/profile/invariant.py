@@ -92,7 +92,11 @@ def _services(validator: "ProfileValidator", origin: Origin, item: Item, visit: 
 
     def conforms(value: Any, profile: str) -> bool | None:
         kind = value.get("resourceType", item.type) if isinstance(value, dict) else item.type
-        found = validator.outcome(Item(value, None, item.where, kind), profile, origin, visit)
+        # The engine makes values of its own, whose identity may come again: nothing is kept about them. What is being
+        # worked out stays known, so that a profile that asks about itself comes to an end.
+        there = visit.aside()
+        there.known = {key: found for key, found in visit.known.items() if found is None}
+        found = validator.outcome(Item(value, None, item.where, kind), profile, origin, there)
         if found is None:
             open_.append(profile)
             return None

@@ -4,7 +4,7 @@ The tree of a snapshot is walked beside the tree of its type. Where both say the
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from profiles.fhirpath.scope import Units
@@ -37,15 +37,19 @@ class Planner:
         validator: What the checks lean on: other profiles, codes, expressions.
         origin: The profile.
         url: Its URL, for messages.
+        root: Its tree.
+        referred: Checks of elements that content references name, by path; filled when they are first met.
     """
 
     validator: "ProfileValidator"
     origin: Origin
     url: str
+    root: Node
+    referred: dict[str, Check | None] = field(default_factory=dict)
 
     def profile(self, snapshot: Snapshot) -> Check:
         """Return the check of a value against the whole profile."""
-        tree = snapshot.tree or NOTHING
+        tree = self.root
         base = self.validator.snapshots.type_tree(snapshot.type) or NOTHING
         check = self.element(tree, base, snapshot.type)
         return check or _accept
@@ -58,7 +62,7 @@ class Planner:
             base: What it is compared with: the same element of the type, or for a slice the element as a whole.
             path: What it is called in messages.
         """
-        checks = [*self._values(node, base), *self._types(node, base)]
+        checks = [*self._values(node, base), *self._types(node, base), *self._referred(node)]
         found = self.children(base) if node.children else {}
         made = (
             self._member(child, found.get(name, NOTHING), f"{path}.{name}") for name, child in node.children.items()
@@ -96,6 +100,28 @@ class Planner:
         names = {fhir_type(option) for option in options}
         tree = self.validator.snapshots.type_tree(names.pop() if len(names) == 1 else "Element")
         return tree.children if tree is not None else {}
+
+    def _referred(self, node: Node) -> list[Check]:
+        """Return the check of what a content reference names: what a profile says of `item` holds for `item.item` too."""
+        name = str(node.row.get("contentReference", "")).partition("#")[2]
+        if not name or node.children or name.partition(".")[0] != self.root.name:
+            return []
+
+        def check(item: Item, visit: Visit) -> None:
+            if name not in self.referred:
+                self.referred[name] = self._element_at(name)
+            found = self.referred[name]
+            if found is not None:
+                found(item, visit)
+
+        return [check]
+
+    def _element_at(self, path: str) -> Check | None:
+        """Return the check of an element of the profile by its path."""
+        node, base = self.root, self.validator.snapshots.type_tree(self.root.name) or NOTHING
+        for name in path.split(".")[1:]:
+            node, base = node.children.get(name, NOTHING), base.children.get(name, NOTHING)
+        return self.element(node, base, path)
 
     def _member(self, node: Node, base: Node, path: str) -> MemberCheck | None:
         row = node.row

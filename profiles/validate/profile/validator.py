@@ -12,7 +12,7 @@ from profiles.validate import invariant
 from profiles.validate.profile import extensions
 from profiles.validate.profile.codes import Codes, Terminology
 from profiles.validate.profile.items import Item
-from profiles.validate.profile.plan import Check, Planner
+from profiles.validate.profile.plan import NOTHING, Check, Planner
 from profiles.validate.profile.visit import Elsewhere, Visit
 from profiles.validate.walk import Place
 
@@ -114,11 +114,14 @@ class ProfileValidator:
         made = self.find(profile, within)
         if made is None:
             return None
-        key = (id(item.value if item.value is not None else item.sibling), made.origin.key)
-        if key in visit.known:
+        # Primitive values are shared: their identity says nothing about their place.
+        owner = item.value if isinstance(item.value, dict) else item.sibling
+        key = (id(owner), made.origin.key) if isinstance(owner, dict) else None
+        if key is not None and key in visit.known:
             # A profile that is met again while it is worked out holds as far as it is concerned.
             return visit.known[key] or []
-        visit.known[key] = None
+        if key is not None:
+            visit.known[key] = None
         there = self._entered(item, visit)
         if made.fails:
             reason = made.issues[0].text if made.issues else ""
@@ -127,7 +130,8 @@ class ProfileValidator:
             there.report("profile-type", item.where, url=profile, expected=made.type, found=item.type)
         else:
             self._plan(made)(item, there)
-        visit.known[key] = there.issues
+        if key is not None:
+            visit.known[key] = there.issues
         return there.issues
 
     def find(self, profile: str, within: Origin | None = None) -> Snapshot | None:
@@ -179,7 +183,7 @@ class ProfileValidator:
     def _plan(self, made: Snapshot) -> Check:
         key = made.origin.key
         if key not in self._plans:
-            self._plans[key] = Planner(self, made.origin, made.origin.url).profile(made)
+            self._plans[key] = Planner(self, made.origin, made.origin.url, made.tree or NOTHING).profile(made)
         return self._plans[key]
 
     def _entered(self, item: Item, visit: Visit) -> Visit:

@@ -318,6 +318,29 @@ def test_what_is_referred_to_must_be_of_the_profile_where_it_is_at_hand(findings
     assert findings(inside, p, named) == []
 
 
+def test_what_holds_for_an_element_holds_for_those_that_refer_to_it(findings: Any) -> None:
+    p = profile("Questionnaire", {"path": "Questionnaire.item.text", "min": 1})
+
+    def of(**more: Any) -> Json:
+        return {
+            "resourceType": "Questionnaire",
+            "item": [{"linkId": "1", "text": "x", "item": [{"linkId": "2", **more}]}],
+        }
+
+    assert findings(of(text="y"), p) == []
+    assert said(findings(of(), p)) == [("minimum", "Questionnaire.item[0].item[0]")]
+    deep = of(text="y", item=[{"linkId": "3", "text": "z", "item": [{"linkId": "4"}]}])
+    assert said(findings(deep, p)) == [("minimum", "Questionnaire.item[0].item[0].item[0].item[0]")]
+
+
+def test_equal_primitive_values_are_told_apart_by_their_place(findings: Any) -> None:
+    short = profile("string", {"path": "string", "maxLength": 2}, name="short", kind="primitive-type")
+    p = profile("Patient", {"path": "Patient.name.given", "type": [{"code": "string", "profile": [short["url"]]}]})
+    word = "long"
+    found = findings({"resourceType": "Patient", "name": [{"given": [word, "a", word]}]}, p, short)
+    assert said(found) == [("range", "Patient.name[0].given[0]"), ("range", "Patient.name[0].given[2]")]
+
+
 def test_resources_elsewhere_are_looked_at_where_somebody_finds_them(definitions: Definitions) -> None:
     named = profile("Patient", {"path": "Patient.name", "min": 1}, name="named")
     p = profile(
@@ -410,6 +433,15 @@ def test_constraints_are_met_in_their_resource(findings: Any) -> None:
     assert [(one.severity, one.message_id) for one in findings(observation(), broken)] == [
         ("warning", "invariant-unusable")
     ]
+
+
+def test_a_profile_that_asks_about_itself_comes_to_an_end(findings: Any) -> None:
+    rules = [
+        {"key": f"x-{number}", "severity": "error", "human": "h", "expression": "conformsTo('http://x.org/p')"} for number in range(3)
+    ]  # fmt: skip
+    p = profile("Patient", {"path": "Patient", "constraint": rules}, {"path": "Patient.name", "min": 1})
+    assert findings({"resourceType": "Patient", "name": [{}]}, p) == []
+    assert said(findings({"resourceType": "Patient"}, p)) == [("minimum", "Patient")]
 
 
 def test_extensions_are_checked_wherever_they_are(findings: Any) -> None:
