@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from profiles.definitions.registry import Definitions
@@ -10,6 +9,7 @@ from profiles.fhirpath.check import check
 from profiles.fhirpath.compile import Compiler
 from profiles.fhirpath.errors import FhirPathError
 from profiles.fhirpath.functions.row import truth
+from profiles.fhirpath.kept import Kept
 from profiles.fhirpath.model import Model, Type
 from profiles.fhirpath.parser import parse
 from profiles.fhirpath.scope import Limits, Run, Scope, Services, Units
@@ -18,7 +18,7 @@ from profiles.fhirpath.syntax import Expression
 from profiles.fhirpath.values import Item, Items, Node, outside
 
 KEPT = 2_000
-"""Compiled expressions that an engine keeps: the invariants and search parameters of R4 are 1,600."""
+"""Compiled expressions that an engine keeps at most: the invariants and search parameters of R4 are 1,600."""
 
 STRICT = Rules()
 
@@ -47,7 +47,7 @@ class Engine:
         self.units = units
         self.services = services or Services()
         self.limits = limits or Limits()
-        self._compiled = lru_cache(maxsize=kept)(self._compile)
+        self._kept: Kept[Compiled] = Kept(kept)
 
     def compile(self, text: str, type: str | None = None, rules: Rules = STRICT) -> "Compiled":  # noqa: A002 - the word for it
         """Return an expression, ready to be evaluated.
@@ -61,7 +61,7 @@ class Engine:
         Raises:
             FhirPathError: It cannot be read, or makes no sense for the type.
         """
-        return self._compiled(text, type, rules)
+        return self._kept.get((text, type, rules), len(text), lambda: self._compile(text, type, rules))
 
     def node(self, value: Any, type: str | None = None, sibling: Any = None) -> Node:  # noqa: A002 - the word for it
         """Return an element that is to be evaluated on.

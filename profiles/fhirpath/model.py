@@ -6,11 +6,16 @@ Every type is made when it is first met, from the definitions; a `Model` belongs
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from profiles.definitions.model import Element
 from profiles.definitions.registry import Definitions
+from profiles.fhirpath import patterns
 from profiles.fhirpath.moments import Moment
+
+MOST_PATTERNS = 128
+"""Regular expressions that are kept, each with the memory that RE2 may use for it."""
 
 Plain = bool | int | Decimal | str | Moment
 
@@ -107,12 +112,19 @@ class Type:
 
 
 class Model:
-    """The types of one set of definitions by name."""
+    """The types of one set of definitions by name, and what else evaluations share.
+
+    Attributes:
+        definitions: Where the types come from.
+        pattern: Compiles a regular expression, or has kept it.
+        untyped: The type of what has none.
+    """
 
     def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
         self._types: dict[str, Type] = {}
         self._systems: dict[str, str] = {}
+        self.pattern = lru_cache(maxsize=MOST_PATTERNS)(patterns.compiled)
         self.untyped = Type("", frozenset(), Lazy(_nothing), Lazy(_nothing))
 
     def type(self, name: str) -> Type | None:

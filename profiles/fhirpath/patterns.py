@@ -8,7 +8,7 @@ import re2
 from profiles.fhirpath.errors import FhirPathError, shown
 
 MOST_CHARACTERS = 2_000
-_MOST_MEMORY = 4 << 20
+_MOST_MEMORY = 1 << 20
 
 
 class Match(Protocol):

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from profiles.fhirpath import patterns
 from profiles.fhirpath.errors import FhirPathError, shown
 from profiles.fhirpath.functions.row import EMPTY, Function, Gives, boolean, named, text, whole
 from profiles.fhirpath.scope import Scope
@@ -51,12 +50,12 @@ def _replace(scope: Scope, subject: str, pattern: str, substitution: str) -> Ite
 
 def _matches(scope: Scope, subject: str, pattern: str) -> Items:
     scope.spend(len(subject) >> 4)
-    return boolean(patterns.compiled(pattern).search(_unicode(subject)) is not None)
+    return boolean(scope.model.pattern(pattern).search(_unicode(subject)) is not None)
 
 
 def _matches_full(scope: Scope, subject: str, pattern: str) -> Items:
     scope.spend(len(subject) >> 4)
-    return boolean(patterns.compiled(pattern).fullmatch(_unicode(subject)) is not None)
+    return boolean(scope.model.pattern(pattern).fullmatch(_unicode(subject)) is not None)
 
 
 _GROUP = re.compile(r"\\(.)|\$([0-9]{1,2})", re.ASCII | re.DOTALL)
@@ -68,7 +67,7 @@ def _replace_matches(scope: Scope, subject: str, pattern: str, substitution: str
         return [subject]
     pieces: list[str] = []
     place = length = 0
-    for match in patterns.compiled(pattern).finditer(_unicode(subject)):
+    for match in scope.model.pattern(pattern).finditer(_unicode(subject)):
         start, end = match.span()
         groups = match.groups("")
 

@@ -12,6 +12,7 @@ from profiles.definitions.registry import Definitions
 from profiles.fhirpath import engine as engines
 from profiles.fhirpath.engine import Engine
 from profiles.fhirpath.errors import FhirPathError
+from profiles.fhirpath.kept import MOST_CHARACTERS
 from profiles.fhirpath.scope import Services
 from profiles.fhirpath.shapes import SEARCH
 from profiles.fhirpath.values import Node
@@ -255,6 +256,16 @@ def test_without_units_amounts_of_one_unit_are_compared(definitions: Definitions
     assert engines.compile("1 'm' = 1.0 'm'", definitions).evaluate({}) == [True]
     assert engines.compile("1 'm' = 100 'cm'", definitions).evaluate({}) == []
     assert engines.compile("1 week = 7 days and 1 year > 11 months", definitions).evaluate({}) == [True]
+
+
+def test_an_engine_keeps_no_more_text_than_it_may(definitions: Definitions) -> None:
+    engine = Engine(definitions)
+    first = engine.compile("name.given", "Patient")
+    long = "coalesce(" + ", ".join(["name.where(use = 'official').given"] * 90) + ")"
+    kept = [engine.compile(f"{long} = '{number}'", "Patient") for number in range(MOST_CHARACTERS // len(long) + 2)]
+    assert engine.compile("name.given", "Patient") is not first
+    assert engine.compile(kept[-1].text, "Patient") is kept[-1]
+    assert engine.compile(kept[0].text, "Patient") is not kept[0]
 
 
 def test_an_engine_keeps_what_it_compiled_for_all_threads(engine: Engine) -> None:
