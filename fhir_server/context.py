@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 
 from fhir_server.access.grants import Grants
+from fhir_server.checks import Checks
 from fhir_server.model import json
 from fhir_server.model.queue import Queue
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.settings import Settings
 from profiles.definitions.registry import Definitions
-from profiles.fhirpath.engine import Engine
 
 Statement = Callable[[str], dict[str, Any]]
 
@@ -29,7 +29,7 @@ class Context(msgspec.Struct, frozen=True):
         statement: Service base to CapabilityStatement.
         queue: Where background work is put.
         link_members: JSON members that may hold a link (`bundle.references.link_members`).
-        paths: Compiles FHIRPath.
+        checks: What can be found wrong with a resource; compiles FHIRPath.
         grants: Compiles what others than the caller reach, for operations that show or explain it.
         resource_type: Type in the URL, empty for system interactions.
         id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
@@ -45,7 +45,7 @@ class Context(msgspec.Struct, frozen=True):
     statement: Statement
     queue: Queue
     link_members: frozenset[str]
-    paths: Engine
+    checks: Checks
     grants: Grants
     resource_type: str = ""
     id: str = ""

@@ -13,6 +13,7 @@ from fhir_server.audit.footprint import Footprint
 from fhir_server.audit.recorder import Recorder
 from fhir_server.bundle.references import link_members
 from fhir_server.capability.table import OFFERED, Interaction
+from fhir_server.checks import Checks
 from fhir_server.context import Context, Statement
 from fhir_server.interactions.search import is_strict
 from fhir_server.model import ids
@@ -31,7 +32,6 @@ from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.repository.editions import Editions
 from fhir_server.settings import Settings
-from profiles.fhirpath.engine import Engine
 
 ALL, MEMBER = "*", "{member}"
 COMPARTMENT = "search-compartment"
@@ -83,7 +83,7 @@ class Dispatch:
         self._known: dict[tuple[str, tuple[str, ...]], Route] = {}
         self._instances = {row.method: row for row in OFFERED if row.shape == ("{type}", "{id}")}
         self._link_members = link_members(editions.current.searchable)
-        self._paths = Engine(editions.current.searchable)
+        self._checks = Checks(editions.current.searchable)
         self._public = frozenset((row.method, row.shape) for row in OFFERED if row.public)
 
     def is_public(self, request: FhirRequest) -> bool:
@@ -194,7 +194,7 @@ class Dispatch:
             self._statement,
             self._queue,
             self._link_members,
-            self._paths,
+            self._checks,
             self._grants,
             route.resource_type,
             assigned or route.id,

@@ -111,7 +111,7 @@ def _fhirpath_patch(ctx: Context) -> Steps:
             expression="resourceType",
         )
     try:
-        steps = operations.read(body, ctx.paths, ctx.resource_type)
+        steps = operations.read(body, ctx.checks.engine, ctx.resource_type)
     except PatchError as error:
         raise BadRequest(error.reason, expression=error.expression) from None
 

@@ -103,6 +103,21 @@ def telling_what_is_shown(ground: Ground) -> Iterator[Probe]:
         yield get(f"{kind}/{name}/$patient-view-status")
 
 
+def validating(method: str, *, instance: bool = False) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what says whether something is valid, or could be written."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        for kind, name in ground.names:
+            place = f"{kind}/{name}/$validate" if instance else f"{kind}/$validate"
+            modes = ("", "?mode=update", "?mode=delete") if instance else ("", "?mode=create")
+            referring = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+            sent = {**referring, "id": name, "subject": reference(f"{kind}/{name}")}
+            for mode in modes:
+                yield Probe(method, f"{place}{mode}", sent if method == "POST" else None)
+
+    return probes
+
+
 def labels(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of what tells or changes labels of an instance."""
     meta = {"tag": [{"system": "urn:tags", "code": "probed"}]}

@@ -27,6 +27,7 @@ from tests.access.operation_probes import (
     responding,
     telling_what_is_shown,
     unmerging,
+    validating,
     viewing,
 )
 from tests.access.record import reference, resource
@@ -324,6 +325,12 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$rollup", "GET", "Organization/{id}/$rollup", False): counting,
     ("$rollup", "POST", "Organization/{id}/$rollup", False): counting_by_post,
     ("$view-as-patient", "GET", "Patient/{id}/$view-as-patient", False): viewing,
+    ("$validate", "GET", "{type}/{id}/$validate", False): validating("GET", instance=True),
+    ("$validate", "POST", "{type}/{id}/$validate", False): validating("POST", instance=True),
+    ("$validate", "GET", "{type}/$validate", False): validating("GET"),
+    ("$validate", "POST", "{type}/$validate", False): validating("POST"),
+    ("$validate", "GET", "$validate", False): on_everything("$validate", "GET"),
+    ("$validate", "POST", "$validate", False): on_everything("$validate", "POST"),
     ("$meta", "GET", "{type}/{id}/$meta", False): labels("$meta", "GET"),
     ("$meta", "POST", "{type}/{id}/$meta", False): labels("$meta", "POST"),
     ("$meta-add", "POST", "{type}/{id}/$meta-add", False): labels("$meta-add", "POST"),

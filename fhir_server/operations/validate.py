@@ -1,0 +1,131 @@
+"""$validate: what is wrong with a resource, by the base definitions, profiles and the rules of this server (R4 Resource-validate)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_server.context import Context
+from fhir_server.model import ids, json
+from fhir_server.model.errors import BadRequest, Conflict, FhirError, Unprocessable
+from fhir_server.model.outcome import outcome
+from fhir_server.model.request import FhirResponse
+from fhir_server.operations import Operation, parameters
+from fhir_server.repository import Repository
+from fhir_server.repository.rehearsal import rehearse
+from profiles.definitions.model import OperationDefinition, OperationParameter
+from profiles.issue import Issue
+
+MODES: Mapping[str, str] = {
+    "create": "type",
+    "update": "instance",
+    "delete": "instance",
+    "profile": "",
+}
+"""Modes of ResourceValidationMode, each with the level that it is asked at; empty for any."""
+
+DEFINITION = OperationDefinition(
+    url="http://hl7.org/fhir/OperationDefinition/Resource-validate",
+    code="validate",
+    resource=("Resource",),
+    system=True,
+    type=True,
+    instance=True,
+    affects_state=False,
+    parameters=(
+        OperationParameter("resource", "in", 0, 1, "Resource"),
+        OperationParameter("mode", "in", 0, 1, "code"),
+        OperationParameter("profile", "in", 0, None, "uri"),
+        OperationParameter("return", "out", 1, 1, "OperationOutcome"),
+    ),
+)
+
+
+async def validate(ctx: Context) -> FhirResponse:
+    """Return 200 with an OperationOutcome, whatever it says: of the resource that is sent, or of the stored one.
+
+    Raises:
+        BadRequest: There is nothing to validate, a mode that there is not or not here, or a profile that is not known.
+        NotFound: No such instance, or none that the caller may see.
+        Forbidden: The caller may not do what the mode asks about.
+    """
+    asked = parameters.read(ctx, DEFINITION)
+    mode = _mode(ctx, asked["mode"])
+    for profile in asked["profile"]:
+        if not ctx.checks.knows(profile):
+            raise BadRequest(
+                f"There is no profile '{profile[:200]}' on this server, so nothing can be said about it. Leave it out, or ask for "
+                "one that is here.",
+                expression="http.profile",
+            )
+    if mode == "delete":
+        return _answer(await _refusal(ctx, mode, {}))
+    resource = await _resource(ctx, asked["resource"])
+    kind = ctx.resource_type or str(resource.get("resourceType", ""))
+    if kind not in ctx.definitions.resource_types:
+        raise BadRequest(f"'{kind[:60]}' is not a resource type of FHIR R4.", expression="resourceType")
+    found = ctx.checks.findings(resource, kind, asked["profile"])
+    if mode in {"create", "update"} and not any(one.fails for one in found):
+        found = [*await _refusal(ctx, mode, resource), *found]
+    return _answer(found)
+
+
+def _mode(ctx: Context, given: tuple[str, ...]) -> str:
+    mode = given[0] if given else ""
+    if mode and mode not in MODES:
+        raise BadRequest(f"'{mode[:60]}' is no mode. There are {', '.join(MODES)}.", expression="http.mode")
+    level = "instance" if ctx.id else "type" if ctx.resource_type else "system"
+    if mode and MODES[mode] not in {"", level}:
+        place = "[type]/[id]/$validate" if MODES[mode] == "instance" else "[type]/$validate"
+        raise BadRequest(f"The mode '{mode}' is asked at {place}.", expression="http.mode")
+    return mode
+
+
+async def _resource(ctx: Context, given: tuple[Any, ...]) -> dict[str, Any]:
+    """Return what is validated: the resource that is sent, or at an instance the stored one."""
+    if given:
+        resource: dict[str, Any] = given[0]
+        return resource
+    if not ctx.id:
+        raise BadRequest("There is nothing to validate. Send a resource, or Parameters with one as 'resource'.")
+    stored: dict[str, Any] = json.decode((await ctx.repository.read(ctx.resource_type, ctx.id)).body)
+    return stored
+
+
+async def _refusal(ctx: Context, mode: str, resource: dict[str, Any]) -> list[Issue]:
+    """Return why a write would be refused, nothing where it would not: it is carried out and taken back."""
+
+    async def write(bound: Repository) -> object:
+        if mode == "create":
+            return await bound.create(ctx.resource_type, ids.new(), resource)
+        if mode == "update":
+            return await bound.update(ctx.resource_type, ctx.id, resource)
+        await bound.read(ctx.resource_type, ctx.id)
+        return await bound.delete(ctx.resource_type, ctx.id)
+
+    if mode == "update" and resource.get("id") != ctx.id:
+        text = f"The resource has another id than '{ctx.id}', which this update would be of."
+        return [Issue("error", "invalid", text, f"{ctx.resource_type}.id")]
+    try:
+        await rehearse(ctx.repository, [ctx.resource_type], write)
+    except (BadRequest, Conflict, Unprocessable) as error:
+        return list(_issues(error))
+    return []
+
+
+def _issues(error: FhirError) -> tuple[Issue, ...]:
+    return tuple(error.issues)
+
+
+def _answer(found: list[Issue]) -> FhirResponse:
+    if not found:
+        found = [Issue("information", "informational", "Nothing was found that is wrong with it.")]
+    return FhirResponse(200, {}, json.encode(outcome(found)), reports=True)
+
+
+OPERATION = Operation(
+    DEFINITION,
+    validate,
+    letters=("", ""),
+    methods=("GET", "POST"),
+    summary="What is wrong with a resource",
+    success=((200, "An OperationOutcome; an issue of severity error or fatal says that the resource is not valid."),),
+)
