@@ -124,6 +124,10 @@ def test_every_package_for_r4_can_be_read_and_the_one_for_r5_is_refused(test_dat
         (guide({"package\\x.json": b"x"}), "lies outside its folder"),
         (packed({"package/package.json": MANIFEST}, links=("package/x.json",)), "is a link or a device"),
     ],
+    ids=[
+        "no-archive", "no-tar", "cut-short", "no-manifest", "manifest-no-json", "no-version", "another-fhir", "no-fhir",
+        "resource-no-json", "traversal", "absolute", "backslash", "link",
+    ],
 )  # fmt: skip
 def test_what_is_no_package_or_no_safe_one_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(PackageError, match=said):
