@@ -12,10 +12,10 @@ from typing import Any, Literal
 from pymongo import WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import OperationFailure
+
+from fhir_server.store.creation import create
 
 COLLECTION = "acceptances"
-_NAMESPACE_EXISTS = 48
 
 Side = Literal["network", "member"]
 
@@ -48,11 +48,7 @@ class Acceptances:
 
     async def open(self) -> None:
         """Create the collection; inside a transaction that would be too late (see `unit_of_work`)."""
-        try:
-            await self._database.command("create", COLLECTION)
-        except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:
-                raise
+        await create(self._database, COLLECTION)
 
     async def read(self, affiliation: str, terms: str, session: AsyncClientSession) -> Mapping[Side, Acceptance]:
         """Return who has accepted these terms of an affiliation."""

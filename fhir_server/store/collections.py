@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from fhir_server.model.query import IndexSpec
 from fhir_server.store import failures
+from fhir_server.store.creation import create
 
 IndexesOf = Callable[[str], Sequence[IndexSpec]]
 
@@ -24,7 +25,6 @@ HISTORY_INDEXES = (
     IndexSpec("patient_updated", (("p", 1), ("lu", -1))),
 )
 
-_NAMESPACE_EXISTS = 48
 _CHANGED_INDEX = {85, 86}  # IndexOptionsConflict, IndexKeySpecsConflict
 _HISTORY = "_h"
 
@@ -110,13 +110,7 @@ class Collections:
             raise failures.expected(error) from error
 
     async def _create(self, name: str, specs: Sequence[IndexSpec]) -> None:
-        try:
-            await self._database.create_collection(name, check_exists=False, storageEngine=ENGINE)
-        except CollectionInvalid:
-            pass
-        except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:
-                raise
+        await create(self._database, name, storageEngine=ENGINE)
         if specs:
             await self._index(name, specs)
 

@@ -12,15 +12,14 @@ from typing import Any
 from pymongo import WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from fhir_server.store import failures
+from fhir_server.store.creation import create
 
 COLLECTION = "patient_links"
 MOST = 50
 """Patients that can be one person; where more are joined, what is farther away is not reached."""
-
-_NAMESPACE_EXISTS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,7 @@ class PatientLinks:
 
     async def open(self) -> None:
         """Create the collection; inside a transaction that would be too late (see `unit_of_work`)."""
-        try:
-            await self._database.command("create", COLLECTION)
-        except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:
-                raise
+        await create(self._database, COLLECTION)
 
     async def of(
         self, patients: Collection[str], session: AsyncClientSession | None = None

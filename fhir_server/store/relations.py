@@ -12,17 +12,16 @@ from typing import Any
 from pymongo import IndexModel, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.store import failures
+from fhir_server.store.creation import create
 from fhir_server.store.reads import PART_OF
 
 RELATIONS, OBJECTIONS = "relations", "objections"
 EVERYBODY = "*"
 """Recipient of an objection to everybody."""
-
-_NAMESPACE_EXISTS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +92,7 @@ class Relations:
     async def open(self) -> None:
         """Create the collections and indexes; inside a transaction that would be too late (see `unit_of_work`)."""
         for name in (RELATIONS, OBJECTIONS):
-            try:
-                await self._database.command("create", name)
-            except OperationFailure as error:
-                if error.code != _NAMESPACE_EXISTS:
-                    raise
+            await create(self._database, name)
         by_who = IndexModel([("ties.w", 1), ("ties.to", 1)], name="who")
         await self._relations.create_indexes([by_who, IndexModel("via", name="via", sparse=True)])
         await self._objections.create_indexes([IndexModel([("w", 1), ("f", 1), ("to", 1)], name="who")])

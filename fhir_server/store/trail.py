@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.model.query import IndexSpec
-from fhir_server.store import failures
+from fhir_server.store import creation, failures
 from fhir_server.store.changes import Extra
 from fhir_server.store.codecs import ENVELOPE, RAW, encode
 from fhir_server.store.grouping import Grouped
@@ -195,7 +195,7 @@ async def create(database: AsyncDatabase[Any]) -> None:
     there = set(await database.list_collection_names())
     for name, specs in INDEXES.items():
         if name not in there:
-            await database.create_collection(name, check_exists=False)
+            await creation.create(database, name)
         known = {index["name"] for index in await (await database[name].list_indexes()).to_list()}
         if missing := [spec for spec in specs if spec.name not in known]:
             indexes = [{"name": spec.name, "key": dict(spec.keys), **spec.options} for spec in missing]
