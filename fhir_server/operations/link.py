@@ -9,6 +9,15 @@ from fhir_server.repository import linking
 from fhir_server.repository.linking import Joined
 from profiles.definitions.model import OperationDefinition, OperationParameter
 
+JOINED = (
+    OperationParameter("other", "in", 1, 1, "Reference"),
+    OperationParameter("patient", "out", 2, 2, "Reference"),
+    OperationParameter("person", "out", 0, 1, "Reference"),
+    OperationParameter("since", "out", 1, 1, "instant"),
+    OperationParameter("changed", "out", 1, 1, "boolean"),
+)
+"""What is asked of two Patients, and told of their link."""
+
 DEFINITION = OperationDefinition(
     url=f"{OWN}patient-link",
     code="link",
@@ -17,13 +26,7 @@ DEFINITION = OperationDefinition(
     type=False,
     instance=True,
     affects_state=True,
-    parameters=(
-        OperationParameter("other", "in", 1, 1, "Reference"),
-        OperationParameter("patient", "out", 2, 2, "Reference"),
-        OperationParameter("person", "out", 0, 1, "Reference"),
-        OperationParameter("since", "out", 1, 1, "instant"),
-        OperationParameter("changed", "out", 1, 1, "boolean"),
-    ),
+    parameters=JOINED,
 )
 
 

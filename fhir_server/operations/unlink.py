@@ -9,7 +9,7 @@ from fhir_server.context import Context
 from fhir_server.model import instant, json
 from fhir_server.model.request import FhirResponse
 from fhir_server.operations import OWN, Operation, parameters
-from fhir_server.operations.link import patient, told
+from fhir_server.operations.link import JOINED, patient, told
 from fhir_server.repository import linking, meanwhile
 from profiles.definitions.model import OperationDefinition, OperationParameter
 
@@ -34,11 +34,7 @@ DEFINITION = OperationDefinition(
     instance=True,
     affects_state=True,
     parameters=(
-        OperationParameter("other", "in", 1, 1, "Reference"),
-        OperationParameter("patient", "out", 2, 2, "Reference"),
-        OperationParameter("person", "out", 0, 1, "Reference"),
-        OperationParameter("since", "out", 1, 1, "instant"),
-        OperationParameter("changed", "out", 1, 1, "boolean"),
+        *JOINED,
         OperationParameter("still-linked", "out", 1, 1, "boolean"),
         OperationParameter("trail", "out", 1, 1, "url"),
         OperationParameter("seen-count", "out", 1, 1, "unsignedInt"),
