@@ -86,6 +86,7 @@ class Granted:
         search: How the criteria of scopes are read.
         standing: What the house has to say about the holder now.
         gates: Closed gates that are open to patients here (`search.gates`).
+        disclosed: What a patient is disclosed; by default what is open to patients now.
 
     Attributes:
         made: When it was compiled; of patients, what they are disclosed at this moment.
@@ -113,10 +114,13 @@ class Granted:
         search: Search,
         standing: Standing = FREE,
         gates: frozenset[str] = frozenset(),
+        *,
+        disclosed: Expression | None = None,
     ) -> None:
         self.principal = principal
         self.made = datetime.now(UTC)
-        self._disclosed: Expression = Disclosed(self.made, gates) if principal.audience == "patient" else Anything()
+        open_to_all = principal.audience != "patient"
+        self._disclosed = disclosed or (Anything() if open_to_all else Disclosed(self.made, gates))
         self.standing = standing
         self.fingerprint = _fingerprint(principal)
         self.told = frozenset(_told(principal))
@@ -164,8 +168,7 @@ class Granted:
         if self.principal.audience != "patient":
             return NOTHING
         if self._past is None:
-            self._past = Granted(self.principal, self.definitions, self._search, self.standing)
-            self._past._disclosed = Withdrawn()  # noqa: SLF001 - its own
+            self._past = Granted(self.principal, self.definitions, self._search, self.standing, disclosed=Withdrawn())
         past = all_of([Withdrawn(), self._past.expression(resource_type, "r")])
         return compiled(past, resource_type, self.definitions)
 
