@@ -127,8 +127,8 @@ def resides(one: Affiliation, zone: str) -> Iterator[Finding]:
 
 def place_below(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield a finding where a place is to be part of a smaller one."""
-    ranks = [_rank(lower), _rank(upper)]
-    if None not in ranks and ranks[0] < ranks[1]:  # type: ignore[operator]
+    mine, above = _rank(lower), _rank(upper)
+    if mine is not None and above is not None and mine < above:
         text = f"Location/{lower['id']} cannot be part of Location/{upper['id']}: by their physicalType it is the larger one."
         yield Finding("location-level", text, "partOf")
 
