@@ -1,14 +1,13 @@
 """$access-report: who looked at the record of one patient, when and why, in plain sentences (docs/audit.md)."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from fhir_server.audit.sentences import purpose_of, told
 from fhir_server.context import Context
-from fhir_server.model import json
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import OWN, Operation, parameters
-from fhir_server.repository.looking import Wanted, looks
+from fhir_server.operations import OWN, Operation, looking, parameters
 from profiles.definitions.model import OperationDefinition, OperationParameter
 
 DEFINITION = OperationDefinition(
@@ -20,11 +19,7 @@ DEFINITION = OperationDefinition(
     instance=True,
     affects_state=False,
     parameters=(
-        OperationParameter("start", "in", 0, 1, "dateTime"),
-        OperationParameter("end", "in", 0, 1, "dateTime"),
-        OperationParameter("count", "in", 0, 1, "positiveInt"),
-        OperationParameter("before", "in", 0, 1, "id"),
-        OperationParameter("patient", "out", 1, 1, "Reference"),
+        *looking.STRETCH,
         OperationParameter(
             "access",
             "out",
@@ -43,7 +38,7 @@ DEFINITION = OperationDefinition(
                 OperationParameter("event", "out", 1, 1, "Reference"),
             ),
         ),
-        OperationParameter("next", "out", 0, 1, "id"),
+        looking.NEXT,
     ),
 )
 
@@ -57,18 +52,11 @@ async def report(ctx: Context) -> FhirResponse:
         NotSupported: No audit trail is kept.
     """
     asked = parameters.read(ctx, DEFINITION)
-    text = {name: str(next(iter(asked[name]), "")) for name in ("start", "end", "before")}
-    most = ctx.settings.search
-    count = min(int(next(iter(asked["count"]), most.count)), most.max_count)
-    found = await looks(ctx.repository, Wanted(ctx.id, text["start"], text["end"], text["before"], count, False))
-    rows: list[tuple[str, str, Any]] = [("patient", "Reference", {"reference": f"Patient/{ctx.id}"})]
-    user_id = ctx.repository.scope.principal.user_id
-    rows += [("access", "part", [*_parts(event, user_id)]) for event in found.events]
-    rows += [("next", "id", found.next)] if found.next else []
-    return FhirResponse(200, {}, json.encode(parameters.resource(rows)))
+    row = partial(_parts, user_id=ctx.repository.scope.principal.user_id)
+    return await looking.page(ctx, asked, (), "access", row, start=looking.text(asked, "start"), disclosures=False)
 
 
-def _parts(event: dict[str, Any], user_id: str) -> Iterator[tuple[str, str, Any]]:
+def _parts(event: dict[str, Any], user_id: str) -> Iterator[looking.Row]:
     look = told(event, user_id)
     yield "when", "instant", look.when
     yield "who", "string", look.who

@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 from fhir_server.audit.disclosures import YEARS
 from fhir_server.audit.sentences import purpose_of, told
 from fhir_server.context import Context
-from fhir_server.model import instant, json
+from fhir_server.model import instant
 from fhir_server.model.errors import BadRequest
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import OWN, Operation, parameters
-from fhir_server.repository.looking import Wanted, looks
+from fhir_server.operations import OWN, Operation, looking, parameters
 from fhir_server.search.types.date import interval
 from profiles.definitions.model import OperationDefinition, OperationParameter
 
@@ -25,11 +24,7 @@ DEFINITION = OperationDefinition(
     instance=True,
     affects_state=False,
     parameters=(
-        OperationParameter("start", "in", 0, 1, "dateTime"),
-        OperationParameter("end", "in", 0, 1, "dateTime"),
-        OperationParameter("count", "in", 0, 1, "positiveInt"),
-        OperationParameter("before", "in", 0, 1, "id"),
-        OperationParameter("patient", "out", 1, 1, "Reference"),
+        *looking.STRETCH,
         OperationParameter("start", "out", 1, 1, "dateTime"),
         OperationParameter(
             "disclosure",
@@ -45,7 +40,7 @@ DEFINITION = OperationDefinition(
                 OperationParameter("event", "out", 1, 1, "Reference"),
             ),
         ),
-        OperationParameter("next", "out", 0, 1, "id"),
+        looking.NEXT,
     ),
 )
 
@@ -60,18 +55,9 @@ async def account(ctx: Context) -> FhirResponse:
         NotSupported: No audit trail is kept.
     """
     asked = parameters.read(ctx, DEFINITION)
-    start = _start(str(next(iter(asked["start"]), "")), ZoneInfo(ctx.settings.search.time_zone))
-    end, before = (str(next(iter(asked[name]), "")) for name in ("end", "before"))
-    most = ctx.settings.search
-    count = min(int(next(iter(asked["count"]), most.count)), most.max_count)
-    found = await looks(ctx.repository, Wanted(ctx.id, start, end, before, count, True))
-    rows: list[tuple[str, str, Any]] = [
-        ("patient", "Reference", {"reference": f"Patient/{ctx.id}"}),
-        ("start", "dateTime", start),
-    ]
-    rows += [("disclosure", "part", [*_parts(event)]) for event in found.events]
-    rows += [("next", "id", found.next)] if found.next else []
-    return FhirResponse(200, {}, json.encode(parameters.resource(rows)))
+    start = _start(looking.text(asked, "start"), ZoneInfo(ctx.settings.search.time_zone))
+    head = [("start", "dateTime", start)]
+    return await looking.page(ctx, asked, head, "disclosure", _parts, start=start, disclosures=True)
 
 
 def _start(text: str, zone: tzinfo) -> str:
@@ -88,7 +74,7 @@ def _start(text: str, zone: tzinfo) -> str:
     return text or instant.text(earliest)
 
 
-def _parts(event: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def _parts(event: dict[str, Any]) -> Iterator[looking.Row]:
     found = told(event, "")
     yield "date", "instant", found.when
     yield "recipient", "string", found.who
