@@ -70,6 +70,34 @@ async def change(
     return told(written.stored, shown=written.shown)
 
 
+def changing(
+    code: str, how: Callable[[labels.Meta, labels.Meta], dict[str, Any]], *, summary: str, success: str
+) -> Operation:
+    """Return an operation that changes the labels of an instance, and answers 200 with those that it has then.
+
+    Args:
+        code: Its code.
+        how: What the labels are then, from those there are and those that were sent.
+        summary: One line.
+        success: What the answer says.
+    """
+    definition = OperationDefinition(
+        url=f"http://hl7.org/fhir/OperationDefinition/Resource-{code}",
+        code=code,
+        resource=("Resource",),
+        system=False,
+        type=False,
+        instance=True,
+        affects_state=True,
+        parameters=(OperationParameter("meta", "in", 1, 1, "Meta"), OperationParameter("return", "out", 1, 1, "Meta")),
+    )
+
+    async def answer(ctx: Context) -> FhirResponse:
+        return await change(ctx, definition, how)
+
+    return Operation(definition, answer, letters=("u",), methods=("POST",), summary=summary, success=((200, success),))
+
+
 def told(stored: Stored, *, shown: bool = True) -> FhirResponse:
     """Return the answer that tells the labels of a version, or only which one it is."""
     headers = {"ETag": f'W/"{stored.vid}"'}

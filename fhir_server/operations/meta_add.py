@@ -1,38 +1,12 @@
 """$meta-add: give an instance more profiles, tags and security labels (R4 Resource-meta-add; docs/labels.md)."""
 
-from fhir_server.context import Context
 from fhir_server.model import labels
-from fhir_server.model.request import FhirResponse
-from fhir_server.operations import Operation
-from fhir_server.operations.meta import change
-from profiles.definitions.model import OperationDefinition, OperationParameter
+from fhir_server.operations.meta import changing
 
-DEFINITION = OperationDefinition(
-    url="http://hl7.org/fhir/OperationDefinition/Resource-meta-add",
-    code="meta-add",
-    resource=("Resource",),
-    system=False,
-    type=False,
-    instance=True,
-    affects_state=True,
-    parameters=(OperationParameter("meta", "in", 1, 1, "Meta"), OperationParameter("return", "out", 1, 1, "Meta")),
-)
-
-
-async def answer(ctx: Context) -> FhirResponse:
-    """Return 200 with the labels that it has then, in a new version.
-
-    Raises:
-        FhirError: See `operations.meta.change`.
-    """
-    return await change(ctx, DEFINITION, labels.added)
-
-
-OPERATION = Operation(
-    DEFINITION,
-    answer,
-    letters=("u",),
-    methods=("POST",),
+OPERATION = changing(
+    "meta-add",
+    labels.added,
     summary="Give an instance more profiles, tags and security labels",
-    success=((200, "Parameters with the labels that it has then."),),
+    success="Parameters with the labels that it has then.",
 )
+"""The operation."""
