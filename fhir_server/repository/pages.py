@@ -96,7 +96,7 @@ class Pages:
             return await self._number([request], reach)
         cursor = page.decode(request, self._sealing(reach))
         if cursor and cursor.inside:
-            return await self._further([request], request, cursor, reach)
+            return await self._further([request], request, cursor, cursor.inside, reach)
         spelt = await self.spelling.spelt(request, reach, self.definitions)
         if spelt is not request:
             reach.trace.lap("codes")
@@ -176,7 +176,7 @@ class Pages:
             return await self._number(parts, reach)
         cursor = page.decode(request, self._sealing(reach))
         if cursor and cursor.inside:
-            return await self._further(parts, request, cursor, reach)
+            return await self._further(parts, request, cursor, cursor.inside, reach)
         cursor = await self._kept(cursor, parts, reach)
         found = await Across(self.store, self.definitions, reach).page(parts, cursor, _fields(request.shape, reach))
         reach.trace.lap("database")
@@ -247,10 +247,11 @@ class Pages:
         total = len(found.matches) if is_all else await self._total(parts, reach)
         return await self._traced(SearchPage(found.matches, part.resources, total, following), shape, reach)
 
-    async def _further(self, parts: Sequence[SearchRequest], asked: Asked, cursor: Cursor, reach: Reach) -> SearchPage:
+    async def _further(
+        self, parts: Sequence[SearchRequest], asked: Asked, cursor: Cursor, inside: Inside, reach: Reach
+    ) -> SearchPage:
         """Return the next part of what the matches of an earlier page include."""
-        shape, inside = parts[0], cursor.inside
-        assert inside is not None  # noqa: S101 - the caller looked
+        shape = parts[0]
         # The places of a search of one type do not say which.
         of = () if isinstance(asked, SystemRequest) else (shape.resource_type,)
         start = replace(cursor, values=(*cursor.values, *of) if cursor.values else ())

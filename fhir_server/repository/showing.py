@@ -10,6 +10,7 @@ from fhir_server.access.granted import Granted
 from fhir_server.access.grants import Grants
 from fhir_server.access.principal import Principal
 from fhir_server.model.query import ANYTHING, Where
+from fhir_server.model.stored import Stored
 from fhir_server.repository.door import Repository
 from fhir_server.repository.trailed import Trailed
 from fhir_server.search.types.date import OPENED
@@ -92,7 +93,7 @@ async def showing(repository: Repository, grants: Grants, resource_type: str, re
     where = await replace(repository, scope=granted).rights.where(resource_type, "r", [resource_id])
     visible = bool(await repository.store.exists([(resource_type, resource_id)], lambda _: where, None))
     words = verdict(granted, resource_type, document, allowed=visible)
-    since = await _since(repository, resource_type, resource_id, live.stored.vid, where, visible=visible)
+    since = await _since(repository, live.stored, where, visible=visible)
     opening = max((document[name].replace(tzinfo=UTC) for name in OPENED if document.get(name)), default=None)
     if visible and opening:
         since = max(since, opening)
@@ -112,17 +113,14 @@ def _reason(granted: Granted, document: Mapping[str, Any], failed: str) -> str:
     return reason(granted, document) if failed == "disclosure" else failed
 
 
-async def _since(
-    repository: Repository, resource_type: str, resource_id: str, vid: int, where: Where, *, visible: bool
-) -> datetime:
+async def _since(repository: Repository, current: Stored, where: Where, *, visible: bool) -> datetime:
     """Return when the run of versions began that are all shown, or all not, to which the current one belongs."""
-    began = await repository.store.read_version(resource_type, resource_id, vid, ANYTHING)
-    for earlier in range(vid - 1, max(vid - MOST_VERSIONS, 0), -1):
-        shown = await repository.store.read_version(resource_type, resource_id, earlier, where)
+    store, whose, began = repository.store, (current.resource_type, current.id), current
+    for earlier in range(current.vid - 1, max(current.vid - MOST_VERSIONS, 0), -1):
+        shown = await store.read_version(*whose, earlier, where)
         if (shown is not None and not shown.deleted) != visible:
             break
-        began = shown or await repository.store.read_version(resource_type, resource_id, earlier, ANYTHING) or began
-    assert began is not None  # noqa: S101 - the current version was read a moment ago
+        began = shown or await store.read_version(*whose, earlier, ANYTHING) or began
     return began.last_updated
 
 

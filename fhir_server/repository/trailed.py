@@ -55,7 +55,7 @@ class Trailed(Pages):
             return SearchPage((), (), await events.count(request, where, None), "")
         cursor = page.decode(request, self._sealing(reach))
         if cursor and cursor.inside:
-            return await self._further_included(request, where, cursor, events)
+            return await self._further_included(request, where, cursor, cursor.inside, events)
         found = await events.page(request, where, cursor.values if cursor else (), request.count + 1)
         matches, more = [hit for _, hit in found[: request.count]], len(found) > request.count
         end: tuple[Any, ...] = tuple(found[: request.count][-1][0]) if matches else ()
@@ -124,11 +124,9 @@ class Trailed(Pages):
         return Events(self.store, self.definitions, self.observer, reach, self.names)
 
     async def _further_included(
-        self, request: SearchRequest, where: Where, cursor: Cursor, events: Events
+        self, request: SearchRequest, where: Where, cursor: Cursor, inside: Inside, events: Events
     ) -> SearchPage:
         """Return the next part of what the events of an earlier page include."""
-        inside = cursor.inside
-        assert inside is not None  # noqa: S101 - the caller looked
         until, known = Spot(*inside.until), list[Known]()
         start: tuple[Any, ...] = cursor.values
         while start != until:
