@@ -27,8 +27,9 @@ _PUBLIC = ("kty", "n", "e")
 def new(now: datetime, state: str = "next") -> Key:
     """Return a new key; making it takes about 100 ms."""
     key = RSAKey.generate_key(BITS, auto_kid=True)
-    assert key.kid  # noqa: S101 - auto_kid
-    return Key(key.kid, ALGORITHM, dict(key.as_dict(private=True)), "signing" if state == "signing" else "next", now)
+    return Key(
+        key.thumbprint(), ALGORITHM, dict(key.as_dict(private=True)), "signing" if state == "signing" else "next", now
+    )
 
 
 def founded(now: datetime) -> tuple[Key, ...]:

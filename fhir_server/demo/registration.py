@@ -22,7 +22,7 @@ def resources(person: Person, doctor: str) -> Iterator[Resource]:
     """
     yield _patient(person, doctor)
     if person.guardian:
-        yield _guardian(person)
+        yield _guardian(person, *person.guardian)
 
 
 def joined(guardian: Person, wards: list[Person]) -> Resource:
@@ -83,9 +83,7 @@ def _patient(person: Person, doctor: str) -> Resource:
     )
 
 
-def _guardian(person: Person) -> Resource:
-    assert person.guardian is not None  # noqa: S101 - the caller looked
-    number, given, relation = person.guardian
+def _guardian(person: Person, number: int, given: str, relation: tuple[str, str]) -> Resource:
     return {
         "resourceType": "RelatedPerson",
         "id": f"{person.id}-guardian",

@@ -61,7 +61,7 @@ from fhir_server.search.layout import indexes
 from fhir_server.search.page import Cursor
 from fhir_server.search.params import Param, params
 from fhir_server.search.parse import SearchRequest
-from fhir_server.search.sort import Order, order
+from fhir_server.search.sort import Order, Step, order
 from fhir_server.search.types import TYPES, date
 from profiles.definitions.registry import Definitions
 
@@ -159,10 +159,10 @@ def plan(
     by = order(request.sort, known)
     steps = by.steps(cursor.values if cursor else None, inclusive=inclusive)
     hint = _hint(where, by, _codes(resource_type, definitions), _index_names(resource_type, definitions))
-    query: Query | None = None
-    for step in reversed(steps):
+
+    def asked(step: Step, then: Query | None) -> Query:
         start = Where("clause", step.start) if step.start and not by.computed else ANYTHING
-        query = Query(
+        return Query(
             resource_type=resource_type,
             where=where & start if hint else rooted(where & start),
             sort=by.sort,
@@ -171,9 +171,12 @@ def plan(
             fields=by.fields,
             computed=by.computed,
             after=step.start if by.computed else {},
-            then=query,
+            then=then,
         )
-    assert query is not None  # noqa: S101 - an order has at least one step
+
+    query = asked(steps[-1], None)
+    for step in reversed(steps[:-1]):
+        query = asked(step, query)
     return query
 
 

@@ -67,9 +67,7 @@ def parse(param: Param, modifier: str, texts: Sequence[str], reading: Reading = 
         return Criterion(param, tuple(found)) if found else Nothing()
     if len(found) == 1:
         return all_of(found[0])
-    narrowing = [
-        _any(param, place, found) for place in range(len(param.components)) if found and _narrows(param, place)
-    ]
+    narrowing = _narrowing(param, found) if found else ()
     return all_of([*narrowing, any_of(all_of(parts) for parts in found)])
 
 
@@ -78,10 +76,7 @@ def predicate(criterion: Criterion) -> dict[str, Any]:
     param, found = criterion.param, criterion.values
     alternatives = [_joined([_within(part) for part in parts]) for parts in found]
     together = alternatives[0] if len(alternatives) == 1 else {"$or": alternatives}
-    narrowing = [
-        KINDS[part.param.type].predicate(part)
-        for part in (_any(param, place, found) for place in range(len(param.components)) if _narrows(param, place))
-    ]
+    narrowing = [KINDS[part.param.type].predicate(part) for part in _narrowing(param, found)]
     return _joined([*narrowing, {param.field: {"$elemMatch": together}}])
 
 
@@ -116,16 +111,13 @@ def _part(param: Param, component: Component, text: str, reading: Reading) -> Ex
         raise InvalidParameter(f"In '{param.code}': {error}", expression=f"http.{param.code}") from None
 
 
-def _narrows(param: Param, place: int) -> bool:
-    own = param.components[place].own
-    return own is not None and own.type in NARROWING
-
-
-def _any(param: Param, place: int, found: Sequence[tuple[Criterion, ...]]) -> Criterion:
-    """Return the criterion "the own parameter of a component has one of the values that any alternative asks for"."""
-    own = param.components[place].own
-    assert own is not None  # noqa: S101 - `_narrows` says so
-    return Criterion(own, tuple(dict.fromkeys(value for parts in found for value in parts[place].values)))
+def _narrowing(param: Param, found: Sequence[tuple[Criterion, ...]]) -> list[Criterion]:
+    """Return the criteria "the own parameter of a component has one of the values that any alternative asks for"."""
+    return [
+        Criterion(own, tuple(dict.fromkeys(value for parts in found for value in parts[place].values)))
+        for place, own in enumerate(component.own for component in param.components)
+        if own is not None and own.type in NARROWING
+    ]
 
 
 def _within(part: Criterion) -> dict[str, Any]:
