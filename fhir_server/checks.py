@@ -6,6 +6,7 @@ from typing import Any
 from profiles.definitions.registry import Definitions
 from profiles.fhirpath.engine import Engine
 from profiles.issue import Issue
+from profiles.packages.library import Library
 from profiles.snapshot.source import Source
 from profiles.validate.profile.validator import ProfileValidator
 from profiles.validate.validator import Validator
@@ -22,12 +23,19 @@ class Checks:
 
     Attributes:
         engine: Compiles FHIRPath.
+        library: The packages of implementation guides that it goes by.
     """
 
     def __init__(self, definitions: Definitions) -> None:
         self.engine = Engine(definitions, units=Ucum.load())
+        self._definitions = definitions
         self._base = Validator(definitions, self.engine)
-        self._profiles = ProfileValidator(Source(definitions), engine=self.engine, must_support=True)
+        self.adopt(Library())
+
+    def adopt(self, library: Library) -> None:
+        """Go by these packages from now on. What they say is worked out when it is first asked for."""
+        self.library = library
+        self._profiles = ProfileValidator(Source(self._definitions, library), engine=self.engine, must_support=True)
 
     def knows(self, profile: str) -> bool:
         """Return whether a profile is at hand."""

@@ -13,8 +13,8 @@ from fhir_server.audit.footprint import Footprint
 from fhir_server.audit.recorder import Recorder
 from fhir_server.bundle.references import link_members
 from fhir_server.capability.table import OFFERED, Interaction
-from fhir_server.checks import Checks
 from fhir_server.context import Context, Statement
+from fhir_server.guides import Shelf
 from fhir_server.interactions.search import is_strict
 from fhir_server.model import ids
 from fhir_server.model.errors import (
@@ -60,6 +60,7 @@ class Dispatch:
         settings: Effective settings.
         statement: Service base to CapabilityStatement.
         grants: Compiles what others than the caller reach.
+        shelf: The implementation guides of now.
         recorder: Writes the audit trail; `None` where none is kept.
     """
 
@@ -70,6 +71,7 @@ class Dispatch:
         settings: Settings,
         statement: Statement,
         grants: Grants,
+        shelf: Shelf,
         recorder: Recorder | None = None,
     ) -> None:
         self._grants = grants
@@ -83,7 +85,7 @@ class Dispatch:
         self._known: dict[tuple[str, tuple[str, ...]], Route] = {}
         self._instances = {row.method: row for row in OFFERED if row.shape == ("{type}", "{id}")}
         self._link_members = link_members(editions.current.searchable)
-        self._checks = Checks(editions.current.searchable)
+        self._shelf = shelf
         self._public = frozenset((row.method, row.shape) for row in OFFERED if row.public)
 
     def is_public(self, request: FhirRequest) -> bool:
@@ -147,6 +149,8 @@ class Dispatch:
             # Lenient handling would pass over what this process does not know yet.
             if self._editions.matter_to(request) or not is_strict(request, self._settings):
                 await self._editions.refresh()
+            if self._shelf.matters_to(request):
+                await self._shelf.refresh()
             repository = replace(self._editions.repository, scope=scope, footprint=footprint)
             return await self._enter(request, repository, "")
         except FhirError as error:
@@ -194,7 +198,7 @@ class Dispatch:
             self._statement,
             self._queue,
             self._link_members,
-            self._checks,
+            self._shelf.checks,
             self._grants,
             route.resource_type,
             assigned or route.id,

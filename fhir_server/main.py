@@ -25,8 +25,10 @@ from fhir_server.audit.spool import FOLDER, Spool
 from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
 from fhir_server.capability.table import OFFERED
+from fhir_server.checks import Checks
 from fhir_server.dispatch import Dispatch
 from fhir_server.facilities.house import House
+from fhir_server.guides import Shelf
 from fhir_server.intake import Intake
 from fhir_server.jobs import Save, Work, discovered
 from fhir_server.model.background import ended
@@ -73,6 +75,7 @@ class Service:
         database: What the database is, for logs and `doctor`; without secrets.
         realm: The authorization server; its records are prepared in the mode `smart` only.
         grants: Compiles what callers reach.
+        shelf: The implementation guides that are installed.
     """
 
     settings: Settings
@@ -81,6 +84,7 @@ class Service:
     database: str
     realm: Realm
     grants: Grants
+    shelf: Shelf
     _pipeline: Dispatch
     _gate: Gate | None
     _spool: Spool
@@ -126,6 +130,15 @@ class Service:
     def spooled(self) -> int:
         """Rows of the audit trail that wait on disk, because the trail cannot take them."""
         return self._spool.waiting
+
+    async def renew(self) -> int:
+        """Work by what others have added, before this process writes and while it does; return the edition of its search.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self.shelf.refresh()
+        return await self.editions.renew()
 
     async def policy(self, request: FhirRequest) -> dict[str, Any]:
         """Return the effective policy, with its hash, when the audit trail has it.
@@ -185,7 +198,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 spool = Spool(store.trail, settings.data_dir / FOLDER / store.trail.name)
                 service = _service(settings, definitions, store, records, intake, connection.description, spool)
                 await service.editions.refresh()
-                store.clock.follow(service.editions.renew)
+                await service.shelf.refresh()
+                store.clock.follow(service.renew)
                 await Reindexing(store, service.editions).begin()
                 await _found(service.repository)
                 if settings.auth.mode == "smart":
@@ -269,10 +283,11 @@ def _service(  # noqa: PLR0917 - what it puts together
 
     recorder = _recorder(settings, store, defined, spool)
     grants = authority.grants(settings, store, records, repository.house, defined)
-    pipeline = Dispatch(editions, store.jobs, settings, capability, grants, recorder)
+    shelf = Shelf(store, Checks(definitions))
+    pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None
-    return Service(settings, store, editions, database, realm, grants, pipeline, gate, spool)
+    return Service(settings, store, editions, database, realm, grants, shelf, pipeline, gate, spool)
 
 
 def _recorder(

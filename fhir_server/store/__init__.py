@@ -10,6 +10,7 @@ from fhir_server.store.documents import Live, access, history_id
 from fhir_server.store.glass import Broken
 from fhir_server.store.history import Position
 from fhir_server.store.moving import Stretch
+from fhir_server.store.packages import PackageRow, Packages, Served
 from fhir_server.store.parameters import Register
 from fhir_server.store.patient_links import Confirmed
 from fhir_server.store.reindexing import RESTRICTING, Indexed, Rewrite, same
@@ -32,9 +33,12 @@ __all__ = [
     "Indexed",
     "Live",
     "Objection",
+    "PackageRow",
+    "Packages",
     "Position",
     "Register",
     "Rewrite",
+    "Served",
     "Stale",
     "Stamp",
     "Store",

@@ -31,6 +31,7 @@ from fhir_server.store.holding import Holding
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
 from fhir_server.store.moving import Stretch
+from fhir_server.store.packages import Packages
 from fhir_server.store.parameters import Parameters
 from fhir_server.store.patient_links import PatientLinks
 from fhir_server.store.reads import BODIES, IDS, KEEPERS, WHOLE, Reads
@@ -58,6 +59,7 @@ class Store:
         leaving: Marks on resources that are about to be deleted.
         jobs: The queue of background work.
         parameters: The register of search parameters that the deployment has added.
+        packages: The implementation guides that are installed.
         patient_links: Which Patients are confirmed to be one person.
         relations: What makes a facility reach a patient of another one, and what forbids it.
         glass: For whom the glass was broken.
@@ -85,6 +87,7 @@ class Store:
         self.leaving = Leaving(self._database, self.clock)
         self.jobs = Jobs(self._database, self.clock)
         self.parameters = Parameters(self._database)
+        self.packages = Packages(self._database)
         self.patient_links = PatientLinks(self._database)
         self.relations = Relations(self._database)
         self.glass = Glass(self._database)
@@ -125,6 +128,7 @@ class Store:
             await store.clock.open()
             await store.jobs.open()
             await store.parameters.open()
+            await store.packages.open()
             await store.patient_links.open()
             await store.relations.open()
             await store.glass.open()

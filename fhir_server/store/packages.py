@@ -1,0 +1,205 @@
+"""The packages of implementation guides that are installed: a row for each, its content in parts, and a number that tells of changes.
+
+A row is first *installing*: its content and its resources are on their way. It becomes *installed* in the transaction that
+writes the last of them, which raises the number too; so whoever sees the number changed sees whole packages only. What was cut
+off stays *installing* until somebody installs it again or removes it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pymongo import WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from fhir_server.store import failures
+from fhir_server.store.codecs import ENVELOPE
+
+ROWS, PARTS = "packages", "package_parts"
+META, KEY = "meta", "packages"
+PART = 8 * 2**20
+"""Bytes of a part; a document holds less than 16 MiB."""
+
+State = Literal["installing", "installed", "removing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A definition of a package that is stored as a resource.
+
+    Attributes:
+        resource_type: Its type.
+        id: Logical id that it has here.
+        url: Its canonical URL without version.
+        version: Its business version.
+    """
+
+    resource_type: str
+    id: str
+    url: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRow:
+    """What is known of a package without reading its content.
+
+    Attributes:
+        name: Package id.
+        version: Its version.
+        title: For people, or empty.
+        state: Whether it is whole.
+        sha256: Hash of the file that it was installed from.
+        digest: Hash of the stored content.
+        size: Bytes of the stored content.
+        dependencies: Version by package id.
+        served: The resources made of it, in the order in which they are written.
+        notes: Sentences about what is odd in it.
+    """
+
+    name: str
+    version: str
+    title: str
+    state: State
+    sha256: str
+    digest: str
+    size: int
+    dependencies: Mapping[str, str]
+    served: Sequence[Served] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def key(self) -> str:
+        """Name and version, `name#version`."""
+        return f"{self.name}#{self.version}"
+
+
+class Packages:
+    """The packages in one database."""
+
+    def __init__(self, database: AsyncDatabase[Any]) -> None:
+        options: dict[str, Any] = {
+            "codec_options": ENVELOPE,
+            "write_concern": WriteConcern("majority", j=True),
+            "read_concern": ReadConcern("majority"),
+        }
+        self._rows = database.get_collection(ROWS, **options)
+        self._parts = database.get_collection(PARTS, **options)
+        self._meta = database.get_collection(META, **options)
+
+    async def open(self) -> None:
+        """Create the number; inside a transaction that would be too late (see `unit_of_work`)."""
+        await self._meta.update_one({"_id": KEY}, {"$setOnInsert": {"version": 0}}, upsert=True)
+
+    async def version(self) -> int:
+        """Return the number, which every change of what is installed raises.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        try:
+            row = await self._meta.find_one({"_id": KEY}, {"version": 1})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return int(row["version"]) if row else 0
+
+    async def rows(self, session: AsyncClientSession | None = None) -> list[PackageRow]:
+        """Return the rows of all packages in the order of their keys, those that are not whole among them.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        try:
+            found = await self._rows.find({}, session=session).sort("_id", 1).to_list()
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
+        return [_row(row) for row in found]
+
+    async def content(self, row: PackageRow) -> bytes | None:
+        """Return the content of a package, `None` where it is not what was stored: damaged, or removed meanwhile.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        try:
+            parts = await self._parts.find({"package": row.key}).sort("number", 1).to_list()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        content = b"".join(part["content"] for part in parts)
+        return content if hashlib.sha256(content).hexdigest() == row.digest else None
+
+    async def begin(self, row: PackageRow, content: bytes) -> None:
+        """Store a row with its content, in place of what was there of the package, which was not installed.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        parts = [content[at : at + PART] for at in range(0, len(content), PART)]
+        try:
+            await self._rows.replace_one({"_id": row.key}, _document(row), upsert=True)
+            await self._parts.delete_many({"package": row.key})
+            await self._parts.insert_many(
+                [
+                    {"_id": f"{row.key}/{number}", "package": row.key, "number": number, "content": part}
+                    for number, part in enumerate(parts)
+                ]
+            )
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+    async def enter(self, key: str, state: State, session: AsyncClientSession) -> None:
+        """Change the state of a package in a transaction; the number is raised with it.
+
+        Raises:
+            PyMongoError: As the transaction takes it.
+        """
+        await self._rows.update_one({"_id": key}, {"$set": {"state": state}}, session=session)
+        await self._meta.update_one({"_id": KEY}, {"$inc": {"version": 1}}, session=session)
+
+    async def forget(self, key: str) -> None:
+        """Delete a package that is not installed.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        try:
+            await self._parts.delete_many({"package": key})
+            await self._rows.delete_one({"_id": key})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+
+
+def _document(row: PackageRow) -> dict[str, Any]:
+    """Return a row as a document; names of packages have dots, so they cannot be names of members."""
+    return {
+        "_id": row.key,
+        "name": row.name,
+        "version": row.version,
+        "title": row.title,
+        "state": row.state,
+        "sha256": row.sha256,
+        "digest": row.digest,
+        "size": row.size,
+        "dependencies": [[name, version] for name, version in row.dependencies.items()],
+        "served": [[one.resource_type, one.id, one.url, one.version] for one in row.served],
+        "notes": list(row.notes),
+    }
+
+
+def _row(doc: Mapping[str, Any]) -> PackageRow:
+    return PackageRow(
+        doc["name"],
+        doc["version"],
+        doc["title"],
+        doc["state"],
+        doc["sha256"],
+        doc["digest"],
+        doc["size"],
+        dict(doc["dependencies"]),
+        tuple(Served(*one) for one in doc["served"]),
+        tuple(doc["notes"]),
+    )

@@ -1,0 +1,110 @@
+"""A package as bytes of our own: small, quick to read, and without what nobody asks for again (examples, pictures, pages).
+
+A published archive takes its time to unpack, and processes start often. The form has a number; what is of another number is
+refused, never guessed at.
+"""
+
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from profiles.packages.archive import PackageError
+from profiles.packages.package import Entry, Package
+
+FORM = 1
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    """An `Entry`."""
+
+    file: str
+    resource_type: str
+    id: str
+    url: str
+    version: str
+    kind: str
+    type: str
+    derivation: str
+    packed: bytes
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A `Package`, its definitions in their order."""
+
+    form: int
+    name: str
+    version: str
+    title: str
+    canonical: str
+    fhir_versions: tuple[str, ...]
+    dependencies: dict[str, str]
+    sha256: str
+    definitions: list[Row]
+    instances: list[Row]
+    notes: tuple[str, ...]
+
+
+def pack(package: Package) -> bytes:
+    """Return a package as bytes."""
+    whole = Whole(
+        FORM,
+        package.name,
+        package.version,
+        package.title,
+        package.canonical,
+        package.fhir_versions,
+        dict(package.dependencies),
+        package.sha256,
+        [_row(entry) for entries in package.definitions.values() for entry in entries],
+        [_row(entry) for entry in package.instances],
+        package.notes,
+    )
+    return _ENCODE(whole)
+
+
+def unpack(data: bytes) -> Package:
+    """Return the package that `pack` was given.
+
+    Raises:
+        PackageError: The bytes are of another form, or damaged.
+    """
+    try:
+        whole = _DECODE(data)
+    except msgspec.DecodeError as error:
+        raise PackageError(
+            f"A stored package cannot be read: {error}. Remove it and install it from its file again."
+        ) from error
+    if whole.form != FORM:
+        raise PackageError(
+            f"{whole.name}#{whole.version} was stored in form {whole.form}, and this release reads form {FORM}. "
+            "Install it from its file again."
+        )
+    definitions: dict[str, list[Entry]] = {}
+    for row in whole.definitions:
+        definitions.setdefault(row.url, []).append(_entry(row))
+    return Package(
+        whole.name,
+        whole.version,
+        whole.title,
+        whole.canonical,
+        whole.fhir_versions,
+        MappingProxyType(whole.dependencies),
+        whole.sha256,
+        MappingProxyType({url: tuple(entries) for url, entries in definitions.items()}),
+        tuple(_entry(row) for row in whole.instances),
+        whole.notes,
+    )
+
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE = msgspec.msgpack.Decoder(Whole).decode
+
+
+def _row(entry: Entry) -> Row:
+    return Row(**{name: getattr(entry, name) for name in Row.__struct_fields__})
+
+
+def _entry(row: Row) -> Entry:
+    fields: dict[str, Any] = {name: getattr(row, name) for name in Row.__struct_fields__}
+    return Entry(**fields)
