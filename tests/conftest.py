@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
@@ -85,6 +85,16 @@ async def dropped(data_dir: Path, *names: str) -> None:
 def database_name() -> str:
     """A database name that no other test has."""
     return f"test_{uuid4().hex[:16]}"
+
+
+@pytest.fixture
+def fresh() -> Callable[[str], str]:
+    """Return a maker of names that nobody else uses."""
+
+    def make(prefix: str) -> str:
+        return f"{prefix}-{uuid4().hex[:12]}"
+
+    return make
 
 
 @pytest.fixture

@@ -1,10 +1,22 @@
 """Two patients' records that touch each other in every way that R4 allows."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from tests.access.house import Json, observation
+from tests.access.house import House, Json, observation, opened
 
 ORGANIZATION = "Organization/clinic"
+
+
+@asynccontextmanager
+async def recorded(data_dir: Path) -> AsyncIterator[House]:
+    """Yield a house with everything."""
+    async with opened(data_dir) as house:
+        for one in everything():
+            await house.service.repository.update(one["resourceType"], one["id"], one)
+        yield house
 
 
 def reference(text: str) -> Json:

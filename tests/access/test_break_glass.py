@@ -1,39 +1,19 @@
 """Breaking the glass: for one patient, with a reason, for some hours, by who treats people, and seen by all (product.md 9, HI-6)."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from pydantic import SecretStr
 
 from fhir_server.repository import glass
 from tests.access.house import Caller, House, observation
-from tests.access.neighbours import REASON, admitted, agree, code, done, founded, purpose, reaches
+from tests.access.neighbours import REASON, agree, code, done, purpose, reaches
 from tests.access.record import resource
 from tests.access.test_standings import put
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def house(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
-    async with founded(data_dir) as house:
-        yield house
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def patient(house: House, fresh: Callable[[str], str]) -> str:
-    return await admitted(house, fresh("pat"))
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def gp(house: House) -> Caller:
-    return await house.as_("user/*.cruds", user="u-gp", role="gp")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def surgeon(house: House) -> Caller:
-    return await house.as_("user/*.cruds", user="u-surgeon", role="surgeon")
+@pytest.fixture(name="house", scope="session")
+def among_neighbours(neighbours: House) -> House:
+    return neighbours
 
 
 class Clock:

@@ -1,20 +1,16 @@
 """Two facilities of a network: what makes a clinician of one reach a patient of the other, and what does not (product.md 9)."""
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest_asyncio
-from pydantic import SecretStr
+import pytest
 
 from tests.access.house import Caller, House, observation
 from tests.access.neighbours import (
     REASON,
-    admitted,
     agree,
     code,
     consent,
     done,
-    founded,
     kept,
     parameters,
     reaches,
@@ -26,25 +22,9 @@ from tests.access.record import reference, resource
 from tests.access.test_standings import put
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def house(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
-    async with founded(data_dir) as house:
-        yield house
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def patient(house: House, fresh: Callable[[str], str]) -> str:
-    return await admitted(house, fresh("pat"))
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def gp(house: House) -> Caller:
-    return await house.as_("user/*.cruds", user="u-gp", role="gp")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def surgeon(house: House) -> Caller:
-    return await house.as_("user/*.cruds", user="u-surgeon", role="surgeon")
+@pytest.fixture(name="house", scope="session")
+def among_neighbours(neighbours: House) -> House:
+    return neighbours
 
 
 async def test_HI_5_a_referral_opens_the_record_when_it_is_accepted_and_closes_it_when_it_ends(

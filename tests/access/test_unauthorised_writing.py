@@ -63,11 +63,6 @@ def in_the_workshop(workshop: House) -> House:
     return workshop
 
 
-@pytest.fixture
-async def ann(house: House) -> Caller:
-    return await house.as_("patient/*.cruds", user="u-ann", patient="ann")
-
-
 def assert_refused(answer: Any) -> None:
     assert answer.status_code == 403, answer.text
     assert refused(answer.json()["issue"][0]), answer.text

@@ -18,16 +18,6 @@ def in_the_workshop(workshop: House) -> House:
     return workshop
 
 
-@pytest.fixture
-async def doctor(house: House) -> Caller:
-    return await house.as_("user/*.cruds", user=STAFF)
-
-
-@pytest.fixture
-async def ann(house: House) -> Caller:
-    return await house.as_("patient/*.cruds", user="u-ann", patient="ann")
-
-
 async def told(doctor: Caller, path: str) -> Json:
     """Return the answer by name; what is there several times as a list."""
     answer = await doctor.get(f"{path}/$patient-view-status")

@@ -7,7 +7,7 @@ import pytest
 from fhir_server.access import withdrawal
 from fhir_server.search import gates
 from profiles.validate.validator import Validator
-from tests.access.house import STAFF, Caller, House, Json, observation
+from tests.access.house import Caller, House, Json, observation
 from tests.access.record import resource
 from tests.access.test_holds import HOLD, put
 
@@ -21,16 +21,6 @@ WRONG: Json = {**VALUE, "status": "entered-in-error", "code": {"text": SECRET}}
 @pytest.fixture(name="house", scope="session")
 def in_the_workshop(workshop: House) -> House:
     return workshop
-
-
-@pytest.fixture
-async def doctor(house: House) -> Caller:
-    return await house.as_("user/*.cruds", user=STAFF)
-
-
-@pytest.fixture
-async def ann(house: House) -> Caller:
-    return await house.as_("patient/*.cruds", patient="ann")
 
 
 @pytest.mark.parametrize("status", ["entered-in-error", "cancelled"])

@@ -1,30 +1,16 @@
 """A house with its record, in the mode `smart`, whose trail is looked at."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
-import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from tests.access import record
-from tests.access.house import House, opened
+from tests.access.house import House
+from tests.access.record import recorded
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def house(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[House]:
-    async with opened(data_dir) as house:
-        for one in record.everything():
-            await house.service.repository.update(one["resourceType"], one["id"], one)
+    async with recorded(data_dir) as house:
         yield house
-
-
-@pytest.fixture
-def fresh() -> Callable[[str], str]:
-    """Return a maker of ids that nobody else uses."""
-
-    def make(prefix: str) -> str:
-        return f"{prefix}-{uuid4().hex[:12]}"
-
-    return make

@@ -1,12 +1,11 @@
 """A running service behind its HTTP edge, one for the session; tests keep apart by their own ids."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
@@ -30,16 +29,6 @@ async def client(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[httpx.As
         ) as client,
     ):
         yield client
-
-
-@pytest.fixture
-def fresh() -> Callable[[str], str]:
-    """Return a maker of ids that nobody else uses."""
-
-    def make(prefix: str) -> str:
-        return f"{prefix}-{uuid4().hex[:12]}"
-
-    return make
 
 
 def patient(**more: Any) -> Json:

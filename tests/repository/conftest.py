@@ -1,7 +1,7 @@
 """A running service with its worker behind its HTTP edge, on a database of its own for each module."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,16 +39,6 @@ async def client(own_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         httpx.AsyncClient(transport=transport, base_url=BASE, headers=HEADERS, timeout=60) as client,
     ):
         yield client
-
-
-@pytest.fixture
-def fresh() -> Callable[[str], str]:
-    """Return a maker of names that nobody else uses; they are codes of search parameters too."""
-
-    def make(prefix: str) -> str:
-        return f"{prefix}-{uuid4().hex[:12]}"
-
-    return make
 
 
 def parameter(

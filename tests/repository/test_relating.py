@@ -1,7 +1,7 @@
 """Relationships and objections follow from what is written, in the same unit of work, and end with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -50,14 +50,6 @@ async def patient(service: Service) -> str:
     name = f"p-{uuid4().hex[:12]}"
     await put(at(service, "b"), "Patient", name)
     return name
-
-
-@pytest.fixture
-def fresh() -> Callable[[str], str]:
-    def make(prefix: str) -> str:
-        return f"{prefix}-{uuid4().hex[:12]}"
-
-    return make
 
 
 def at(service: Service, facility: str) -> Repository:
