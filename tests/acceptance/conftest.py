@@ -3,16 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
 from pydantic import SecretStr
-from pymongo import AsyncMongoClient
 
-from fhir_server.http.app import create_app
-from fhir_server.main import running
-from fhir_server.settings import Mongo, Record, Settings
+from fhir_server.settings import Record
+from tests.serving import alone, own
 
 Served = Callable[[Record], AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -23,21 +20,8 @@ def served(data_dir: Path, mongo_url: SecretStr) -> Served:
 
     @asynccontextmanager
     async def serve(record: Record) -> AsyncIterator[httpx.AsyncClient]:
-        database = f"acceptance_{uuid4().hex[:8]}"
-        settings = Settings(data_dir=data_dir, mongo=Mongo(database=database, cache_gb=0.25), record=record)
-        app = create_app(settings, running)
-        headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
-        async with (
-            AsyncMongoClient[dict[str, object]](mongo_url.get_secret_value()) as mongo,
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=app), base_url="http://localhost/fhir/", headers=headers, timeout=300
-            ) as client,
-        ):
-            try:
-                yield client
-            finally:
-                await mongo.drop_database(database)
-                await mongo.drop_database(f"{database}_audit")
+        async with alone(own(data_dir, "acceptance", record=record)) as client:
+            client.headers["Accept"] = "application/fhir+json"
+            yield client
 
     return serve

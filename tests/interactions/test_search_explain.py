@@ -4,20 +4,18 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from fhir_server.http.app import create_app
-from fhir_server.main import running
-from fhir_server.settings import Mongo, Record, Search, Settings
+from fhir_server.settings import Record, Search
 from tests.interactions.conftest import said
 from tests.interactions.test_batch import entry
 from tests.interactions.test_search_includes import store
 from tests.interactions.test_transaction import transaction
+from tests.serving import alone, own
 
 Json = dict[str, Any]
 
@@ -25,21 +23,8 @@ Json = dict[str, Any]
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def explaining(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[httpx.AsyncClient]:
     """A server that explains, with 60 measurements of one patient and 40 of another."""
-    settings = Settings(
-        data_dir=data_dir,
-        mongo=Mongo(database=f"explain_{uuid4().hex[:8]}", cache_gb=0.25),
-        record=Record(references="off"),
-        search=Search(explain="on"),
-    )
-    app = create_app(settings, running)
-    transport = httpx.ASGITransport(app=app)
-    headers = {"Content-Type": "application/fhir+json"}
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=transport, base_url="http://localhost/fhir/", headers=headers, timeout=60
-        ) as client,
-    ):
+    settings = own(data_dir, "explain", record=Record(references="off"), search=Search(explain="on"))
+    async with alone(settings) as client:
         await store(client, [{"resourceType": "Patient", "id": name, "gender": "male"} for name in ("a", "b")])
         await store(
             client,

@@ -12,10 +12,9 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from fhir_server.http.app import create_app
-from fhir_server.main import running
-from fhir_server.settings import Mongo, Record, Search, Settings
+from fhir_server.settings import Record, Search
 from tests.interactions.conftest import said
+from tests.serving import alone, own
 
 Json = dict[str, Any]
 MOST = 7
@@ -25,21 +24,8 @@ MOST = 7
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def small(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[httpx.AsyncClient]:
     """A server of its own with small pages of includes."""
-    settings = Settings(
-        data_dir=data_dir,
-        mongo=Mongo(database=f"includes_{uuid4().hex[:8]}", cache_gb=0.25),
-        record=Record(references="off"),
-        search=Search(max_includes=MOST),
-    )
-    app = create_app(settings, running)
-    transport = httpx.ASGITransport(app=app)
-    headers = {"Content-Type": "application/fhir+json"}
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=transport, base_url="http://localhost/fhir/", headers=headers, timeout=60
-        ) as client,
-    ):
+    settings = own(data_dir, "includes", record=Record(references="off"), search=Search(max_includes=MOST))
+    async with alone(settings) as client:
         yield client
 
 

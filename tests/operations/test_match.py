@@ -13,11 +13,10 @@ from pydantic import SecretStr
 
 from fhir_server.demo.people import person
 from fhir_server.demo.registration import resources
-from fhir_server.http.app import create_app
 from fhir_server.identity import traits
 from fhir_server.identity.traits import exchanged
-from fhir_server.main import running
-from fhir_server.settings import Mongo, Search, Settings
+from fhir_server.settings import Search
+from tests.serving import alone, own
 
 Json = dict[str, Any]
 
@@ -41,14 +40,7 @@ def registered(number: int) -> Json:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def country(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[httpx.AsyncClient]:
     """A server with five hundred Patients."""
-    mongo = Mongo(database=f"match_{uuid4().hex[:8]}", cache_gb=0.25)
-    app = create_app(Settings(data_dir=data_dir, mongo=mongo, search=Search(explain="on")), running)
-    headers = {"Content-Type": "application/fhir+json"}
-    transport = httpx.ASGITransport(app=app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost/fhir/", headers=headers, timeout=120) as one,
-    ):
+    async with alone(own(data_dir, "match", search=Search(explain="on"))) as one:
         for start in range(1, PEOPLE + 1, 125):
             people = [registered(number) for number in range(start, start + 125)]
             entries = [

@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from fhir_server.main import running, working
+from fhir_server.main import working
 from fhir_server.search.index import SV
-from fhir_server.settings import Jobs, Mongo, Settings
+from fhir_server.settings import Jobs, Settings
 from fhir_server.store.client import connect
+from tests.conftest import dropped
 from tests.repository.conftest import PATIENCE, Json, found, put, said
-from tests.repository.test_reindexing import server
+from tests.serving import own, serving
 
 FAMILY = "Patient?family=Old"
 STRICT = {"Prefer": "handling=strict"}
@@ -26,12 +26,8 @@ CONDITION = {"If-None-Exist": "identifier=http://example.org|1"}
 @pytest_asyncio.fixture(loop_scope="session")
 async def older(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Settings]:
     """A record as another version of the extraction has left it: it knew neither family names nor identifiers."""
-    settings = Settings(
-        data_dir=data_dir,
-        mongo=Mongo(database=f"lagging_{uuid4().hex[:8]}", cache_gb=0.25),
-        jobs=Jobs(reindex_share=1),
-    )
-    async with server(settings, running) as client:
+    settings = own(data_dir, "lagging", jobs=Jobs(reindex_share=1))
+    async with serving(settings) as client:
         identifier = [{"system": "http://example.org", "value": "1"}]
         await put(client, "Patient", "one", name=[{"family": "Old"}], identifier=identifier)
         await put(
@@ -41,8 +37,8 @@ async def older(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Settings]
         record = mongo[settings.mongo.database]
         await record.Patient.update_many({}, {"$set": {"sv": 2 * SV - 2}, "$unset": {"s.family": 1, "s.identifier": 1}})
         await record.meta.update_one({"_id": "extraction"}, {"$set": {"version": SV - 1}})
-        yield settings
-        await mongo.drop_database(settings.mongo.database)
+    yield settings
+    await dropped(data_dir, settings.mongo.database)
 
 
 def warnings(bundle: Json) -> list[str]:
@@ -59,7 +55,7 @@ async def ask(client: httpx.AsyncClient, search: str, **headers: str) -> Json:
 
 
 async def test_a_search_says_that_it_may_miss_something_until_the_job_is_done(older: Settings) -> None:
-    async with server(older, running) as client:
+    async with serving(older) as client:
         for search in (
             FAMILY,
             "Observation?subject:Patient.family=Old",
@@ -73,19 +69,19 @@ async def test_a_search_says_that_it_may_miss_something_until_the_job_is_done(ol
             assert "total" not in bundle, "a number that may be wrong"
         assert "total" not in await ask(client, f"{FAMILY}&_total=accurate")
         assert warnings(await ask(client, FAMILY, Prefer="handling=lenient"))
-    async with server(older, working) as client, asyncio.timeout(PATIENCE):
+    async with serving(older, working) as client, asyncio.timeout(PATIENCE):
         while warnings(bundle := await ask(client, FAMILY)):  # noqa: ASYNC110 - as clients do
             await asyncio.sleep(0.02)
         assert bundle["total"] == 1
         while warnings(await ask(client, "Observation?subject:Patient.family=Old")):  # noqa: ASYNC110 - as clients do
             await asyncio.sleep(0.02)
-    async with server(older, running) as client:
+    async with serving(older) as client:
         assert await found(client, FAMILY) == ["Patient/one"]
         assert not warnings(await ask(client, "Observation?code=x"))
 
 
 async def test_what_rests_on_no_entries_is_answered_as_ever(older: Settings) -> None:
-    async with server(older, running) as client:
+    async with serving(older) as client:
         for search in ("Patient", "Patient?_id=one", "Patient?_lastUpdated=ge2020&_sort=_lastUpdated"):
             bundle = await ask(client, search, **STRICT)
             assert not warnings(bundle)
@@ -104,7 +100,7 @@ async def test_what_rests_on_no_entries_is_answered_as_ever(older: Settings) -> 
     ],
 )
 async def test_who_needs_all_or_only_a_number_is_refused(older: Settings, search: str, headers: dict[str, str]) -> None:
-    async with server(older, running) as client:
+    async with serving(older) as client:
         refused = await client.get(search, headers=headers)
         assert refused.status_code == 503
         assert int(refused.headers["Retry-After"]) > 0
@@ -125,7 +121,7 @@ async def test_no_write_is_decided_by_a_search_that_may_miss_something(older: Se
     referring = {"resource": observation, "request": {"method": "POST", "url": "Observation"}}
     by_identifier = "Patient?identifier=http://example.org|1"
     patched: dict[str, Any] = {"headers": {"Content-Type": "application/json-patch+json"}, "json": []}
-    async with server(older, running) as client:
+    async with serving(older) as client:
         for refused in (
             await client.post("Patient", json=patient, headers=CONDITION),
             await client.put(by_identifier, json=patient),

@@ -10,11 +10,10 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from fhir_server.http.app import create_app
-from fhir_server.main import running
 from fhir_server.settings import Settings
 from fhir_server.store.client import connect
-from tests.repository.conftest import BASE, HEADERS, added, complete, found, parameter, put, said
+from tests.repository.conftest import added, complete, found, parameter, put, said
+from tests.serving import serving
 
 Fresh = Callable[[str], str]
 
@@ -28,11 +27,7 @@ def coloured(colour: str) -> dict[str, Any]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def another(own_settings: Settings, client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """Another server on the same record, one that does no background work."""
-    app = create_app(own_settings, running)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE, headers=HEADERS) as another,
-    ):
+    async with serving(own_settings) as another:
         yield another
 
 

@@ -1,47 +1,36 @@
 """What is stored by another version of the extraction is indexed anew after the start; what is building cannot be searched by."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import httpx
 import pytest
+import pytest_asyncio
 from pydantic import SecretStr
 
 from fhir_server.access.labels import ACT_CODE
-from fhir_server.http.app import create_app
-from fhir_server.main import running, working
+from fhir_server.main import working
 from fhir_server.search.index import SV, version
 from fhir_server.search.reading import PLAIN
-from fhir_server.settings import Access, Jobs, Mongo, Settings
+from fhir_server.settings import Access, Jobs, Settings
 from fhir_server.store.client import connect
-from tests.repository.conftest import BASE, HEADERS, PATIENCE, Json, found, parameter, put, said
+from tests.conftest import dropped
+from tests.repository.conftest import PATIENCE, Json, found, parameter, put, said
+from tests.serving import own, serving
 
 PATIENTS = 250
 
 
-@asynccontextmanager
-async def server(settings: Settings, of: Callable[..., Any]) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings, of)
-    transport = httpx.ASGITransport(app=app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url=BASE, headers=HEADERS, timeout=60) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-def settings(data_dir: Path, mongo_url: SecretStr) -> Settings:
-    database = f"reindexing_{uuid4().hex[:8]}"
-    return Settings(data_dir=data_dir, mongo=Mongo(database=database, cache_gb=0.25), jobs=Jobs(reindex_share=1))
+@pytest_asyncio.fixture(loop_scope="session")
+async def settings(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Settings]:
+    settings = own(data_dir, "reindexing", jobs=Jobs(reindex_share=1))
+    yield settings
+    await dropped(data_dir, settings.mongo.database)
 
 
 async def test_a_new_release_makes_the_entries_of_an_older_one_again(settings: Settings, mongo_url: SecretStr) -> None:
-    async with server(settings, running) as client:
+    async with serving(settings) as client:
         rows: list[Json] = [
             {
                 "resource": {"resourceType": "Patient", "id": f"p{number}", "name": [{"family": "Old"}]},
@@ -58,13 +47,13 @@ async def test_a_new_release_makes_the_entries_of_an_older_one_again(settings: S
         assert await record.meta.find_one({"_id": "extraction"}) == {"_id": "extraction", "version": SV}
         await record.Patient.update_many({}, {"$set": {"sv": SV - 1, "s.family": ["other"]}, "$unset": {"c": 1}})
         await record.meta.update_one({"_id": "extraction"}, {"$set": {"version": SV - 1}})
-        async with server(settings, working) as client, asyncio.timeout(PATIENCE):
+        async with serving(settings, working) as client, asyncio.timeout(PATIENCE):
             while (await client.get("$reindex-status")).json()["parameter"][0]["part"][1]["valueCode"] != "done":  # noqa: ASYNC110 - as clients do
                 await asyncio.sleep(0.05)
             assert len(await found(client, "Patient?family=Old&_count=1000")) == PATIENTS
             assert await found(client, "Organization?name=inside&_contained=true") == ["Patient/p0"]
         assert await record.Patient.count_documents({"sv": version(PLAIN)}) == PATIENTS
-        async with server(settings, working) as client:
+        async with serving(settings, working) as client:
             assert len((await client.get("$reindex-status")).json()["parameter"]) == 1, "there is nothing more to do"
 
 
@@ -72,7 +61,7 @@ async def test_a_new_release_sets_the_gates_of_what_was_and_of_what_is(
     settings: Settings, mongo_url: SecretStr
 ) -> None:
     body: Json = {"resourceType": "Observation", "id": "o", "code": {"text": "x"}}
-    async with server(settings, running) as client:
+    async with serving(settings) as client:
         for status in ("registered", "final", "preliminary"):
             assert (await client.put("Observation/o", json={**body, "status": status})).is_success
     async with connect(mongo_url, settings) as mongo:
@@ -90,7 +79,7 @@ async def test_a_new_release_sets_the_gates_of_what_was_and_of_what_is(
             await name.update_many({}, {"$set": {"sv": 2 * SV - 2, "gt": "other"}})
         await past.update_one({"_id": "o/00000001"}, {"$unset": {"gt": 1}})
         await record.meta.update_one({"_id": "extraction"}, {"$set": {"version": SV - 1}})
-        async with server(settings, working) as client, asyncio.timeout(PATIENCE):
+        async with serving(settings, working) as client, asyncio.timeout(PATIENCE):
             while (await client.get("$reindex-status")).json()["parameter"][0]["part"][1]["valueCode"] != "done":  # noqa: ASYNC110 - as clients do
                 await asyncio.sleep(0.05)
         assert await stored() == wanted
@@ -101,7 +90,7 @@ async def test_labels_that_restrict_from_now_on_do_so_in_every_version(
 ) -> None:
     labels = {"security": [{"system": ACT_CODE, "code": code} for code in ("HIV", "STD")]}
     body: Json = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"}}
-    async with server(settings, running) as client:
+    async with serving(settings) as client:
         for meta in ({"meta": labels}, {}, {"meta": labels}):
             assert (await client.put("Observation/o", json={**body, **meta})).is_success
     async with connect(mongo_url, settings) as mongo:
@@ -114,7 +103,7 @@ async def test_labels_that_restrict_from_now_on_do_so_in_every_version(
         assert await stored() == [["HIV"], None, ["HIV"]]
         for restricting in (("STD", "HIV"), ("STD",), ()):
             changed = settings.model_copy(update={"access": Access(labels=restricting)})
-            async with server(changed, working) as client, asyncio.timeout(PATIENCE):
+            async with serving(changed, working) as client, asyncio.timeout(PATIENCE):
                 job = (await client.post("$reindex")).json()["parameter"][0]["valueId"]
                 state = f"$reindex-status?job={job}"
                 while (await client.get(state)).json()["parameter"][0]["part"][1]["valueCode"] != "done":  # noqa: ASYNC110 - as clients do
@@ -127,7 +116,7 @@ async def test_labels_that_restrict_from_now_on_do_so_in_every_version(
 async def test_whatever_names_a_parameter_that_is_building_is_refused(settings: Settings, handling: str) -> None:
     """No server does the work, so it stays building; leaving it out would answer another question."""
     prefer = {"Prefer": f"handling={handling}"}
-    async with server(settings, running) as client:
+    async with serving(settings) as client:
         await put(client, "Patient", "one", active=True)
         body = parameter("kin", "Patient.contact.organization", "reference", target=["Organization"])
         assert (await client.post("SearchParameter", json=body)).status_code == 201
@@ -155,7 +144,7 @@ async def test_whatever_names_a_parameter_that_is_building_is_refused(settings: 
 
 
 async def test_other_types_do_not_wait_for_it(settings: Settings) -> None:
-    async with server(settings, running) as client:
+    async with serving(settings) as client:
         await put(client, "Patient", "one", active=True)
         body = parameter("subject", "Patient.contact.organization", "reference", target=["Organization"])
         assert (await client.post("SearchParameter", json=body)).status_code == 201

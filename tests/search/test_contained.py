@@ -6,21 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest_asyncio
 from pydantic import SecretStr
 
-from fhir_server.http.app import create_app
-from fhir_server.main import running
 from fhir_server.model import json
-from fhir_server.settings import Mongo, Record, Settings
+from fhir_server.settings import Record
 from profiles.definitions.model import SearchParameter
 from profiles.definitions.registry import Definitions
 from tests.acceptance.test_examples_roundtrip import ARCHIVE, examples
 from tests.search import generic
 from tests.search.loading import Pairs, pages
+from tests.serving import alone, own
 
 Resource = dict[str, Any]
 
@@ -43,21 +41,10 @@ class Contained:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stored(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> AsyncIterator[Contained]:
-    database = f"contained_{uuid4().hex[:8]}"
-    settings = Settings(
-        data_dir=data_dir, mongo=Mongo(database=database, cache_gb=0.25), record=Record(references="off")
-    )
-    app = create_app(settings, running)
-    headers = {"Content-Type": "application/fhir+json"}
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url="http://localhost/fhir/", headers=headers, timeout=60
-        ) as client,
-    ):
+    async with alone(own(data_dir, "contained", record=Record(references="off"))) as client:
         pools: dict[str, dict[str, Resource]] = {}
         root = "Organization/root"
-        alone: dict[str, dict[str, Resource]] = {"Organization": {root: json.decode((await client.get(root)).content)}}
+        whole: dict[str, dict[str, Resource]] = {"Organization": {root: json.decode((await client.get(root)).content)}}
         for _, raw in examples(test_data / ARCHIVE):
             resource = json.decode(raw)
             if "contained" not in resource:
@@ -65,10 +52,10 @@ async def stored(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> Async
             place = f"{resource['resourceType']}/{resource['id']}"
             answer = await client.put(place, content=raw)
             assert answer.status_code == 201, (place, answer.text)
-            alone.setdefault(resource["resourceType"], {})[place] = resource
+            whole.setdefault(resource["resourceType"], {})[place] = resource
             for one in resource["contained"]:
                 pools.setdefault(one["resourceType"], {})[f"{place}#{one['id']}"] = one
-        yield Contained(client, pools, alone)
+        yield Contained(client, pools, whole)
 
 
 def asked(chance: Random, parameters: list[SearchParameter], pool: list[Resource]) -> list[tuple[SearchParameter, Any]]:

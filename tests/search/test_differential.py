@@ -11,16 +11,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from fhir_server.http.app import create_app
-from fhir_server.main import running
-from fhir_server.settings import Mongo, Settings
 from tests.search import filters, kin, package, several, supplement
 from tests.search.asking import PREFIXES, chain, criterion, search
 from tests.search.kin import Kin
@@ -29,6 +25,7 @@ from tests.search.oracle import Resource, elements, key, selects
 from tests.search.selections import PARAMETERS
 from tests.search.several import Asked, Compartments
 from tests.search.test_every_parameter import SEARCHES as EVERY_TYPE
+from tests.serving import alone, own
 
 BUNDLES = 6
 SEED = 20261121
@@ -81,13 +78,7 @@ class Record:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def record(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> AsyncIterator[Record]:
-    settings = Settings(data_dir=data_dir, mongo=Mongo(database=f"differential_{uuid4().hex[:8]}", cache_gb=0.25))
-    app = create_app(settings, running)
-    transport = httpx.ASGITransport(app=app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost/fhir/", timeout=60) as client,
-    ):
+    async with alone(own(data_dir, "differential")) as client:
         resources: dict[str, list[Resource]] = {}
         for bundle in [*synthea(test_data, BUNDLES), supplement.bundle(Random(SEED))]:
             for resource in await load(client, bundle):

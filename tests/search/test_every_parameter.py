@@ -12,18 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, cast
-from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
-from pymongo import AsyncMongoClient
 
-from fhir_server.http.app import create_app
-from fhir_server.main import running
 from fhir_server.model import json
-from fhir_server.settings import Mongo, Record, Settings
+from fhir_server.settings import Record
 from profiles.definitions.model import SearchParameter
 from profiles.definitions.registry import Definitions, load
 from profiles.validate.validator import Validator
@@ -32,6 +28,7 @@ from tests.search import generic
 from tests.search.instances import Nursery
 from tests.search.loading import pages
 from tests.search.saying import joined, sayings
+from tests.serving import alone, own
 
 Resource = dict[str, Any]
 
@@ -75,21 +72,8 @@ class Stored:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stored(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> AsyncIterator[Stored]:
-    database = f"every_{uuid4().hex[:12]}"
-    settings = Settings(
-        data_dir=data_dir,
-        mongo=Mongo(database=database, cache_gb=0.25),
-        record=Record(references="off", consent="keep"),
-    )
-    app = create_app(settings, running)
-    headers = {"Content-Type": "application/fhir+json"}
-    async with (
-        AsyncMongoClient[dict[str, object]](mongo_url.get_secret_value()) as mongo,
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url="http://localhost/fhir/", headers=headers, timeout=300
-        ) as client,
-    ):
+    settings = own(data_dir, "every", record=Record(references="off", consent="keep"))
+    async with alone(settings) as client:
         decoded = [json.decode(raw) for _, raw in examples(test_data / ARCHIVE)]
         published = [one for one in decoded if one["resourceType"] in DEFINITIONS.resource_types]
         resources: dict[str, list[Resource]] = {name: [] for name in DEFINITIONS.resource_types}
@@ -104,8 +88,6 @@ async def stored(data_dir: Path, mongo_url: SecretStr, test_data: Path) -> Async
             rows[:] = kept
         resources["Organization"].append(json.decode((await client.get("Organization/root")).content))
         yield Stored(client, resources)
-        await mongo.drop_database(database)
-        await mongo.drop_database(f"{database}_audit")
 
 
 def planted(published: list[Resource]) -> Iterator[Resource]:

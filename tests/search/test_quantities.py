@@ -6,7 +6,6 @@ from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -15,17 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from fhir_server.http.app import create_app
-from fhir_server.main import running
 from fhir_server.model import json
 from fhir_server.search.expression import Criterion
 from fhir_server.search.params import Param, params
 from fhir_server.search.reading import Reading
 from fhir_server.search.types import quantity
-from fhir_server.settings import Mongo, Settings
 from profiles.definitions.registry import load
 from terminology.ucum.ucum import Ucum
 from tests.search.shelf import Shelf
+from tests.serving import alone, own
 
 UCUM = "http://unitsofmeasure.org"
 UNITS = Ucum.load()
@@ -227,14 +224,7 @@ async def test_sorting_goes_by_the_canonical_value(shelf: Shelf) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def client(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[httpx.AsyncClient]:
-    mongo = Mongo(database=f"quantities_{uuid4().hex[:8]}", cache_gb=0.25)
-    app = create_app(Settings(data_dir=data_dir, mongo=mongo), running)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url="http://localhost/fhir/", timeout=60
-        ) as client,
-    ):
+    async with alone(own(data_dir, "quantities")) as client:
         for name, (_, value) in MEASURED.items():
             observation = {
                 "resourceType": "Observation", "id": name, "status": "final",

@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from fhir_server.http.app import create_app
 from fhir_server.main import working
 from fhir_server.model import json
-from fhir_server.settings import Jobs, Mongo, Settings
+from fhir_server.settings import Jobs
 from fhir_server.settings import Record as Rules
 from profiles.definitions.model import SearchParameter
 from profiles.definitions.registry import Definitions
@@ -32,6 +30,7 @@ from tests.search.loading import JSON, Resource, load, pages, synthea
 from tests.search.naive import evaluate
 from tests.search.oracle import MATCHES
 from tests.search.saying import escaped
+from tests.serving import alone, own
 
 PACKAGE = "packages/hl7.fhir.us.core-7.0.0.tgz"
 GUIDE = "http://hl7.org/fhir/us/core/SearchParameter/us-core-"
@@ -141,26 +140,17 @@ def guide(test_data: Path) -> dict[str, Resource]:
 async def record(
     data_dir: Path, mongo_url: SecretStr, test_data: Path, guide: dict[str, Resource], definitions: Definitions
 ) -> AsyncIterator[Record]:
-    settings = Settings(
-        data_dir=data_dir,
-        mongo=Mongo(database=f"us_core_{uuid4().hex[:8]}", cache_gb=0.25),
-        record=Rules(references="off"),
-        jobs=Jobs(concurrency=2, reindex_share=1),
-    )
-    app = create_app(settings, working)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url="http://localhost/fhir/", timeout=60
-        ) as client,
-    ):
+    settings = own(data_dir, "us_core", record=Rules(references="off"), jobs=Jobs(concurrency=2, reindex_share=1))
+    async with alone(settings, working) as client:
         parameters = await added(client, guide, definitions)
         resources: dict[str, list[Resource]] = {name: [] for name in SEARCHES}
         for bundle in synthea(test_data, BUNDLES):
             for resource in await load(client, bundle):
                 resources.setdefault(resource["resourceType"], []).append(resource)
-        own = [one for name, one in guide.items() if not name.startswith(("SearchParameter-", "CapabilityStatement-"))]
-        for resource in [*own, *planted(own, resources, parameters, Nursery(definitions))]:
+        theirs = [
+            one for name, one in guide.items() if not name.startswith(("SearchParameter-", "CapabilityStatement-"))
+        ]
+        for resource in [*theirs, *planted(theirs, resources, parameters, Nursery(definitions))]:
             resources.setdefault(resource["resourceType"], []).append(await put(client, resource))
         resources["Organization"].append((await client.get("Organization/root")).json())
         yield Record(client, resources, parameters)
