@@ -49,7 +49,7 @@ class Checks:
             resource_type: Type that it is to be of.
             profiles: Canonicals of profiles that it is to conform to, beside those that its meta.profile names.
         """
-        found = self._base.check(resource, resource_type)
+        found = self._base.check(resource, resource_type, strict=True)
         if not any(one.fails and one.code in {"structure", "invalid"} for one in found):
             found = [*dict.fromkeys([*found, *self._profiles.check(resource, profiles)])]
         return [one for one in found if one.fails] + [one for one in found if not one.fails]

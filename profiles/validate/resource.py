@@ -28,7 +28,8 @@ def root(value: Json, where: Place | None, walk: Walk, checks: "Checks") -> None
 def entry(value: Json, where: Place, walk: Walk, checks: "Checks") -> None:
     """Check the resource of an entry or a parameter."""
     transaction = walk.root.get("resourceType") == "Bundle" and walk.root.get("type") == "transaction"
-    inner = Walk(value, walk.issues, walk.warnings, conditional=walk.conditional or transaction)
+    conditional = walk.conditional or transaction
+    inner = Walk(value, walk.issues, walk.warnings, conditional=conditional, strict=walk.strict)
     inner.hints = walk.hints
     root(value, where, inner, checks)
     walk.hints = inner.hints

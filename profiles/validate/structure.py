@@ -11,6 +11,7 @@ from profiles.definitions.registry import Definitions
 from profiles.fhirpath.engine import Engine
 from profiles.validate import invariant, members
 from profiles.validate.messages import home, shown
+from profiles.validate.packs import table
 from profiles.validate.walk import Json, Place, Walk
 
 Check = Callable[[Json, Place, Walk], None]
@@ -52,6 +53,7 @@ def _check(  # noqa: C901 - because of the closure in it
     required = _required(definition)
     choice_of, choice_required = _choices(definition)
     holds = invariant.compile(definition.invariants, definition.name, definition.name, checks.engine)
+    fits = table.compile(definition.name, checks)
     texts = {element.name: members.usual(element, checks) for element in definition.elements.values()}
     filled = not bare and definition.kind != "resource"
 
@@ -77,6 +79,8 @@ def _check(  # noqa: C901 - because of the closure in it
             _content(node, definition, where, walk)
         if holds is not None:
             holds(node, where, walk)
+        if fits is not None:
+            fits(node, where, walk)
 
     return check
 

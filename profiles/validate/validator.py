@@ -25,12 +25,14 @@ class Validator:
     def __init__(self, definitions: Definitions, engine: Engine | None = None) -> None:
         self._checks = Checks(definitions, engine or Engine(definitions))
 
-    def check(self, resource: dict[str, Any], resource_type: str | None = None) -> list[Issue]:
+    def check(self, resource: dict[str, Any], resource_type: str | None = None, *, strict: bool = False) -> list[Issue]:
         """Return all that is wrong with a resource: errors in document order, then warnings.
 
         Args:
             resource: Decoded JSON, its numbers `int` or `Decimal`.
             resource_type: The type that the request asks for; another one is an error.
+            strict: Whether what resources that HL7 itself published get wrong is an error, as HL7's validator has it. A
+                write is not refused for it: there it is a warning.
 
         Returns:
             Findings; the resource may be stored when none of them `fails`.
@@ -38,7 +40,7 @@ class Validator:
         if not isinstance(resource, dict):
             return [issue("not-an-object", found=article(resource))]
         issues: list[Issue] = []
-        walk = Walk(resource, issues, [])
+        walk = Walk(resource, issues, [], strict=strict)
         found = resource.get("resourceType")
         if resource_type is not None and type(found) is str and found != resource_type:
             walk.report("type-mismatch", None, found=shown(found), expected=resource_type)

@@ -59,6 +59,7 @@ class Walk:
         backward: Positions of contained resources that refer to their container as `#`.
         inside: Position of the contained resource being walked, else `None`.
         conditional: Whether conditional references may stand here (a transaction does).
+        strict: Whether what published resources commonly get wrong is an error, and not only a warning.
     """
 
     __slots__ = (
@@ -70,11 +71,20 @@ class Walk:
         "inside",
         "issues",
         "root",
+        "strict",
         "used",
         "warnings",
     )
 
-    def __init__(self, root: Json, issues: list[Issue], warnings: list[Issue], *, conditional: bool = False) -> None:
+    def __init__(
+        self,
+        root: Json,
+        issues: list[Issue],
+        warnings: list[Issue],
+        *,
+        conditional: bool = False,
+        strict: bool = False,
+    ) -> None:
         self.issues = issues
         self.warnings = warnings
         self.root = root
@@ -84,6 +94,7 @@ class Walk:
         self.backward: set[int] = set()
         self.inside: int | None = None
         self.conditional = conditional
+        self.strict = strict
         self.hints = MOST_HINTS
 
     def report(self, message_id: str, where: Place | None, **places: object) -> None:

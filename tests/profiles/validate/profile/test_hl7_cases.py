@@ -101,7 +101,7 @@ def test_cases_with_profiles_end_as_hl7s_validator_has_it(
         library = Library(guide for guide in guides if guide.key in wanted)
         validator = ProfileValidator(Source(definitions, library, given), engine=engine)
         profiles = [given[0]["url"]] if "profile" in row else []
-        found = base.check(resource) + validator.check(resource, profiles, resolve=suite.stored)
+        found = base.check(resource, strict=True) + validator.check(resource, profiles, resolve=suite.stored)
         fails = any(issue.fails for issue in found)
         if fails and not suite.fails(row):
             wrong.append(row["name"])
