@@ -1,7 +1,7 @@
 """`Definitions`: one immutable object that answers what the FHIR definitions say, loaded once and passed along."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,14 +19,23 @@ EXAMPLES = "http://hl7.org/fhir/SearchParameter/example"
 
 
 def load(path: Path | None = None) -> "Definitions":
-    """Return the definitions of an artifact folder, by default the one that is shipped.
+    """Return the definitions of an artifact folder, by default the one that is shipped, which a process reads once.
 
     Raises:
         ValueError: The artifact is damaged or of another format.
         OSError: It is missing or cannot be read.
     """
-    folder = path or DATA
+    return _read(path) if path else _shipped()
+
+
+def _read(folder: Path) -> "Definitions":
     return Definitions(artifact.read_core(folder), folder)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> "Definitions":
+    """Nobody changes them, and much is worked out from them once for each (`search.params`): all servers of a process share them."""
+    return _read(DATA)
 
 
 class Definitions:
