@@ -75,7 +75,12 @@ def target(node: Json, walk: Walk) -> str:
     if text.startswith("#"):
         found = walk.contained.get(text[1:]) if text != "#" else walk.root.get("resourceType")
         return found if type(found) is str else ""
-    match = _RELATIVE.fullmatch(text) or _HTTP.fullmatch(text)
+    return named(text)
+
+
+def named(reference: str) -> str:
+    """Return the resource type that is written in a relative or absolute reference, nothing where there is none."""
+    match = _RELATIVE.fullmatch(reference) or _HTTP.fullmatch(reference)
     return match[1] if match else ""
 
 

@@ -58,6 +58,17 @@ class Codes:
             return self._terminology.member(value_set, system, code)
         return found
 
+    def holds(self, value_set: Json, system: str, code: str) -> bool | None:
+        """Return whether a ValueSet resource holds a code, `None` where that is not known."""
+        try:
+            expansion = value_set.get("expansion")
+            if isinstance(expansion, dict):
+                return _contains(expansion, system, code)
+            return self._composed(value_set, system, code, ())
+        except (AttributeError, KeyError, TypeError, RecursionError):
+            # It is not as R4 has it, or leads back to itself.
+            return None
+
     def _known(self, url: str, system: str, code: str, within: tuple[str, ...]) -> bool | None:
         pairs = self._pairs(url)
         if pairs is not None:
@@ -168,6 +179,15 @@ def _codes(node: Json) -> Iterator[str]:
         concept = open_concepts.pop()
         yield str(concept["code"])
         open_concepts += concept.get("concept", ())
+
+
+def _contains(node: Json, system: str, code: str) -> bool:
+    """Return whether an expansion has a code that may be chosen."""
+    return any(
+        (one.get("code") == code and system in ("", one.get("system")) and one.get("abstract") is not True)
+        or _contains(one, system, code)
+        for one in node.get("contains", ())
+    )
 
 
 def _any(answers: Iterator[bool | None]) -> bool | None:
