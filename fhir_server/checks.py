@@ -1,12 +1,15 @@
 """`Checks`: what is found wrong with a resource on demand, by the base definitions and by profiles (docs/validation.md)."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from profiles.definitions.registry import Definitions
 from profiles.fhirpath.engine import Engine
 from profiles.issue import Issue
 from profiles.packages.library import Library
+from profiles.snapshot.generate import Snapshot
+from profiles.snapshot.near import near
 from profiles.snapshot.source import Source
 from profiles.validate.profile.validator import ProfileValidator
 from profiles.validate.validator import Validator
@@ -32,14 +35,44 @@ class Checks:
         self._base = Validator(definitions, self.engine)
         self.adopt(Library())
 
-    def adopt(self, library: Library) -> None:
-        """Go by these packages from now on. What they say is worked out when it is first asked for."""
+    def adopt(self, library: Library, structures: Sequence[Json] = ()) -> None:
+        """Go by these packages from now on, and by StructureDefinitions before all others of their URLs.
+
+        What they say is worked out when it is first asked for.
+        """
         self.library = library
-        self._profiles = ProfileValidator(Source(self._definitions, library), engine=self.engine, must_support=True)
+        source = Source(self._definitions, library, structures)
+        self._profiles = ProfileValidator(source, engine=self.engine, must_support=True)
+
+    def knowing(self, structures: Sequence[Json]) -> "Checks":
+        """Return checks that know these StructureDefinitions besides."""
+        if not structures:
+            return self
+        found = copy(self)
+        found.adopt(self.library, structures)
+        return found
 
     def knows(self, profile: str) -> bool:
         """Return whether a profile is at hand."""
-        return self._profiles.snapshots.find(profile) is not None
+        return self.structure(profile) is not None
+
+    def structure(self, canonical: str) -> Json | None:
+        """Return a StructureDefinition that is at hand, which nobody changes, or `None`."""
+        origin = self._profiles.snapshots.source.find(canonical)
+        return origin.structure if origin else None
+
+    def hint(self, canonical: str) -> str:
+        """Return ` Did you mean '…'?` for the profile at hand that is nearest to one that is not, else nothing."""
+        found = near(self._profiles.snapshots.source, canonical)
+        return f" Did you mean '{found}'?" if found else ""
+
+    def base(self, resource: Json, resource_type: str) -> list[Issue]:
+        """Return what the base definitions find wrong: what every write is checked for."""
+        return self._base.check(resource, resource_type)
+
+    def snapshot(self, structure: Json) -> Snapshot:
+        """Return the snapshot of a StructureDefinition, made from its differential, with what is wrong with it."""
+        return self._profiles.snapshots.make(structure)
 
     def findings(self, resource: Json, resource_type: str, profiles: Sequence[str] = ()) -> list[Issue]:
         """Return what is wrong: errors before warnings and information, each in the order of the document.

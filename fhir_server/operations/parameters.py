@@ -17,7 +17,7 @@ PRESENTATION = frozenset({"_format", "_pretty"})
 BARE = frozenset({"boolean", "integer", "positiveInt", "unsignedInt", "decimal"})
 """Types that are no strings in JSON; in a URL they are the same text without quotes."""
 
-RESOURCES = frozenset({"Resource", "Patient"})
+RESOURCES = frozenset({"Resource", "Patient", "StructureDefinition"})
 """Types of parameters that are resources."""
 
 COMPLEX = RESOURCES | {"Reference", "Identifier", "Coding", "CodeableConcept", "Period", "Meta"}

@@ -118,6 +118,47 @@ def validating(method: str, *, instance: bool = False) -> Callable[[Ground], Ite
     return probes
 
 
+def snapshots(method: str, *, instance: bool = False) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what makes snapshots: of what is hidden, and of profiles that are based on it."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        names = [name for kind, name in ground.names if kind == "StructureDefinition"]
+        for name in [*names, ABSENT]:
+            url = f"urn:structure:{name}"
+            if instance:
+                yield Probe(method, f"StructureDefinition/{name}/$snapshot", PARAMETERS if method == "POST" else None)
+            elif method == "GET":
+                yield get(f"StructureDefinition/$snapshot?url={url}")
+            else:
+                based: Json = {"resourceType": "StructureDefinition", "url": "urn:structure:own", "name": "Own"}
+                based |= {"status": "draft", "kind": "resource", "abstract": False, "type": "Patient"}
+                based |= {"baseDefinition": url, "derivation": "constraint"}
+                rows = [{"id": "Patient", "path": "Patient"}]
+                yield Probe("POST", "StructureDefinition/$snapshot", {**based, "differential": {"element": rows}})
+
+    return probes
+
+
+def differences(method: str, level: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what compares versions and resources: with what is hidden on either side."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        for kind, name in [*ground.names, ("Patient", ABSENT)]:
+            if level == "instance":
+                for query in ("", "?fromVersion=1", "?fromVersion=1&toVersion=2"):
+                    yield Probe(method, f"{kind}/{name}/$diff{query}", PARAMETERS if method == "POST" else None)
+                continue
+            place = "$diff" if level == "system" else f"{kind}/$diff"
+            for one, other in ((f"{kind}/{name}", f"{kind}/{ABSENT}"), ("Patient/ann", f"{kind}/{name}")):
+                rows = [{"name": "from", "valueUri": one}, {"name": "to", "valueUri": other}]
+                if method == "POST":
+                    yield Probe("POST", place, {**PARAMETERS, "parameter": rows})
+                else:
+                    yield get(f"{place}?from={one}&to={other}")
+
+    return probes
+
+
 def labels(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of what tells or changes labels of an instance."""
     meta = {"tag": [{"system": "urn:tags", "code": "probed"}]}
