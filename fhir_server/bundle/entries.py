@@ -12,7 +12,7 @@ import msgspec
 from fhir_server.context import Context
 from fhir_server.model import ids, instant
 from fhir_server.model.errors import BadRequest, FhirError, TooLarge
-from fhir_server.model.request import FhirRequest, FhirResponse
+from fhir_server.model.request import PRESENTATION, FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -153,7 +153,9 @@ def _entry(index: int, row: Any, outer: FhirRequest) -> Entry:
             expression=f"Bundle.entry[{index}].request.url",
         )
     headers = {"prefer": _preference(outer), **_conditions(index, request)}
-    query = tuple(parse_qsl(query_text, keep_blank_values=True)) if query_text else ()
+    # What an answer looks like is said of the bundle; links of an entry have nothing of it.
+    pairs = parse_qsl(query_text, keep_blank_values=True) if query_text else ()
+    query = tuple(pair for pair in pairs if pair[0] not in PRESENTATION)
     named = path[1] if len(path) == 2 and method in {"PUT", "PATCH", "DELETE"} else ""
     fresh = ids.new() if method == "PUT" or (method == "POST" and len(path) == 1) else ""
     body, resource = b"", row.get("resource")

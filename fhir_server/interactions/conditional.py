@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 from fhir_server.context import Context
 from fhir_server.model import ids
 from fhir_server.model.errors import BadRequest, Conflict, MultipleMatches
-from fhir_server.model.request import Pairs
+from fhir_server.model.request import PRESENTATION, Pairs
 from fhir_server.model.stored import Stored
 from fhir_server.repository import Repository
 
@@ -26,7 +26,6 @@ RESULT_PARAMETERS = frozenset(
         "_score",
     }
 )
-PRESENTATION = frozenset({"_format", "_pretty"})
 
 
 @dataclass(frozen=True, slots=True)

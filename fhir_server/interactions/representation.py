@@ -11,7 +11,7 @@ from fhir_server.context import Context
 from fhir_server.model import instant, json
 from fhir_server.model.errors import InvalidParameter
 from fhir_server.model.outcome import outcome
-from fhir_server.model.request import FhirResponse
+from fhir_server.model.request import PRESENTATION, FhirResponse
 from fhir_server.model.stored import Stored
 from fhir_server.repository import Written, names
 from profiles.definitions.registry import Definitions
@@ -118,7 +118,7 @@ def preferred(ctx: Context, default: Return = "representation") -> Return:
 def refuse_parameters(ctx: Context) -> None:
     """Refuse URL parameters on an interaction that takes none but `_format` and `_pretty`."""
     for name, _ in ctx.request.query:
-        if name not in {"_format", "_pretty"}:
+        if name not in PRESENTATION:
             raise InvalidParameter(
                 f"The parameter '{name[:60]}' does not apply to {ctx.request.method} of an instance. Only _format and "
                 "_pretty do.",
@@ -138,7 +138,7 @@ def subset(ctx: Context) -> Subset:
             summary = value
         elif name == "_elements":
             elements = value
-        elif name not in {"_format", "_pretty"}:
+        elif name not in PRESENTATION:
             raise InvalidParameter(
                 f"The parameter '{name[:60]}' does not apply to a read. Use _summary, _elements, _format or _pretty, or search.",
                 expression=f"http.{name[:60]}",

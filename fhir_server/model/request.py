@@ -11,6 +11,9 @@ from fhir_server.model.stored import Stored
 
 Pairs = tuple[tuple[str, str], ...]
 
+PRESENTATION = frozenset({"_format", "_pretty"})
+"""URL parameters that say what an answer looks like."""
+
 
 class FhirRequest(msgspec.Struct, frozen=True):
     """One interaction asked for.

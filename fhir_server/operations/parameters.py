@@ -9,10 +9,9 @@ import msgspec
 from fhir_server.context import Context
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest
+from fhir_server.model.request import PRESENTATION
 from profiles.definitions.model import OperationDefinition, OperationParameter
 from profiles.primitives import SHAPES
-
-PRESENTATION = frozenset({"_format", "_pretty"})
 
 BARE = frozenset({"boolean", "integer", "positiveInt", "unsignedInt", "decimal"})
 """Types that are no strings in JSON; in a URL they are the same text without quotes."""
