@@ -44,10 +44,12 @@ class Compiler:
     Attributes:
         model: The types.
         collections: Whether `as` takes several items, as the expressions of search parameters need it.
+        loose: Whether `String` means FHIR's `string` too.
     """
 
     model: Model
     collections: bool = False
+    loose: bool = False
 
     def run(self, expression: Expression) -> Run:
         """Return the closure of an expression."""
@@ -154,18 +156,20 @@ def _typed(compiler: Compiler, name: str, source: Run, type_name: str) -> Run:
             f"There is no type '{shown(type_name)}'. Write one of FHIR (Quantity) or FHIRPath (System.Integer).",
         )
 
+    also = f"FHIR.{type_name[:1].lower()}{type_name[1:]}" if compiler.loose and full == f"System.{type_name}" else full
+
     def is_(scope: Scope) -> Items:
         item = single(source(scope), "is")
-        return EMPTY if item is None else TRUE if is_type(item, full) else FALSE
+        return EMPTY if item is None else TRUE if is_type(item, full) or is_type(item, also) else FALSE
 
     def of_type(scope: Scope) -> Items:
-        found = [item for item in source(scope) if chosen(item, full)]
+        found = [item for item in source(scope) if chosen(item, full) or chosen(item, also)]
         scope.spend(len(found))
         return found
 
     def as_(scope: Scope) -> Items:
         item = single(source(scope), "as")
-        return [item] if item is not None and chosen(item, full) else EMPTY
+        return [item] if item is not None and (chosen(item, full) or chosen(item, also)) else EMPTY
 
     if name == "is":
         return is_

@@ -77,7 +77,7 @@ class Engine:
         expression = parse(text)
         try:
             shape = check(expression, self.model, type_name, rules)
-            run = Compiler(self.model, rules.collections).run(expression)
+            run = Compiler(self.model, rules.collections, rules.loose).run(expression)
         except FhirPathError as error:
             raise error.of(text) from None
         except RecursionError:

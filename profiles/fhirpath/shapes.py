@@ -12,12 +12,14 @@ class Rules:
         foreign: Whether a path may begin with another resource type, which then selects nothing: `Patient.name | Person.name`.
         unread: Whether `resolve()` gives, for a reference that cannot be resolved, a resource of the type that it names.
         ordered: Whether functions that need an order are refused on what has none, such as `children().first()`.
+        loose: Whether `String` means the type of FHIR too, as authors of constraints have it: `value as String`.
     """
 
     collections: bool = False
     foreign: bool = False
     unread: bool = False
     ordered: bool = False
+    loose: bool = False
 
 
 SEARCH = Rules(collections=True, foreign=True, unread=True)

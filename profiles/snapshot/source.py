@@ -64,9 +64,11 @@ class Source:
     def find(self, canonical: str, within: Origin | None = None) -> Origin | None:
         """Return what a canonical means in a structure (`within`), or for a client, or `None` if it is not known."""
         url, _, version = canonical.partition("#")[0].partition("|")
-        for origin in self._own.get(url, ()):
-            if not version or origin.structure.get("version") == version:
-                return origin
+        own = self._own.get(url, [])
+        for fits in (_exactly, _begins):
+            for origin in own:
+                if fits(str(origin.structure.get("version", "")), version):
+                    return origin
         found = self.library.find(canonical, within.package if within else None, STRUCTURE)
         if found is not None:
             key = f"{found.canonical}@{found.package.key}"
@@ -79,6 +81,10 @@ class Source:
         """Return a ValueSet or CodeSystem that was given, or `None`."""
         return self._others.get((kind, url))
 
+    def guides(self) -> Iterable[Json]:
+        """Return the ImplementationGuides that were given."""
+        return [resource for (kind, _), resource in self._others.items() if kind == "ImplementationGuide"]
+
     def type(self, name: str) -> Origin | None:
         """Return the definition of an R4 type by name, whatever is installed, or `None`."""
         return self._core(name if "/" in name else CORE + name)
@@ -90,3 +96,12 @@ class Source:
                 return None
             self._read[url] = Origin(structure)
         return self._read[url]
+
+
+def _exactly(found: str, version: str) -> bool:
+    return not version or found == version
+
+
+def _begins(found: str, version: str) -> bool:
+    """Return whether a version is one of those that a part of a version means: `0.2.1` is a `0.2`."""
+    return found.startswith(f"{version}.")

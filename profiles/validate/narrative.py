@@ -167,6 +167,8 @@ class _Reader:
                 self.report("narrative-attribute", value=shown(key), on=name)
 
     def url(self, value: str, key: str, on: str) -> None:
+        if value[:1] == "#":
+            self.walk.point(value)
         if not _harmless(value, image=on == "img" and key == "src"):
             self.report("narrative-url", value=shown(value), name=key, on=on)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from profiles.snapshot.source import Origin
 from profiles.validate.messages import shown
 from profiles.validate.profile.codes import Codes, Coding
 from profiles.validate.profile.items import Item
@@ -11,22 +12,29 @@ from profiles.validate.profile.visit import Visit
 Json = dict[str, Any]
 Check = Callable[[Item, Visit], None]
 
+WIDER = frozenset({"http://hl7.org/fhir/ValueSet/ucum-vitals-common"})
+"""Required by R4's vital signs of every component, be it a concept or a flow in L/min: HL7's own validator holds it extensible."""
+
 MAXIMUM = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
 MESSAGE = {"required": "binding-required", "extensible": "binding-extensible", "preferred": "binding-preferred"}
 
 
-def compile(row: Json, before: Json, codes: Codes, url: str) -> list[Check]:  # noqa: A001 - the word for it
+def compile(row: Json, before: Json, codes: Codes, origin: Origin) -> list[Check]:  # noqa: A001 - the word for it
     """Return the checks of a binding: of its value set, and of its maximum value set.
 
     Args:
         row: ElementDefinition.binding of the profile.
         before: That of the type.
         codes: Who knows what is in a value set.
-        url: The profile, for messages.
+        origin: The profile, which may contain value sets of its own.
     """
-    found = []
+    found, url = [], origin.url
     strength, value_set = row.get("strength"), row.get("valueSet")
     same = strength == before.get("strength") and value_set == before.get("valueSet")
+    if isinstance(value_set, str) and value_set.startswith("#"):
+        value_set = codes.contained(value_set[1:], origin)
+    if isinstance(value_set, str) and value_set.partition("|")[0] in WIDER and strength == "required":
+        strength = "extensible"
     if strength in MESSAGE and isinstance(value_set, str) and not same:
         found.append(_check(MESSAGE[strength], value_set, codes, url))
     for extension in row.get("extension", ()):
@@ -64,6 +72,7 @@ def _check(message_id: str, value_set: str, codes: Codes, url: str) -> Check:
         found = codings(item)
         if found is None:
             return
+        visit.bound.add(value_set)
         answers = [codes.member(value_set, system, code) for system, code in found]
         if True in answers:
             return

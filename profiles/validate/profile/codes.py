@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from profiles.definitions.codes import Enumerator
-from profiles.snapshot.source import Source
+from profiles.snapshot.source import Origin, Source
 
 Json = dict[str, Any]
 MOST_ANSWERS = 20_000
@@ -34,8 +34,8 @@ class Codes:
     def __init__(self, source: Source, terminology: Terminology | None = None) -> None:
         self._definitions = source.definitions
         self._terminology = terminology
-        self._sets = _Resources("ValueSet", source)
-        self._systems = _Resources("CodeSystem", source)
+        self._sets = Resources("ValueSet", source)
+        self._systems = Resources("CodeSystem", source)
         self._enumerator = Enumerator(self._sets, self._systems)
         self._answers: dict[tuple[str, str, str], bool | None] = {}
         self._listed: dict[str, frozenset[Coding] | None] = {}
@@ -45,9 +45,26 @@ class Codes:
         found = self._sets.get(value_set.partition("|")[0])
         return str(found.get("name") or value_set) if found else value_set
 
+    def contained(self, name: str, origin: Origin) -> str:
+        """Return the URL of a value set that a profile contains."""
+        url = f"{origin.key}#{name}"
+        rows = origin.structure.get("contained", ())
+        found = next((row for row in rows if row.get("id") == name and row.get("resourceType") == "ValueSet"), None)
+        if found is not None:
+            self._sets.add(url, found)
+        return url
+
+    def displays(self, value_set: str, system: str, code: str) -> Iterator[str]:
+        """Yield what a value set itself displays a code as (`concept.display`, its designations, its expansion)."""
+        found = self._sets.get(value_set) or self._sets.get(value_set.partition("|")[0]) or {}
+        for row in _rows(found):
+            if row.get("code") == code and row.get("system") == system:
+                yield from (str(row["display"]),) if "display" in row else ()
+                yield from (str(one.get("value")) for one in row.get("designation", ()))
+
     def member(self, value_set: str, system: str, code: str) -> bool | None:
         """Return whether a code is in a value set, `None` where that is not known."""
-        url = value_set.partition("|")[0]
+        url = value_set if "#" in value_set else value_set.partition("|")[0]
         key = (url, system, code)
         if key not in self._answers:
             if len(self._answers) >= MOST_ANSWERS:
@@ -94,7 +111,12 @@ class Codes:
     def _composed(self, value_set: Json, system: str, code: str, within: tuple[str, ...]) -> bool | None:
         compose = value_set.get("compose", {})
         if not compose.get("include"):
-            return None
+            rows = [row for row in _rows(value_set) if row.get("code") == code]
+            return (
+                None
+                if not value_set.get("expansion")
+                else any(row.get("system") == system or not system for row in rows)
+            )
         included = _any(self._part(part, system, code, within) for part in compose["include"])
         excluded = _any(self._part(part, system, code, within) for part in compose.get("exclude", ()))
         if included is False or excluded is True:
@@ -132,7 +154,7 @@ class Codes:
         return None if listed is None else (system, code) in listed
 
 
-class _Resources(Mapping[str, Json]):
+class Resources(Mapping[str, Json]):
     """Value sets or code systems by URL: those given, those of packages, then those of R4."""
 
     def __init__(self, kind: str, source: Source) -> None:
@@ -142,16 +164,15 @@ class _Resources(Mapping[str, Json]):
         self._core = definitions.value_set if kind == "ValueSet" else definitions.code_system
         self._read: dict[str, Json | None] = {}
 
+    def add(self, url: str, resource: Json) -> None:
+        """Take in one that is found under no URL of its own."""
+        self._read[url] = _safe(resource)
+
     def __getitem__(self, url: str) -> Json:
         if url not in self._read:
             found = self._source.library.find(url, resource_type=self._kind)
             value = self._source.given(self._kind, url) or (found.entry.read() if found is not None else None)
-            if value is None:
-                value = self._core(url)
-            # A regular expression that others wrote may take forever.
-            elif any(rule.get("op") == "regex" for rule in _filters(value)):
-                value = {key: member for key, member in value.items() if key != "compose"}
-            self._read[url] = value
+            self._read[url] = self._core(url) if value is None else _safe(value)
         row = self._read[url]
         if row is None:
             raise KeyError(url)
@@ -162,6 +183,25 @@ class _Resources(Mapping[str, Json]):
 
     def __len__(self) -> int:
         return 0
+
+
+def _safe(value: Json) -> Json:
+    """Return a value set without what it selects by a regular expression: one that others wrote may take forever."""
+    if any(rule.get("op") == "regex" for rule in _filters(value)):
+        return {key: member for key, member in value.items() if key != "compose"}
+    return value
+
+
+def _rows(value_set: Json) -> Iterator[Json]:
+    """Yield the concepts that a value set names itself, each with its system."""
+    for part in value_set.get("compose", {}).get("include", ()):
+        for concept in part.get("concept", ()):
+            yield {"system": part.get("system"), **concept}
+    open_ = list(value_set.get("expansion", {}).get("contains", ()))
+    while open_:
+        row = open_.pop()
+        yield row
+        open_ += row.get("contains", ())
 
 
 def _filters(value_set: Json) -> Iterator[Json]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from profiles.definitions.registry import Definitions
 from profiles.fhirpath.errors import FhirPathError
 from profiles.snapshot.generate import Snapshot
 from profiles.validate.messages import shown
@@ -20,31 +19,54 @@ CANONICAL = frozenset({"CanonicalResource", "MetadataResource"})
 """Types of R5 that definitions of extensions name: resources with a URL of their own, which a Basic may stand for."""
 
 
-def check(resource: Json, where: Place, visit: Visit, validator: "ProfileValidator") -> None:
-    """Check every extension in a resource, without going into resources within it."""
-    for owner, path, kind, place in _owners(resource, str(resource.get("resourceType")), where, validator):
-        for name in ("extension", "modifierExtension"):
-            rows = owner.get(name)
-            for index, row in enumerate(rows if isinstance(rows, list) else ()):
-                url = row.get("url") if isinstance(row, dict) else None
-                if isinstance(url, str) and "://" in url:
-                    item = Item(row, None, (place, name, index), "Extension")
-                    _extension(item, (url, path, kind), visit, validator)
+ANYWHERE = frozenset({"Element"})
+"""Contexts that every element has, and every resource: the root of one is an element as well."""
+
+EXAMPLES = ("example.org", "example.com", "acme.com", "nema.org")
+"""Domains whose extensions nobody defines."""
+
+
+def check(  # noqa: PLR0917 - one place calls it
+    owner: Json, kind: str, inner: str, where: Place, visit: Visit, validator: "ProfileValidator"
+) -> None:
+    """Check the extensions of one object.
+
+    Args:
+        owner: The object.
+        kind: Its type.
+        inner: How it is called in the type that it is a member of: `HumanName.family`; empty for a resource.
+        where: Its place.
+        visit: Gets the findings.
+        validator: Knows the definitions.
+    """
+    for name in ("extension", "modifierExtension"):
+        rows = owner.get(name)
+        for index, row in enumerate(rows if isinstance(rows, list) else ()):
+            url = row.get("url") if isinstance(row, dict) else None
+            if not isinstance(url, str):
+                continue
+            item = Item(row, None, (where, name, index), "Extension")
+            if ":" in url:
+                _extension(item, (url, kind, inner), visit, validator)
+            elif kind != "Extension":
+                visit.report("extension-relative", item.where, extension=shown(url))
 
 
 def _extension(item: Item, use: tuple[str, str, str], visit: Visit, validator: "ProfileValidator") -> None:
-    url, path, kind = use
+    url, kind, inner = use
     modifies = item.where[1] == "modifierExtension"
     made = validator.find(url)
     if made is None or made.type != "Extension" or made.fails:
-        visit.report("modifier-unknown" if modifies else "extension-unknown", item.where, extension=shown(url))
+        refused = made is None and validator.strict and not any(domain in url for domain in EXAMPLES)
+        message = "modifier-unknown" if modifies else "extension-unknown"
+        visit.report(f"{message}-error" if refused else message, item.where, extension=shown(url))
         return
     defined = bool(made.rows[0].get("isModifier"))
     if modifies and not defined:
         visit.report("extension-no-modifier", item.where, extension=shown(url))
     elif defined and not modifies:
         visit.report("extension-modifier", item.where, extension=shown(url))
-    _context(item, (url, path, kind), made, visit, validator)
+    _context(item, (url, kind, inner), made, visit, validator)
     for one in validator.outcome(item, url, None, visit) or ():
         visit.add(one)
 
@@ -53,11 +75,12 @@ def _context(
     item: Item, use: tuple[str, str, str], made: Snapshot, visit: Visit, validator: "ProfileValidator"
 ) -> None:
     """Check that the definition allows the extension here (StructureDefinition.context)."""
-    url, path, kind = use
+    url, kind, inner = use
     contexts = [row for row in made.origin.structure.get("context", ()) if isinstance(row, dict)]
     if not contexts:
         return
-    names = {path, kind, *validator.lineage(kind)}
+    path = _path(item.where[0])
+    names = {path, kind, inner, *validator.lineage(kind), *ANYWHERE}
     if kind == "Basic" or "url" in getattr(validator.snapshots.source.definitions.type(path), "elements", ()):
         names |= CANONICAL
     for row in contexts:
@@ -74,6 +97,18 @@ def _context(
                     return
     allowed = ", ".join(str(row.get("expression", "")) for row in contexts)
     visit.report("extension-context", item.where, extension=shown(url), found=path, allowed=allowed)
+
+
+def _path(where: Place | None) -> str:
+    """Return the path of an element from its place: `Observation.value` for `Observation.value.ofType(Quantity)`."""
+    steps: list[str] = []
+    while where is not None:
+        where, segment, _ = where
+        if isinstance(segment, dict):
+            steps.append(str(segment.get("resourceType")))
+            break
+        steps.append(segment.partition(".ofType(")[0])
+    return ".".join(reversed(steps))
 
 
 def _fits(expression: str, path: str, names: set[str]) -> bool:
@@ -110,43 +145,3 @@ def _selects(expression: str, visit: Visit, validator: "ProfileValidator") -> bo
         return bool(validator.engine.compile(expression).evaluate(visit.resource[0]))
     except FhirPathError:
         return True
-
-
-def _owners(
-    value: Json, path: str, where: Place, validator: "ProfileValidator"
-) -> Iterator[tuple[Json, str, str, Place]]:
-    """Yield each object that holds extensions: (object, path, type, place), in document order."""
-    open_: list[tuple[Json, str, str, Place]] = [(value, path, path, where)]
-    while open_:
-        owner, here, kind, place = open_.pop()
-        if "extension" in owner or "modifierExtension" in owner:
-            yield owner, here, kind, place
-        parts = validator.parts(kind)
-        below: list[tuple[Json, str, str, Place]] = []
-        for key, member in owner.items():
-            if type(member) is str or key not in parts:
-                continue
-            step, segment, type_name = parts[key]
-            if type(member) is dict:
-                below.append((member, f"{here}.{step}", type_name, (place, segment, None)))
-            elif type(member) is list:
-                below += [
-                    (row, f"{here}.{step}", type_name, (place, segment, index))
-                    for index, row in enumerate(member)
-                    if type(row) is dict
-                ]
-        below.reverse()
-        open_ += below
-
-
-def parts(kind: str, definitions: Definitions) -> dict[str, tuple[str, str, str]]:
-    """Return what of a type may hold extensions: by JSON key the name in a path, in a location, and the type."""
-    definition = definitions.type(kind)
-    found: dict[str, tuple[str, str, str]] = {}
-    for element in definition.elements.values() if definition is not None else ():
-        if element.type != "Resource":
-            step = element.choice or element.name
-            segment = f"{step}.ofType({element.type})" if element.choice else element.name
-            primitive = definitions.primitive(element.type) is not None
-            found[f"_{element.name}" if primitive else element.name] = (step, segment, element.type)
-    return found

@@ -7,6 +7,7 @@ from profiles.definitions.model import Invariant
 from profiles.fhirpath.engine import Compiled
 from profiles.fhirpath.errors import FhirPathError
 from profiles.fhirpath.scope import Services
+from profiles.fhirpath.shapes import Rules
 from profiles.snapshot.source import Origin
 from profiles.validate.messages import constraint
 from profiles.validate.profile.items import Item
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from profiles.validate.profile.validator import ProfileValidator
 
 Json = dict[str, Any]
+RULES = Rules(loose=True)
 Check = Callable[[Item, Visit], None]
 
 
@@ -68,11 +70,11 @@ def _check(rule: Invariant, validator: "ProfileValidator", origin: Origin) -> Ch
 def _compiled(rule: Invariant, type_name: str, validator: "ProfileValidator") -> Compiled | str:
     known = type_name if type_name in validator.snapshots.source.definitions.types else None
     try:
-        return validator.engine.compile(rule.expression, known)
+        return validator.engine.compile(rule.expression, known, RULES)
     except FhirPathError:
         # What makes no sense for the type by the letter may still mean something: HL7's tools do not check it either.
         try:
-            return validator.engine.compile(rule.expression)
+            return validator.engine.compile(rule.expression, None, RULES)
         except FhirPathError as error:
             return str(error)
 

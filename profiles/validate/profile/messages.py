@@ -161,6 +161,107 @@ MESSAGES: Mapping[str, Message] = {
         "The modifierExtension '{extension}' could not be found, so what it changes is not known. Install the package that "
         "defines it.",
     ),
+    "extension-unknown-error": Message(
+        "error",
+        "structure",
+        "The extension '{extension}' could not be found, so it is not allowed here. Install the package that defines it, or "
+        "remove it.",
+    ),
+    "modifier-unknown-error": Message(
+        "error",
+        "structure",
+        "The modifierExtension '{extension}' could not be found, so it is not allowed here. Install the package that defines "
+        "it, or remove it.",
+    ),
+    "extension-relative": Message(
+        "error",
+        "invalid",
+        "The URL of an extension must be absolute, and '{extension}' is not. Only those within an extension may have a short "
+        "one. Write it in full.",
+    ),
+    "coding-relative": Message(
+        "error",
+        "code-invalid",
+        "Coding.system must be an absolute URI, and '{system}' is not. Write the URL of the code system.",
+    ),
+    "coding-value-set": Message(
+        "error",
+        "code-invalid",
+        "Coding.system is the URL of a value set, not of a code system ('{system}'). Write that of the code system that the "
+        "code is from.",
+    ),
+    "coding-supplement": Message(
+        "error",
+        "code-invalid",
+        "The code system '{system}' is a supplement, which cannot be used as Coding.system. Write the code system that it "
+        "adds to.",
+    ),
+    "code-unknown": Message(
+        "error",
+        "code-invalid",
+        "Unknown code '{code}' in the code system '{system}' version '{version}'. Use a code of it.",
+    ),
+    "display": Message(
+        "warning",
+        "invalid",
+        "Wrong display name '{display}' for {system}#{code}. Valid is {valid}. Write that, or leave it out.",
+    ),
+    "display-error": Message(
+        "error",
+        "invalid",
+        "Wrong display name '{display}' for {system}#{code}. Valid is {valid}. Write that, or leave it out.",
+    ),
+    "attachment-size": Message(
+        "error",
+        "value",
+        "The attachment says that its size is {size} bytes, and its data has {found}. Send the right size, or leave it out.",
+    ),
+    "attachment-hash": Message(
+        "error",
+        "value",
+        "The hash of the attachment is not the SHA-1 hash of its data. Send the right one, or leave it out.",
+    ),
+    "link": Message(
+        "warning",
+        "invalid",
+        "The link '{link}' in the narrative leads to nothing in this resource. Give its target that id, or remove the link.",
+    ),
+    "link-error": Message(
+        "error",
+        "invalid",
+        "The link '{link}' in the narrative leads to nothing in this resource. Give its target that id, or remove the link.",
+    ),
+    "code-missing": Message(
+        "error",
+        "code-invalid",
+        "No code provided, and a code is required from the value set of this element. Send one of its codes.",
+    ),
+    "reference-unknown-profile": Message(
+        "error",
+        "structure",
+        "The resource that {value} refers to must be of the profile {allowed} (from {url}), which could not be found. Install "
+        "the package that defines it.",
+    ),
+    "value-missing": Message(
+        "error",
+        "required",
+        "{path}: a value must be there{others} (from {url}). Send the value.",
+    ),
+    "languages-prohibited": Message(
+        "error",
+        "structure",
+        "The narrative has sections for languages ({found}), which the profile {url} does not allow. Send one text.",
+    ),
+    "languages-required": Message(
+        "error",
+        "structure",
+        "The narrative has no sections for languages, which the profile {url} asks for. Give each language a <div lang>.",
+    ),
+    "language-missing": Message(
+        "error",
+        "structure",
+        "The narrative has no section for the language '{language}', which the profile {url} asks for (found: {found}). Add it.",
+    ),
     "must-support": Message(
         "information",
         "informational",

@@ -13,7 +13,7 @@ from profiles.snapshot.merge import fhir_type, limit
 from profiles.snapshot.source import Origin
 from profiles.snapshot.tree import Node
 from profiles.validate.messages import home
-from profiles.validate.profile import binding, invariant, reference, slicing, values
+from profiles.validate.profile import binding, invariant, reference, slicing, stated, values
 from profiles.validate.profile.items import Item, Member, member
 from profiles.validate.profile.visit import Visit
 from profiles.validate.walk import Place
@@ -62,7 +62,7 @@ class Planner:
             base: What it is compared with: the same element of the type, or for a slice the element as a whole.
             path: What it is called in messages.
         """
-        checks = [*self._values(node, base), *self._types(node, base), *self._referred(node)]
+        checks = [*self._values(node, base, path), *self._types(node, base), *self._referred(node)]
         found = self.children(base) if node.children else {}
         made = (
             self._member(child, found.get(name, NOTHING), f"{path}.{name}") for name, child in node.children.items()
@@ -79,6 +79,22 @@ class Planner:
                 for where, demanded, part in members:
                     if demanded or where.present(owner):
                         part(owner, place, visit)
+
+        return check if node is self.root or not _is_resource(base) else self._inside(checks, members)
+
+    def _inside(self, checks: list[Check], members: list[MemberCheck]) -> Check:
+        """Return the check of a resource in a resource: what is said about its elements, is said in itself (`%resource`)."""
+
+        def check(item: Item, visit: Visit) -> None:
+            for one in checks:
+                one(item, visit)
+            there = self.validator.entered(item, visit)
+            owner, place = item.object, item.where
+            for where, demanded, part in members:
+                if demanded or where.present(owner):
+                    part(owner, place, there)
+            for found in there.issues:
+                visit.add(found)
 
         return check
 
@@ -104,7 +120,7 @@ class Planner:
     def _referred(self, node: Node) -> list[Check]:
         """Return the check of what a content reference names: what a profile says of `item` holds for `item.item` too."""
         name = str(node.row.get("contentReference", "")).partition("#")[2]
-        if not name or node.children or name.partition(".")[0] != self.root.name:
+        if not name or node.children or node.slices or name.partition(".")[0] != self.root.name:
             return []
 
         def check(item: Item, visit: Visit) -> None:
@@ -194,7 +210,7 @@ class Planner:
 
         return check
 
-    def _values(self, node: Node, base: Node) -> list[Check]:
+    def _values(self, node: Node, base: Node, path: str) -> list[Check]:
         row, before, url = node.row, base.row, self.url
         found: list[Check] = []
         fixed, pattern = values.stated(row, "fixed"), values.stated(row, "pattern")
@@ -202,9 +218,10 @@ class Planner:
             found.append(_value("fixed", fixed, values.equal, url))
         if pattern is not None and pattern != values.stated(before, "pattern"):
             found.append(_value("pattern", pattern, values.contains, url))
+        found += stated.compile(row, before, url, path)
         found += _limits(row, before, url, self.validator.engine.units)
         if row.get("binding") and row["binding"] != before.get("binding"):
-            found += binding.compile(row["binding"], before.get("binding", {}), self.validator.codes, url)
+            found += binding.compile(row["binding"], before.get("binding", {}), self.validator.codes, self.origin)
         keys = {rule.get("key") for rule in before.get("constraint", ())}
         rules = [rule for rule in row.get("constraint", ()) if rule.get("key") not in keys and "expression" in rule]
         found += invariant.compile(rules, self.validator, self.origin, home(str(row.get("base", {}).get("path", ""))))
@@ -253,6 +270,10 @@ class Planner:
             visit.report("no-profile-fits", item.where, allowed=", ".join(profiles), url=url, reason=reason)
 
         return check
+
+
+def _is_resource(base: Node) -> bool:
+    return any(fhir_type(option) == "Resource" for option in base.row.get("type", ()))
 
 
 def _accept(item: Item, visit: Visit) -> None:

@@ -17,7 +17,9 @@ Check = Callable[[Item, Visit], None]
 ANY = frozenset({"Resource", "DomainResource"})
 
 
-def compile(targets: tuple[str, ...], validator: "ProfileValidator", origin: Origin, code: str) -> Check:  # noqa: A001 - the word for it
+def compile(  # noqa: A001, C901 - the word for it; most of it is the closure
+    targets: tuple[str, ...], validator: "ProfileValidator", origin: Origin, code: str
+) -> Check:
     """Return the check of a Reference (or canonical) against the profiles that its target may have."""
     url = origin.url
     types: dict[str, str] = {}
@@ -28,6 +30,9 @@ def compile(targets: tuple[str, ...], validator: "ProfileValidator", origin: Ori
         if not types:
             types.update((target, validator.type_of(target, origin)) for target in targets)
         met = visit.resolve(item.part("reference"))
+        if met is not None and validator.strict and not any(types.values()):
+            value = f"'{shown(item.part('reference'))}'"
+            visit.report("reference-unknown-profile", item.where, value=value, allowed=", ".join(types), url=url)
         found = target_type(item, met, validator)
         if not found or ANY & set(types.values()) or "" in types.values():
             return

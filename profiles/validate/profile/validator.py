@@ -9,10 +9,11 @@ from profiles.issue import Issue
 from profiles.snapshot.generate import Snapshot, Snapshots
 from profiles.snapshot.source import Origin, Source
 from profiles.validate import invariant
-from profiles.validate.profile import extensions
+from profiles.validate.profile import elements, implied
 from profiles.validate.profile.codes import Codes, Terminology
 from profiles.validate.profile.items import Item
 from profiles.validate.profile.plan import NOTHING, Check, Planner
+from profiles.validate.profile.systems import Systems
 from profiles.validate.profile.visit import Elsewhere, Visit
 from profiles.validate.walk import Place
 
@@ -29,6 +30,8 @@ class ProfileValidator:
         terminology: Who is asked about codes that neither the definitions nor the packages tell.
         engine: For constraints; one of its own where none is given.
         must_support: Whether must-support elements that are absent are told.
+        strict: Whether what R4 leaves open is an error as in HL7's own validator: extensions that are not known, displays that
+            a code does not have, links in narratives that lead nowhere, vital signs that are not as R4 profiles them.
     """
 
     def __init__(
@@ -38,14 +41,17 @@ class ProfileValidator:
         engine: Engine | None = None,
         *,
         must_support: bool = False,
+        strict: bool = False,
     ) -> None:
         self.snapshots = Snapshots(source)
         self.codes = Codes(source, terminology)
         self.engine = engine or Engine(source.definitions)
         self.must_support = must_support
+        self.strict = strict
+        self.systems = Systems(source)
         self._found: dict[tuple[str, Origin | None], Snapshot | None] = {}
         self._plans: dict[str, Check] = {}
-        self._parts: dict[str, dict[str, tuple[str, str, str]]] = {}
+        self._parts: dict[str, dict[str, elements.Part]] = {}
         self._lineages: dict[str, tuple[str, ...]] = {}
 
     def check(
@@ -89,13 +95,17 @@ class ProfileValidator:
             resource.get("meta", {}).get("profile", []) if declared and isinstance(resource.get("meta"), dict) else []
         )
         item = Item(resource, None, where, str(resource.get("resourceType", "")))
-        for url in dict.fromkeys((*profiles, *(one for one in said if isinstance(one, str)))):
+        meant = implied.profiles(resource, self.snapshots.source) if self.strict else ()
+        for url in dict.fromkeys((*profiles, *(one for one in said if isinstance(one, str)), *meant)):
             found = self.outcome(item, url, None, visit)
             if found is None:
                 visit.report("profile-unknown", where, url=url)
             for one in found or ():
                 visit.add(one)
-        extensions.check(resource, where, visit, self)
+        if self.strict and item.type == "StructureDefinition" and resource.get("derivation") == "constraint":
+            for one in self.snapshots.make(resource).issues:
+                visit.add(one)
+        elements.check(resource, where, visit, self)
         for value, place in _inner(resource, where):
             inner = visit.within(value, place)
             self._resource(value, inner, (), declared=declared)
@@ -122,7 +132,7 @@ class ProfileValidator:
             return visit.known[key] or []
         if key is not None:
             visit.known[key] = None
-        there = self._entered(item, visit)
+        there = self.entered(item, visit)
         if made.fails:
             reason = made.issues[0].text if made.issues else ""
             there.report("profile-unusable", item.where, url=profile, reason=reason)
@@ -157,10 +167,10 @@ class ProfileValidator:
             self._lineages[name] = tuple(found)
         return self._lineages[name]
 
-    def parts(self, kind: str) -> dict[str, tuple[str, str, str]]:
-        """Return what of a type may hold extensions (`extensions.parts`)."""
+    def parts(self, kind: str) -> dict[str, elements.Part]:
+        """Return the members of a type that are objects (`elements.parts`)."""
         if kind not in self._parts:
-            self._parts[kind] = extensions.parts(kind, self.snapshots.source.definitions)
+            self._parts[kind] = elements.parts(kind, self.snapshots.source.definitions)
         return self._parts[kind]
 
     def member_of(self, value: Any, value_set: str) -> bool | None:
@@ -186,7 +196,7 @@ class ProfileValidator:
             self._plans[key] = Planner(self, made.origin, made.origin.url, made.tree or NOTHING).profile(made)
         return self._plans[key]
 
-    def _entered(self, item: Item, visit: Visit) -> Visit:
+    def entered(self, item: Item, visit: Visit) -> Visit:
         """Return a visit of its own for a value: that of the resource, where it is another one."""
         value, where = item.value, item.where
         if not isinstance(value, dict) or "resourceType" not in value or value is visit.resource[0]:

@@ -4,6 +4,7 @@ A resource may be met several times, as an entry and as the target of references
 once and kept by the identity of the value, which lives as long as the visit.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ Json = dict[str, Any]
 Met = tuple[Json, Place]
 
 MOST_ISSUES = 1000
+
+_ANCHOR = re.compile(r"""\s(?:id|name)\s*=\s*["']([^"']{1,300})["']""")
 
 
 class Elsewhere:
@@ -47,9 +50,21 @@ class Visit:
         outer: The visit of the Bundle that it is an entry of, else `None`.
         must_support: Whether must-support elements that are absent are told.
         elsewhere: Finds resources that are not at hand by their reference, if anybody does.
+        bound: Value sets that elements met so far are bound to. Shared likewise.
     """
 
-    __slots__ = ("_targets", "container", "elsewhere", "issues", "known", "must_support", "outer", "resource")
+    __slots__ = (
+        "_anchors",
+        "_targets",
+        "bound",
+        "container",
+        "elsewhere",
+        "issues",
+        "known",
+        "must_support",
+        "outer",
+        "resource",
+    )
 
     def __init__(
         self,
@@ -60,8 +75,10 @@ class Visit:
         must_support: bool = False,
         known: dict[tuple[int, str], list[Issue] | None] | None = None,
         elsewhere: Elsewhere | None = None,
+        bound: set[str] | None = None,
     ) -> None:
         self.elsewhere = elsewhere
+        self.bound: set[str] = set() if bound is None else bound
         self.issues: list[Issue] = []
         self.known = {} if known is None else known
         self.resource = resource
@@ -69,6 +86,7 @@ class Visit:
         self.outer = outer
         self.must_support = must_support
         self._targets: dict[str, Met] | None = None
+        self._anchors: set[str] | None = None
 
     def report(self, message_id: str, where: Place, **places: object) -> None:
         """Add the finding of a message at a place."""
@@ -88,6 +106,7 @@ class Visit:
             must_support=self.must_support,
             known=self.known,
             elsewhere=self.elsewhere,
+            bound=self.bound,
         )
         found._targets = self._targets
         return found
@@ -102,6 +121,7 @@ class Visit:
             must_support=self.must_support,
             known=self.known,
             elsewhere=self.elsewhere,
+            bound=self.bound,
         )
 
     def apart(self, value: Json, where: Place) -> "Visit":
@@ -121,6 +141,12 @@ class Visit:
                 return found
             visit = visit.outer
         return self.elsewhere.find(reference) if self.elsewhere is not None else None
+
+    def anchors(self) -> set[str]:
+        """Return what a link in the narrative of this resource may name (`anchors`)."""
+        if self._anchors is None:
+            self._anchors = anchors(self.container[0])
+        return self._anchors
 
     def _contained(self, name: str) -> Met | None:
         container, where = self.container
@@ -155,3 +181,21 @@ def _entries(bundle: Json, where: Place) -> Iterator[tuple[str, Met]]:
             if not full.startswith("urn:"):
                 yield "/".join(full.split("/")[-2:]), met
         yield f"{resource.get('resourceType')}/{resource.get('id')}", met
+
+
+def anchors(resource: Json) -> set[str]:
+    """Return what a link may name: ids of elements, and of what stands in narratives."""
+    found: set[str] = set()
+    open_: list[Any] = [resource]
+    while open_:
+        value = open_.pop()
+        if isinstance(value, list):
+            open_ += value
+        elif isinstance(value, dict):
+            name, div = value.get("id"), value.get("div")
+            if isinstance(name, str):
+                found.add(name)
+            if isinstance(div, str):
+                found.update(_ANCHOR.findall(div))
+            open_ += value.values()
+    return found

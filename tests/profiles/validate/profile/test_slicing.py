@@ -63,16 +63,16 @@ def test_slices_within_slices_and_slices_of_slices(findings: Any) -> None:
         {"path": "Patient.identifier", "sliceName": "mr"},
         sliced("Patient.identifier.type.coding", "value", "system"),
         {"path": "Patient.identifier.type.coding", "sliceName": "v2", "min": 1},
-        {"path": "Patient.identifier.type.coding.system", "fixedUri": "v2", "min": 1},
+        {"path": "Patient.identifier.type.coding.system", "fixedUri": "urn:v2", "min": 1},
         {"path": "Patient.identifier.type.coding.code", "fixedCode": "MR", "min": 1},
         {"path": "Patient.identifier.assigner", "min": 1},
     )  # fmt: skip
-    mr = {"type": {"coding": [{"system": "x", "code": "y"}, {"system": "v2", "code": "MR"}]}, "value": "1"}
+    mr = {"type": {"coding": [{"system": "urn:x", "code": "y"}, {"system": "urn:v2", "code": "MR"}]}, "value": "1"}
     assert said(findings({"resourceType": "Patient", "identifier": [mr]}, p))[-1] == (
         "minimum",
         "Patient.identifier[0]",
     )
-    other = {"type": {"coding": [{"system": "other", "code": "MR"}]}}
+    other = {"type": {"coding": [{"system": "urn:other", "code": "MR"}]}}
     assert said(findings({"resourceType": "Patient", "identifier": [{"value": "1"}]}, p)) == []
     # The discriminator asks for the code alone.
     assert said(findings({"resourceType": "Patient", "identifier": [other]}, p)) == [
@@ -145,7 +145,7 @@ def test_slices_by_type(findings: Any) -> None:
         {"path": "Observation.valueQuantity.system", "min": 1, "fixedUri": "http://unitsofmeasure.org"},
     )
     assert findings(observation(valueString="x"), p) == []
-    found = findings(observation(valueQuantity={"value": 1, "system": "x"}), p)
+    found = findings(observation(valueQuantity={"value": 1, "system": "urn:x"}), p)
     assert said(found) == [
         ("fixed", "Observation.value.ofType(Quantity).system"),
         ("minimum", "Observation.value.ofType(Quantity)"),

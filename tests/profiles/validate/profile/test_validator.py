@@ -39,7 +39,10 @@ def test_fixed_values_are_exact_and_patterns_are_contained(findings: Any) -> Non
         {"path": "Observation.code", "patternCodeableConcept": concept("1")},
         {"path": "Observation.category", "fixedCodeableConcept": concept("a")},
     )
-    extra = {"coding": [{"system": "x", "code": "y"}, {"system": LOINC, "code": "1", "display": "one"}], "text": "one"}
+    extra = {
+        "coding": [{"system": "urn:x", "code": "y"}, {"system": LOINC, "code": "1", "display": "one"}],
+        "text": "one",
+    }
     assert findings(observation(code=extra, category=[concept("a")]), p) == []
     found = findings(observation(code=concept("2"), category=[{**concept("a"), "text": "a"}]), p)
     assert said(found) == [("fixed", "Observation.category[0]"), ("pattern", "Observation.code")]
@@ -163,7 +166,7 @@ def test_bindings_of_every_strength(findings: Any) -> None:
 
     status = "http://hl7.org/fhir/observation-status"
     assert findings(observation(method=concept("final", status)), p("required")) == []
-    wrong = observation(method=concept("x", status))
+    wrong = observation(method=concept("male", "http://hl7.org/fhir/administrative-gender"))
     assert [(one.severity, one.code) for one in findings(wrong, p("required"))] == [("error", "code-invalid")]
     assert [(one.severity, one.code) for one in findings(wrong, p("extensible"))] == [("warning", "code-invalid")]
     assert [(one.severity, one.code) for one in findings(wrong, p("preferred"))] == [("information", "code-invalid")]

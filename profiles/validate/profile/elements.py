@@ -1,0 +1,93 @@
+"""Every object of a resource, with its type: what is checked wherever it stands, whatever a profile says."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from profiles.definitions.registry import Definitions
+from profiles.validate.profile import attachments, codings, extensions, links
+from profiles.validate.profile.visit import Visit
+from profiles.validate.walk import Place
+
+if TYPE_CHECKING:
+    from profiles.validate.profile.validator import ProfileValidator
+
+Json = dict[str, Any]
+
+CHECKS: Mapping[str, Callable[[Json, Place, Visit, "ProfileValidator"], None]] = {
+    "Coding": codings.check,
+    "Attachment": attachments.check,
+    "Narrative": links.check,
+}
+"""By the type of the object."""
+
+
+class Part(NamedTuple):
+    """How a member of a type that is an object is found.
+
+    Attributes:
+        step: Its name in the path of an element: `value`.
+        segment: In a location: `value.ofType(Quantity)`.
+        type: Its type.
+        value: Of what belongs to a code of a required value set, the member with the code; else empty.
+    """
+
+    step: str
+    segment: str
+    type: str
+    value: str
+
+
+def check(  # noqa: C901 - every object comes through here
+    resource: Json, where: Place, visit: Visit, validator: "ProfileValidator"
+) -> None:
+    """Check all objects in a resource in document order, without going into resources within it."""
+    name = str(resource.get("resourceType"))
+    open_: list[tuple[Json, str, str, Place]] = [(resource, name, "", where)]
+    while open_:
+        owner, kind, inner, place = open_.pop()
+        if "extension" in owner or "modifierExtension" in owner:
+            extensions.check(owner, kind, inner, place, visit, validator)
+        own = CHECKS.get(kind)
+        if own is not None:
+            own(owner, place, visit, validator)
+        parts = validator.parts(kind)
+        first = len(open_)
+        for key, member in owner.items():
+            if type(member) is str or (part := parts.get(key)) is None:
+                continue
+            step, segment, type_name, value = part
+            if value and validator.strict:
+                _coded(member, owner.get(value), (place, segment, None), visit)
+            if type(member) is dict:
+                open_.append((member, type_name, f"{kind}.{step}", (place, segment, None)))
+            elif type(member) is list:
+                for index, row in enumerate(member):
+                    if type(row) is dict:
+                        open_.append((row, type_name, f"{kind}.{step}", (place, segment, index)))
+        if len(open_) - first > 1:
+            open_[first:] = open_[: first - 1 if first else None : -1]
+
+
+def parts(kind: str, definitions: Definitions) -> dict[str, Part]:
+    """Return the members of a type that are objects, by JSON key; of a primitive, what belongs to it (`_x`)."""
+    definition = definitions.type(kind)
+    found: dict[str, Part] = {}
+    for element in definition.elements.values() if definition is not None else ():
+        if element.type != "Resource":
+            step = element.choice or element.name
+            segment = f"{step}.ofType({element.type})" if element.choice else element.name
+            primitive = definitions.primitive(element.type) is not None
+            coded = element.type == "code" and definitions.required_codes(element.binding or "") is not None
+            key = f"_{element.name}" if primitive else element.name
+            found[key] = Part(step, segment, element.type, element.name if coded else "")
+    return found
+
+
+def _coded(siblings: Any, values: Any, place: Place, visit: Visit) -> None:
+    """Report codes that are not there, but only why they are not."""
+    where, segment, _ = place
+    several = isinstance(siblings, list)
+    there = values if isinstance(values, list) else [values]
+    for index, one in enumerate(siblings if isinstance(siblings, list) else [siblings]):
+        if one is not None and (index >= len(there) or there[index] is None):
+            visit.report("code-missing", (where, segment, index if several else None))
