@@ -23,16 +23,18 @@ class Checks:
 
     Args:
         definitions: FHIR definitions.
+        engine: Compiles FHIRPath, for all who need it in this process; one of its own where none is given.
 
     Attributes:
         engine: Compiles FHIRPath.
+        validator: The check by the base definitions, which every write passes too.
         library: The packages of implementation guides that it goes by.
     """
 
-    def __init__(self, definitions: Definitions) -> None:
-        self.engine = Engine(definitions, units=Ucum.load())
+    def __init__(self, definitions: Definitions, engine: Engine | None = None) -> None:
+        self.engine = engine or Engine(definitions, units=Ucum.load())
+        self.validator = Validator(definitions, self.engine)
         self._definitions = definitions
-        self._base = Validator(definitions, self.engine)
         self.adopt(Library())
 
     def adopt(self, library: Library, structures: Sequence[Json] = ()) -> None:
@@ -68,7 +70,7 @@ class Checks:
 
     def base(self, resource: Json, resource_type: str) -> list[Issue]:
         """Return what the base definitions find wrong: what every write is checked for."""
-        return self._base.check(resource, resource_type)
+        return self.validator.check(resource, resource_type)
 
     def snapshot(self, structure: Json) -> Snapshot:
         """Return the snapshot of a StructureDefinition, made from its differential, with what is wrong with it."""
@@ -82,7 +84,7 @@ class Checks:
             resource_type: Type that it is to be of.
             profiles: Canonicals of profiles that it is to conform to, beside those that its meta.profile names.
         """
-        found = self._base.check(resource, resource_type, strict=True)
+        found = self.validator.check(resource, resource_type, strict=True)
         if not any(one.fails and one.code in {"structure", "invalid"} for one in found):
             found = [*dict.fromkeys([*found, *self._profiles.check(resource, profiles)])]
         return [one for one in found if one.fails] + [one for one in found if not one.fails]

@@ -42,6 +42,7 @@ from fhir_server.repository.reindexing import Reindexing
 from fhir_server.repository.spelling import Spelling
 from fhir_server.repository.trailed import Trailed
 from fhir_server.search.codes import DefinedCodes
+from fhir_server.search.evaluated import engine
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
 from fhir_server.search.reading import Reading
@@ -53,7 +54,6 @@ from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
 from fhir_server.worker import Worker
 from profiles.definitions.registry import Definitions, load
-from profiles.validate.validator import Validator
 from smart_auth.discovery import oauth_uris
 from smart_auth.realm import Realm
 from terminology.ucum.ucum import Ucum
@@ -182,7 +182,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         SchemaTooNew: The data was written by a newer version than this one.
     """
     definitions = load()
-    intake = _intake(settings, definitions)
+    checks = Checks(definitions, engine(definitions))
+    intake = _intake(settings, definitions, checks)
     async with embedded(settings) as connection:
         client = connect(connection.url, settings)
         try:
@@ -196,7 +197,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             records = Authorization(client[settings.mongo.database], secret.encode(), store.trail)
             try:
                 spool = Spool(store.trail, settings.data_dir / FOLDER / store.trail.name)
-                service = _service(settings, definitions, store, records, intake, connection.description, spool)
+                service = _service(settings, definitions, store, records, intake, checks, connection.description, spool)
                 await service.editions.refresh()
                 await service.shelf.refresh()
                 store.clock.follow(service.renew)
@@ -244,10 +245,10 @@ async def working(settings: Settings) -> AsyncIterator[Service]:
             yield service
 
 
-def _intake(settings: Settings, definitions: Definitions) -> Intake:
+def _intake(settings: Settings, definitions: Definitions, checks: Checks) -> Intake:
     zone = ZoneInfo(settings.search.time_zone)
     indexer = Indexer(definitions, settings.server.base_url, zone, Ucum.load(), texts=settings.search.text == "on")
-    return Intake(Validator(definitions), indexer, Labels(definitions, settings.access))
+    return Intake(checks.validator, indexer, Labels(definitions, settings.access))
 
 
 def _service(  # noqa: PLR0917 - what it puts together
@@ -256,6 +257,7 @@ def _service(  # noqa: PLR0917 - what it puts together
     store: Store,
     records: Authorization,
     intake: Intake,
+    checks: Checks,
     database: str,
     spool: Spool,
 ) -> Service:
@@ -283,7 +285,7 @@ def _service(  # noqa: PLR0917 - what it puts together
 
     recorder = _recorder(settings, store, defined, spool)
     grants = authority.grants(settings, store, records, repository.house, defined)
-    shelf = Shelf(store, Checks(definitions))
+    shelf = Shelf(store, checks)
     pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None

@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
-from fhir_server.search.fhirpath import Cast, Equals, Item, Member, Step, Test, Uncompilable, parse
+from fhir_server.search.evaluated import Evaluated, evaluated
+from fhir_server.search.fhirpath import Cast, Equals, Extended, Item, Member, Resolves, Step, Uncompilable, parse
 from profiles.definitions.model import SearchParameter
 from profiles.definitions.registry import Definitions
 
 MOST_WAYS = 2000
 """Through choices of choices; `extension.value` alone has 50."""
+
+Test: TypeAlias = Item | Resolves | Equals | Extended | Evaluated
+"""A step of a route that is called with a value and the resource, and returns the values that go on."""
 
 Pair: TypeAlias = tuple[str, Any]
 """FHIR type and JSON value: `("dateTime", "2020-01")`, `("CodeableConcept", {…})`."""
@@ -55,7 +59,22 @@ def selections(resource_type: str, parameter: SearchParameter, definitions: Defi
     """Return the ways from a resource of the type to the parameter's values; none where it selects nothing there.
 
     Raises:
-        Uncompilable: The expression is outside the subset, or names an element that does not exist.
+        Uncompilable: The expression cannot be read, names an element that does not exist, or gives values of unknown type.
+    """
+    try:
+        return _paths(resource_type, parameter, definitions)
+    except Uncompilable:
+        if parameter.type == "composite":
+            raise
+    found = evaluated(resource_type, parameter.expression, definitions)
+    return tuple(Selection((one,), parameter.expression, one.type, repeats=True) for one in found)
+
+
+def _paths(resource_type: str, parameter: SearchParameter, definitions: Definitions) -> tuple[Selection, ...]:
+    """Return the same of an expression that is a path.
+
+    Raises:
+        Uncompilable: It is none, or names an element that does not exist.
     """
     lineage = _lineage(resource_type, definitions)
     start = Selection((), resource_type, resource_type)

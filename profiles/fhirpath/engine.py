@@ -136,8 +136,16 @@ class Compiled:
         """
         return bool(truth(self.nodes(subject, services=services, **environment), "A condition"))
 
-    def nodes(self, subject: Any, *, services: Services | None = None, **environment: Any) -> Items:
+    def nodes(
+        self, subject: Any, *, services: Services | None = None, limits: Limits | None = None, **environment: Any
+    ) -> Items:
         """Return the results as they are: elements as `Node`s that know their place, values as numbers, `Moment`s and `Amount`s.
+
+        Args:
+            subject: As of `evaluate`.
+            services: As of `evaluate`.
+            limits: What it may take, in place of those of the engine.
+            environment: As of `evaluate`.
 
         Raises:
             FhirPathError: It fails on this data, or takes too much.
@@ -148,7 +156,7 @@ class Compiled:
             engine.model,
             engine.units,
             engine.services if services is None else services,
-            engine.limits,
+            engine.limits if limits is None else limits,
             _variables(engine.model, node, environment),
             [node],
         )

@@ -117,8 +117,8 @@ class Scope:
         self.unread = False
         self.index: int | None = None
         self.total: Items = []
-        self.left = _CHUNK
-        self.used = 0
+        self.left = min(_CHUNK, limits.steps)
+        self.used = self.left - _CHUNK
         self.until = 0.0
         self.now: datetime | None = None
 

@@ -151,6 +151,23 @@ def text(expression: Expression) -> str:
     return _WRITERS[type(expression)](expression)
 
 
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    """Return the expressions that an expression is made of, from left to right."""
+    match expression:
+        case Member(source) if source is not None:
+            return (source,)
+        case Call(source, _, arguments):
+            return arguments if source is None else (source, *arguments)
+        case Index(source, index):
+            return (source, index)
+        case Polarity(_, operand) | TypeTest(_, operand):
+            return (operand,)
+        case Operation(_, left, right):
+            return (left, right)
+        case _:
+            return ()
+
+
 def _literal(one: Literal) -> str:
     match one.value:
         case None:

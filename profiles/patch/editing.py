@@ -31,7 +31,7 @@ def apply(operations: Sequence[Operation], resource: Json) -> Json:
 
 
 def _found(operation: Operation, resource: Json) -> list[Node]:
-    items = operation.path.nodes(resource)
+    items = operation.path.nodes(resource, limits=operation.limits)
     nodes = [item for item in items if isinstance(item, Node)]
     if len(nodes) != len(items):
         text = f"The path '{_path(operation)}' computes a value instead of leading to an element. Write one that only selects."

@@ -6,12 +6,19 @@ from typing import Any, Literal
 
 from profiles.fhirpath.engine import Compiled, Engine
 from profiles.fhirpath.errors import FhirPathError, shown
+from profiles.fhirpath.scope import Limits
 from profiles.patch.errors import PatchError
 
 Kind = Literal["add", "insert", "delete", "replace", "move"]
 Json = Mapping[str, Any]
 
 MOST_OPERATIONS = 1_000
+
+MOST_STEPS = 200_000
+"""Steps of all paths of a patch together; of each at least `LEAST_STEPS`. Paths that only select take some ten."""
+
+LEAST_STEPS = 2_000
+MOST_SECONDS = 1.0
 
 PARTS: Mapping[str, frozenset[str]] = {
     "add": frozenset({"path", "name", "value"}),
@@ -57,6 +64,7 @@ class Operation:
         kind: What it does.
         path: Where.
         place: FHIRPath of it in the Parameters resource.
+        limits: What finding it may take.
         name: Element that `add` adds.
         value: What `add`, `insert` and `replace` put there.
         index: Where `insert` inserts, counted from 0.
@@ -67,6 +75,7 @@ class Operation:
     kind: Kind
     path: Compiled
     place: str
+    limits: Limits
     name: str = ""
     value: Value | None = None
     index: int = 0
@@ -92,10 +101,13 @@ def read(parameters: Json, engine: Engine, resource_type: str) -> tuple[Operatio
     if len(rows) > MOST_OPERATIONS:
         text = f"The patch has {len(rows)} operations; {MOST_OPERATIONS} are taken at once. Send the resource with an update."
         raise PatchError("patch", text, "Parameters.parameter")
-    return tuple(_operation(row, f"Parameters.parameter[{n}]", engine, resource_type) for n, row in enumerate(rows))
+    limits = Limits(steps=max(LEAST_STEPS, MOST_STEPS // (len(rows) or 1)), seconds=MOST_SECONDS)
+    return tuple(
+        _operation(row, f"Parameters.parameter[{n}]", engine, resource_type, limits) for n, row in enumerate(rows)
+    )
 
 
-def _operation(row: Any, place: str, engine: Engine, resource_type: str) -> Operation:
+def _operation(row: Any, place: str, engine: Engine, resource_type: str, limits: Limits) -> Operation:
     if not isinstance(row, dict) or row.get("name") != "operation" or not isinstance(row.get("part"), list):
         text = "A FHIRPath Patch consists of parameters of the name 'operation', each with parts."
         raise PatchError("patch", text, place)
@@ -118,9 +130,8 @@ def _operation(row: Any, place: str, engine: Engine, resource_type: str) -> Oper
     read_parts: dict[str, Any] = {name: _plain(parts[name], name, place) for name in needed - {"value"}}
     if "value" in needed:
         read_parts["value"] = value(parts["value"], place)
-    return Operation(
-        kind, **(read_parts | {"path": _path(read_parts["path"], place, engine, resource_type)}), place=place
-    )
+    path = _path(read_parts["path"], place, engine, resource_type)
+    return Operation(kind, **(read_parts | {"path": path}), place=place, limits=limits)
 
 
 def _plain(part: Json | None, name: str, place: str) -> Any:

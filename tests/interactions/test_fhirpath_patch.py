@@ -1,6 +1,7 @@
 """patch with FHIRPath Patch (R4 3.1.0.5.3) over HTTP, in JSON, in XML and in bundles."""
 
 from collections.abc import Callable
+from time import process_time
 from typing import Any
 
 import httpx
@@ -127,3 +128,49 @@ async def test_refuses_what_does_not_fit_with_the_remedy(
     assert response.status_code == status, response.text
     assert words in said(response)
     assert (await client.get(f"Patient/{key}")).headers["etag"] == 'W/"1"'
+
+
+NAMES = [{"family": "x" * 200, "given": ["y"] * 20}] * 50
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("Patient.name.where(family.matches('(x+x+)+y'))", 422, "leads to no elements"),
+        ("Patient.name.where(family.replaceMatches('(a|aa)+$', 'z') = '')", 422, "leads to no elements"),
+        ("Patient.name.where(family.matches('(?=x)'))", 422, "is no regular expression here"),
+        ("Patient.name.where((1).repeat($this + 1).exists())", 422, "more than"),
+        ("Patient.name.where(" + "%resource.name.exists(" * 6 + "given = 'none'" + ")" * 7, 422, "more than"),
+        ("Patient.name.where(family" + ".replace('x', 'xxxxxxxxxx')" * 60 + " = '')", 422, "more than"),
+        ("Patient.name" + ".descendants()" * 150, 422, "leads to no elements"),
+        ("Patient.name.where(" + "(" * 5_000 + "true" + ")" * 5_000 + ")", 400, "cannot be used"),
+        ("Patient.name" + ".where(true)" * 5_000, 400, "cannot be used"),
+        ("Patient.name.where(" + "not() and ".join(["true."] * 400) + "not())", 400, "cannot be used"),
+        ("Patient." + "x" * 100_000, 400, "cannot be used"),
+        ("Patient.name.where(family = '" + "\\" * 10_001 + "')", 400, "cannot be used"),
+    ],
+    ids=range(12),
+)  # fmt: skip
+async def test_a_path_made_to_take_long_is_refused_soon(
+    client: httpx.AsyncClient, fresh: Fresh, path: str, status: int, words: str
+) -> None:
+    key = fresh("p")
+    assert (await client.put(f"Patient/{key}", json=patient(id=key, name=NAMES))).status_code == 201
+    began = process_time()
+    response = await client.patch(f"Patient/{key}", json=sent(operation("replace", path, value="x")), headers=HEADERS)
+    assert process_time() - began < 2
+    assert response.status_code == status, response.text
+    assert words in said(response)
+
+
+async def test_a_thousand_paths_take_no_longer_together(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    key = fresh("p")
+    assert (await client.put(f"Patient/{key}", json=patient(id=key, name=NAMES))).status_code == 201
+    slow = "Patient.name.where(%resource.name.given.exists($this = 'none'))"
+    change = sent(*[operation("delete", f"{slow}.where({n} = {n})") for n in range(1_000)])
+    began = process_time()
+    response = await client.patch(f"Patient/{key}", json=change, headers=HEADERS)
+    assert process_time() - began < 5
+    assert (response.status_code, "steps" in said(response)) == (422, True)
+    one = await client.patch(f"Patient/{key}", json=sent(operation("delete", slow)), headers=HEADERS)
+    assert one.status_code == 200, one.text

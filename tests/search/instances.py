@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from fhir_server.search.fhirpath import Equals, Extended, Item, Resolves, Test
-from fhir_server.search.paths import selections
+from fhir_server.search.fhirpath import Equals, Extended, Item, Resolves
+from fhir_server.search.paths import Test, selections
 from profiles.definitions.model import Element, SearchParameter
 from profiles.definitions.registry import Definitions
 
