@@ -1,7 +1,8 @@
 """`Checks`: what is found wrong with a resource on demand, by the base definitions and by profiles (docs/validation.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass, field
 from typing import Any
 
 from profiles.definitions.registry import Definitions
@@ -12,10 +13,27 @@ from profiles.snapshot.generate import Snapshot
 from profiles.snapshot.near import near
 from profiles.snapshot.source import Source
 from profiles.validate.profile.validator import ProfileValidator
+from profiles.validate.questionnaire.validator import QuestionnaireValidator
 from profiles.validate.validator import Validator
 from terminology.ucum.ucum import Ucum
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the answers in a resource are held against, fetched before they are checked.
+
+    Attributes:
+        questionnaires: By canonical as the responses have it.
+        value_sets: That the questions take their options from, by canonical.
+    """
+
+    questionnaires: Mapping[str, Json] = field(default_factory=dict)
+    value_sets: Mapping[str, Json] = field(default_factory=dict)
+
+
+NOTHING_ASKED = Asked()
 
 
 class Checks:
@@ -45,6 +63,7 @@ class Checks:
         self.library = library
         source = Source(self._definitions, library, structures)
         self._profiles = ProfileValidator(source, engine=self.engine, must_support=True)
+        self._questionnaires = QuestionnaireValidator(self._profiles.codes, self.engine)
 
     def knowing(self, structures: Sequence[Json]) -> "Checks":
         """Return checks that know these StructureDefinitions besides."""
@@ -76,15 +95,30 @@ class Checks:
         """Return the snapshot of a StructureDefinition, made from its differential, with what is wrong with it."""
         return self._profiles.snapshots.make(structure)
 
-    def findings(self, resource: Json, resource_type: str, profiles: Sequence[str] = ()) -> list[Issue]:
+    def questionnaire(self, canonical: str) -> Json | None:
+        """Return a Questionnaire of the packages, `None` where there is none."""
+        found = self.library.find(canonical, resource_type="Questionnaire")
+        return found.entry.read() if found is not None else None
+
+    def answers(self, resource: Json, asked: Asked) -> list[Issue]:
+        """Return what is wrong with the questions and answers in a resource that the base definitions let pass: errors first."""
+        return self._questionnaires.check(
+            resource, lambda one: asked.questionnaires.get(one) or self.questionnaire(one), asked.value_sets
+        )
+
+    def findings(
+        self, resource: Json, resource_type: str, profiles: Sequence[str] = (), asked: Asked = NOTHING_ASKED
+    ) -> list[Issue]:
         """Return what is wrong: errors before warnings and information, each in the order of the document.
 
         Args:
             resource: Decoded JSON.
             resource_type: Type that it is to be of.
             profiles: Canonicals of profiles that it is to conform to, beside those that its meta.profile names.
+            asked: What the answers in it are held against.
         """
         found = self.validator.check(resource, resource_type, strict=True)
         if not any(one.fails and one.code in {"structure", "invalid"} for one in found):
-            found = [*dict.fromkeys([*found, *self._profiles.check(resource, profiles)])]
+            found += [*self._profiles.check(resource, profiles), *self.answers(resource, asked)]
+        found = [*dict.fromkeys(found)]
         return [one for one in found if one.fails] + [one for one in found if not one.fails]

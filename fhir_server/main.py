@@ -263,6 +263,7 @@ def _service(  # noqa: PLR0917 - what it puts together
 ) -> Service:
     started = datetime.now(UTC)
     reading = replace(intake.reading, codes=DefinedCodes(definitions))
+    checks = Checks(definitions)
     repository = Repository(
         store=store,
         intake=intake,
@@ -272,6 +273,8 @@ def _service(  # noqa: PLR0917 - what it puts together
         pages=_pages(settings, store, definitions, reading),
         root=ROOT,
         house=House(store.facilities, ROOT, reading.zone, reading.base),
+        checks=checks,
+        validation=settings.validation,
     )
 
     editions = Editions(repository)

@@ -283,6 +283,16 @@ class Audit(Section):
     )
 
 
+class Validation(Section):
+    """What is checked when a resource is written, beyond the base definitions."""
+
+    questionnaires: Literal["ignore", "warn", "enforce"] = Field(
+        default="warn",
+        description="What becomes of a completed QuestionnaireResponse whose answers its Questionnaire does not allow, and of a "
+        "Questionnaire that cannot be answered: stored, stored with a warning, or refused (422). Responses cost a query, but for `ignore`.",
+    )
+
+
 class Jobs(Section):
     """Background work, such as indexing what is stored."""
 
@@ -317,6 +327,7 @@ class Settings(BaseSettings):
     access: Access = Access()
     search: Search = Search()
     audit: Audit = Audit()
+    validation: Validation = Validation()
     jobs: Jobs = Jobs()
 
     @property

@@ -10,6 +10,7 @@ from fhir_server.model.outcome import outcome
 from fhir_server.model.request import FhirResponse
 from fhir_server.operations import Operation, parameters
 from fhir_server.repository import Repository
+from fhir_server.repository.answering import Answering
 from fhir_server.repository.rehearsal import rehearse
 from profiles.definitions.model import OperationDefinition, OperationParameter
 from profiles.issue import Issue
@@ -62,7 +63,8 @@ async def validate(ctx: Context) -> FhirResponse:
     kind = ctx.resource_type or str(resource.get("resourceType", ""))
     if kind not in ctx.definitions.resource_types:
         raise BadRequest(f"'{kind[:60]}' is not a resource type of FHIR R4.", expression="resourceType")
-    found = ctx.checks.findings(resource, kind, asked["profile"])
+    questions = await Answering(ctx.repository, ctx.checks).asked(resource)
+    found = ctx.checks.findings(resource, kind, asked["profile"], questions)
     if mode in {"create", "update"} and not any(one.fails for one in found):
         found = [*await _refusal(ctx, mode, resource), *found]
     return _answer(found)

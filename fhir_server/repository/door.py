@@ -19,6 +19,7 @@ from fhir_server.model.errors import Conflict
 from fhir_server.model.query import ANYTHING
 from fhir_server.model.stored import Stored
 from fhir_server.repository import effects, noted, redacted
+from fhir_server.repository.answering import Answering
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.holdings import Holdings
@@ -27,6 +28,7 @@ from fhir_server.repository.pending import Key, Pending, by_type
 from fhir_server.repository.targets import Targets, patiently, refuse_root
 from fhir_server.repository.written import Upcoming, Written, envelope, kept, stored, tombstone, version
 from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Unit, Update
+from profiles.validate.questionnaire.validator import RESPONSE
 
 T = TypeVar("T")
 TRIES = 50
@@ -45,7 +47,9 @@ class Repository(Holdings):
             Forbidden: It would lie outside of the scope.
             Unprocessable: A reference leads nowhere.
         """
-        draft = self.intake.draft(resource_type, resource_id, advice.stamped(self.scope.principal, resource))
+        draft = await self._answered(
+            self.intake.draft(resource_type, resource_id, advice.stamped(self.scope.principal, resource))
+        )
 
         async def attempt() -> Written:
             async with self._writing() as stamp:
@@ -79,7 +83,7 @@ class Repository(Holdings):
             Unprocessable: A reference leads nowhere.
             Conflict: Other writers came first again and again.
         """
-        draft = self.intake.draft(resource_type, resource_id, resource)
+        draft = await self._answered(self.intake.draft(resource_type, resource_id, resource))
 
         async def attempt(live: Live | None) -> Written:
             demand.check(version(live), f"{resource_type}/{resource_id}")
@@ -112,7 +116,7 @@ class Repository(Holdings):
                 raise await self._absence(resource_type, resource_id, where)
             demand.check(version(live), f"{resource_type}/{resource_id}")
             draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
-            return await self._supersede(live, draft, "PATCH")
+            return await self._supersede(live, await self._answered(draft), "PATCH")
 
         return await self._holds.swept(await self._in_turn(resource_type, resource_id, "u", attempt))
 
@@ -218,7 +222,7 @@ class Repository(Holdings):
         """Send the gathered writes, and see to it that no reference dangles.
 
         Raises:
-            Unprocessable: A reference leads nowhere.
+            Unprocessable: A reference leads nowhere, or a Questionnaire does not allow its answers.
             Conflict: Something still refers to what was deleted.
         """
         if not self.pending:
@@ -226,6 +230,8 @@ class Repository(Holdings):
         pending = self.pending
         await self._targets.require(pending.needed, pending.places, pending.created, pending.deleted)
         await self.send()
+        for draft in pending.answered:
+            await Answering(self, self.checks).checked(draft, "enforce", pending.places)
         for resource_type, resource_id in sorted(pending.deleted):
             await self._targets.refuse_referrer(resource_type, resource_id)
 
@@ -267,6 +273,14 @@ class Repository(Holdings):
         else:
             await self.rights.require_own(resource_type, live.document, letter)
         return live
+
+    async def _answered(self, draft: Draft) -> Draft:
+        """Return a draft whose questions or answers have been checked, as far as the settings say."""
+        way = self.validation.questionnaires
+        if self.pending and way == "enforce" and draft.resource_type == RESPONSE:
+            self.pending.answered.append(draft)
+            return draft
+        return await Answering(self, self.checks).checked(draft, way)
 
     async def _last(self, resource_type: str, resource_id: str) -> Stored | None:
         """Return the end of an instance that is not there now, `None` where it never was there."""

@@ -11,6 +11,7 @@ import msgspec
 from fhir_server.access import redaction, withdrawal
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.audit.footprint import Footprint
+from fhir_server.checks import Checks
 from fhir_server.facilities.house import House
 from fhir_server.intake import Intake
 from fhir_server.model import json
@@ -30,7 +31,7 @@ from fhir_server.repository.written import gone
 from fhir_server.search import effective
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
-from fhir_server.settings import Record
+from fhir_server.settings import Record, Validation
 from fhir_server.store import Store
 from profiles.definitions.registry import Definitions
 
@@ -50,6 +51,8 @@ class Holdings:
         pages: Runs searches and histories.
         root: Id of the deployment's root Organization, empty before it exists.
         house: The hierarchy of now.
+        checks: What finds what is wrong with a resource, beyond the base definitions.
+        validation: Which of that is looked for on a write.
         turns: Queues writers of one resource inside this process.
         pending: The unit of work that this repository is bound to, `None` for a free one.
         footprint: What the interaction leaves in the audit trail; `None` where none is kept.
@@ -63,6 +66,8 @@ class Holdings:
     pages: Pages
     root: str
     house: House
+    checks: Checks
+    validation: Validation
     turns: Turns = field(default_factory=Turns)
     pending: Pending | None = None
     footprint: Footprint | None = None

@@ -28,6 +28,7 @@ class Pending:
         created: Instances that it creates; references to them are fulfilled.
         deleted: Instances that it deletes; no reference to them may remain.
         needed: Referenced instances that must exist, each with a draft that refers to it.
+        answered: Responses that are held against their Questionnaires when all is written, which may bring them.
         places: FHIRPath location of each of its resources, where that is not the resource itself.
         held: Those of its resources that a hold is or was on.
         rows: What its entries leave in the audit trail.
@@ -42,6 +43,7 @@ class Pending:
     created: set[Key] = field(default_factory=set)
     deleted: set[Key] = field(default_factory=set)
     needed: dict[Key, Draft] = field(default_factory=dict)
+    answered: list[Draft] = field(default_factory=list)
     places: dict[Key, str] = field(default_factory=dict)
     held: list[Key] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
