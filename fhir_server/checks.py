@@ -19,6 +19,9 @@ from terminology.ucum.ucum import Ucum
 
 Json = dict[str, Any]
 
+MOST_HINTS = 1_000
+"""Canonicals of which it is kept what may have been meant by them: looking takes some ten milliseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -61,6 +64,7 @@ class Checks:
         What they say is worked out when it is first asked for.
         """
         self.library = library
+        self._hints: dict[str, str] = {}
         source = Source(self._definitions, library, structures)
         self._profiles = ProfileValidator(source, engine=self.engine, must_support=True)
         self._questionnaires = QuestionnaireValidator(self._profiles.codes, self.engine)
@@ -84,8 +88,12 @@ class Checks:
 
     def hint(self, canonical: str) -> str:
         """Return ` Did you mean '…'?` for the profile at hand that is nearest to one that is not, else nothing."""
-        found = near(self._profiles.snapshots.source, canonical)
-        return f" Did you mean '{found}'?" if found else ""
+        if canonical not in self._hints:
+            if len(self._hints) >= MOST_HINTS:
+                self._hints.clear()
+            found = near(self._profiles.snapshots.source, canonical)
+            self._hints[canonical] = f" Did you mean '{found}'?" if found else ""
+        return self._hints[canonical]
 
     def base(self, resource: Json, resource_type: str) -> list[Issue]:
         """Return what the base definitions find wrong: what every write is checked for."""
@@ -94,6 +102,16 @@ class Checks:
     def snapshot(self, structure: Json) -> Snapshot:
         """Return the snapshot of a StructureDefinition, made from its differential, with what is wrong with it."""
         return self._profiles.snapshots.make(structure)
+
+    def conformity(self, resource: Json, profiles: Sequence[str]) -> list[Issue]:
+        """Return the errors and warnings of what profiles find wrong with a resource that the base definitions let pass.
+
+        Args:
+            resource: Decoded JSON.
+            profiles: Canonicals of profiles that it is to conform to, beside those that its meta.profile names.
+        """
+        found = self._profiles.check(resource, profiles, must_support=False)
+        return [one for one in found if one.severity != "information"]
 
     def questionnaire(self, canonical: str) -> Json | None:
         """Return a Questionnaire of the packages, `None` where there is none."""

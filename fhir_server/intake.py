@@ -4,7 +4,7 @@ The result is a `Draft`; `Draft.document` turns it into the stored document once
 native form `r` and the wire form `j` from the same value in the same step (docs/decisions/two-forms-of-a-resource.md).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -75,6 +75,7 @@ class Draft:
         entries: Search part of the stored document (`s`, `rf`, `p`, `d`, …).
         indexer: What has made the entries.
         warnings: Findings that do not refuse it.
+        advice: Finds more of them, for who asks to be told.
     """
 
     resource_type: str
@@ -85,6 +86,11 @@ class Draft:
     entries: Mapping[str, Any]
     indexer: Indexer
     warnings: tuple[Issue, ...]
+    advice: Callable[[], Sequence[Issue]] = tuple
+
+    def told(self) -> list[Issue]:
+        """Return all that may be told to who has sent it."""
+        return [*self.warnings, *self.advice()]
 
     @property
     def references(self) -> list[str]:

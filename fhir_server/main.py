@@ -26,6 +26,7 @@ from fhir_server.capability.openapi import openapi
 from fhir_server.capability.statement import statement
 from fhir_server.capability.table import OFFERED
 from fhir_server.checks import Checks
+from fhir_server.conformance import Conformance
 from fhir_server.dispatch import Dispatch
 from fhir_server.facilities.house import House
 from fhir_server.guides import Shelf
@@ -263,7 +264,6 @@ def _service(  # noqa: PLR0917 - what it puts together
 ) -> Service:
     started = datetime.now(UTC)
     reading = replace(intake.reading, codes=DefinedCodes(definitions))
-    checks = Checks(definitions)
     repository = Repository(
         store=store,
         intake=intake,
@@ -275,6 +275,7 @@ def _service(  # noqa: PLR0917 - what it puts together
         house=House(store.facilities, ROOT, reading.zone, reading.base),
         checks=checks,
         validation=settings.validation,
+        conformance=Conformance(settings.validation, checks),
     )
 
     editions = Editions(repository)

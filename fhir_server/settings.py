@@ -5,6 +5,7 @@ default. Unknown keys are refused at every level.
 """
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -235,6 +236,64 @@ def _known_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels
 
 
+Regime = Literal["ignore", "warn", "enforce"]
+
+
+class Profiled(Section):
+    """What one facility, with all that is part of it, says about profiles."""
+
+    profiles: Regime | None = None
+    types: dict[str, Regime] = {}
+    required: dict[str, tuple[str, ...]] = {}
+
+    @field_validator("types", "required")
+    @classmethod
+    def _types(cls, by_type: dict[str, Any]) -> dict[str, Any]:
+        return _known_types(by_type)
+
+
+class Validation(Section):
+    """What is checked when a resource is written, beyond the base definitions, which hold in any case (docs/validation.md)."""
+
+    profiles: Regime = Field(
+        default="warn",
+        description="What is done about profiles that a resource claims in `meta.profile`, or that are required of it, and does not conform "
+        "to: `ignore`: they are not looked at; `warn`: it is stored, with warnings; `enforce`: it is refused (422).",
+    )
+    types: dict[str, Regime] = Field(
+        default={}, description='The same for single resource types, such as `{Patient = "enforce"}`.'
+    )
+    required: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="Profiles that every resource of a type is to conform to, whether it claims so or not: type to canonical URLs.",
+    )
+    facilities: dict[str, Profiled] = Field(
+        default={},
+        description="The same by custodian: Organization id to `profiles`, `types` and `required`. It holds for all that is part of it too; "
+        "the nearest one that says something wins.",
+    )
+    questionnaires: Regime = Field(
+        default="warn",
+        description="What becomes of a completed QuestionnaireResponse whose answers its Questionnaire does not allow, and of a "
+        "Questionnaire that cannot be answered: stored, stored with a warning, or refused (422). Responses cost a query, but for `ignore`.",
+    )
+
+    @field_validator("types", "required")
+    @classmethod
+    def _types(cls, by_type: dict[str, Any]) -> dict[str, Any]:
+        return _known_types(by_type)
+
+
+def _known_types(by_type: dict[str, Any]) -> dict[str, Any]:
+    from profiles.definitions.registry import load
+
+    known = load().resource_types if by_type else frozenset[str]()
+    if unknown := [name for name in by_type if name not in known]:
+        near = get_close_matches(unknown[0], sorted(known), n=1)
+        raise ValueError(f"'{unknown[0]}' is no resource type{f', did you mean {near[0]}?' if near else ''}")
+    return by_type
+
+
 class Search(Section):
     """Limits and defaults of search."""
 
@@ -280,16 +339,6 @@ class Audit(Section):
     )
     seal_seconds: float = Field(
         default=60, ge=1, le=3600, description="Seconds from one signed seal over the trail to the next."
-    )
-
-
-class Validation(Section):
-    """What is checked when a resource is written, beyond the base definitions."""
-
-    questionnaires: Literal["ignore", "warn", "enforce"] = Field(
-        default="warn",
-        description="What becomes of a completed QuestionnaireResponse whose answers its Questionnaire does not allow, and of a "
-        "Questionnaire that cannot be answered: stored, stored with a warning, or refused (422). Responses cost a query, but for `ignore`.",
     )
 
 

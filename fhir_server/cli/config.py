@@ -93,8 +93,16 @@ def tree(settings: Settings) -> dict[str, Any]:
         value = setting.value(settings)
         if isinstance(value, SecretStr):
             value = MASK
-        place[setting.path[-1]] = str(value) if isinstance(value, Path) else value
+        place[setting.path[-1]] = _plain(value)
     return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_defaults=True)
+    return str(value) if isinstance(value, Path) else value
 
 
 def origin(setting: Setting, *, given: bool = False) -> str:
@@ -182,4 +190,4 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    return str(value)
+    return str(_plain(value))

@@ -5,6 +5,7 @@ Whoever writes an Organization or an OrganizationAffiliation raises its version 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -50,6 +51,7 @@ class House:
         self._base = base
         self._known: Known | None = None
         self._turn = asyncio.Lock()
+        self._asked = 0.0
 
     async def tree(self, epoch: int) -> Tree:
         """Return the hierarchy as it was at an epoch, or later.
@@ -83,6 +85,17 @@ class House:
             return known.tree
         async with self._turn:
             return await self._read(-1)
+
+    async def lately(self, age: float) -> Tree:
+        """Return the hierarchy as it was not longer than `age` seconds ago; for what need not follow it to the moment.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        if self._known is None or time.monotonic() - self._asked > age:
+            self._asked = time.monotonic()
+            return await self.now()
+        return self._known.tree
 
     async def _read(self, epoch: int) -> Tree:
         """Read what has changed; only one does so at a time."""

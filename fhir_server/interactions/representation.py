@@ -78,7 +78,7 @@ def written(ctx: Context, result: Written) -> FhirResponse:
     said = Issue(
         "information", "informational", f"{stored.resource_type}/{stored.id} was {done}; version {stored.vid}."
     )
-    return FhirResponse(status, headers, json.encode(outcome([said, *result.warnings])), stored, reports=True)
+    return FhirResponse(status, headers, json.encode(outcome([said, *result.warnings()])), stored, reports=True)
 
 
 def found(ctx: Context, stored: Stored) -> FhirResponse:

@@ -33,6 +33,8 @@ from profiles.validate.questionnaire.validator import RESPONSE
 T = TypeVar("T")
 TRIES = 50
 MILLISECOND = timedelta(milliseconds=1)
+AGE = 1.0
+"""Seconds for which the hierarchy may be another one already where only profiles go by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +47,22 @@ class Repository(Holdings):
         Raises:
             BadRequest: It is not valid.
             Forbidden: It would lie outside of the scope.
-            Unprocessable: A reference leads nowhere.
+            Unprocessable: A reference leads nowhere, or it does not conform to a profile as it must.
         """
         draft = await self._answered(
             self.intake.draft(resource_type, resource_id, advice.stamped(self.scope.principal, resource))
         )
+        begun = envelope(draft, self.scope, self.rules, self.root)
+        draft = await self._conforming(draft, begun)
 
         async def attempt() -> Written:
             async with self._writing() as stamp:
-                document = self.intake.renewed(draft).document(
-                    1, stamp.now, stamp.order, "POST", envelope(draft, self.scope, self.rules, self.root)
-                )
+                document = self.intake.renewed(draft).document(1, stamp.now, stamp.order, "POST", begun)
                 await self.rights.permit(resource_type, "c", document)
                 await self._require_targets(draft)
                 held = await self._commit([Create(resource_type, document)])
             self._note_created(resource_type, resource_id)
-            return Written(self._shown(resource_type, document), created=True, warnings=draft.warnings, held=held)
+            return Written(self._shown(resource_type, document), created=True, warnings=draft.told, held=held)
 
         return await self._holds.swept(await (attempt() if self.pending else patiently(attempt)))
 
@@ -80,7 +82,7 @@ class Repository(Holdings):
             Forbidden: The current version or the new one lies outside of the scope.
             NotFound: Somebody else has the id.
             PreconditionFailed: The current version is not what was demanded.
-            Unprocessable: A reference leads nowhere.
+            Unprocessable: A reference leads nowhere, or it does not conform to a profile as it must.
             Conflict: Other writers came first again and again.
         """
         draft = await self._answered(self.intake.draft(resource_type, resource_id, resource))
@@ -301,21 +303,22 @@ class Repository(Holdings):
         """Create an instance under an id that the client chose; its versions continue after a deletion."""
         last = await self._last(draft.resource_type, draft.id)
         vid = last.vid if last else 0
+        begun = envelope(draft, self.scope, self.rules, self.root)
+        draft = await self._conforming(draft, begun)
         async with self._writing() as stamp:
             moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
-            document = self.intake.renewed(draft).document(
-                vid + 1, moment, stamp.order, "PUT", envelope(draft, self.scope, self.rules, self.root)
-            )
+            document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, "PUT", begun)
             # The letter for updates covers those that create (SMART 3.0.2.2).
             await self.rights.permit(draft.resource_type, "u", document)
             await self._require_targets(draft)
             held = await self._commit([Create(draft.resource_type, document)])
         self._note_created(draft.resource_type, draft.id)
-        return Written(self._shown(draft.resource_type, document), created=True, warnings=draft.warnings, held=held)
+        return Written(self._shown(draft.resource_type, document), created=True, warnings=draft.told, held=held)
 
     async def _supersede(self, live: Live, draft: Draft, method: str) -> Written:
         vid = live.stored.vid
         envelope = kept(live)
+        draft = await self._conforming(draft, envelope)
         async with self._writing() as stamp:
             moment = max(stamp.now, live.stored.last_updated + MILLISECOND)
             # The tie-break stays, so that an update moves nothing among equals while somebody pages through them.
@@ -327,7 +330,16 @@ class Repository(Holdings):
             held = await self._commit([Update(draft.resource_type, document, vid, live.document)])
         shown = method == "PUT" or self.rights.sees(draft.resource_type, document)
         written = self._shown(draft.resource_type, document)
-        return Written(written, created=False, warnings=draft.warnings, shown=shown, held=held)
+        return Written(written, created=False, warnings=draft.told, shown=shown, held=held)
+
+    async def _conforming(self, draft: Draft, envelope: Mapping[str, Any]) -> Draft:
+        """Return the draft with the warnings of profiles, by the rules of the facility that keeps it.
+
+        Raises:
+            Unprocessable: It does not conform, and that is enforced.
+        """
+        tree = await self.house.lately(AGE) if self.conformance.by_facility else None
+        return self.conformance.judged(draft, envelope.get("f", ""), tree)
 
     def _writing(self) -> AbstractAsyncContextManager[Stamp]:
         return self.pending.writing() if self.pending else self.store.clock.writing()

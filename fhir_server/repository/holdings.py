@@ -12,6 +12,7 @@ from fhir_server.access import redaction, withdrawal
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.audit.footprint import Footprint
 from fhir_server.checks import Checks
+from fhir_server.conformance import Conformance
 from fhir_server.facilities.house import House
 from fhir_server.intake import Intake
 from fhir_server.model import json
@@ -53,6 +54,7 @@ class Holdings:
         house: The hierarchy of now.
         checks: What finds what is wrong with a resource, beyond the base definitions.
         validation: Which of that is looked for on a write.
+        conformance: What becomes of what does not conform to profiles.
         turns: Queues writers of one resource inside this process.
         pending: The unit of work that this repository is bound to, `None` for a free one.
         footprint: What the interaction leaves in the audit trail; `None` where none is kept.
@@ -68,6 +70,7 @@ class Holdings:
     house: House
     checks: Checks
     validation: Validation
+    conformance: Conformance
     turns: Turns = field(default_factory=Turns)
     pending: Pending | None = None
     footprint: Footprint | None = None

@@ -1,6 +1,6 @@
 """What a write leaves behind, or would."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,14 +26,14 @@ class Written:
     Attributes:
         stored: The new version.
         created: Whether the instance did not exist before.
-        warnings: Findings that did not refuse it.
+        warnings: Finds what did not refuse it, for who asks to be told.
         shown: Whether the caller may see it; whoever patches without may not.
         held: Whether a hold is or was on it.
     """
 
     stored: Stored
     created: bool
-    warnings: tuple[Issue, ...] = ()
+    warnings: Callable[[], Sequence[Issue]] = tuple
     shown: bool = True
     held: bool = False
 

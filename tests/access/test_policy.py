@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from fhir_server.access.policy import ASIDE, policy, policy_hash
-from fhir_server.settings import Access, Auth, Jobs, Record, Section, Server, Settings
+from fhir_server.settings import Access, Auth, Jobs, Profiled, Record, Section, Server, Settings, Validation
 from tests.access.house import ADMINISTRATOR, ORIGIN, House
 from tests.audit.trail import left, rows
 
@@ -29,6 +29,7 @@ def test_the_same_settings_give_the_same_hash(base: Settings) -> None:
         {"auth": Auth(mode="smart")},
         {"auth": Auth(session_idle_minutes=15)},
         {"record": Record(facility="clinic")},
+        {"validation": Validation(facilities={"clinic": Profiled(profiles="enforce")})},
     ],
 )
 def test_a_switch_changes_the_hash(base: Settings, changed: dict[str, Section]) -> None:

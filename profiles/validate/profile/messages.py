@@ -9,8 +9,8 @@ MESSAGES: Mapping[str, Message] = {
     "profile-unknown": Message(
         "warning",
         "structure",
-        "Profile reference '{url}' has not been checked because it could not be found. Install the package that defines it, or "
-        "remove it from meta.profile.",
+        "Profile reference '{url}' has not been checked because it could not be found. Install the package that defines it "
+        "(fhir-server package install), or remove it from meta.profile.",
     ),
     "profile-unusable": Message(
         "warning",

@@ -61,6 +61,7 @@ class ProfileValidator:
         *,
         declared: bool = True,
         resolve: Callable[[str], Json | None] | None = None,
+        must_support: bool | None = None,
     ) -> list[Issue]:
         """Return what profiles find: errors in document order of each profile, then warnings and information.
 
@@ -70,10 +71,12 @@ class ProfileValidator:
             declared: Whether it, its entries and contained resources must conform to what their meta.profile says.
             resolve: Finds the resource of a reference that is neither contained nor an entry, `None` where there is none. It
                 must be of one of the profiles that the reference allows.
+            must_support: Whether must-support elements that are absent are told, by default as the validator was made.
         """
         name = str(resource.get("resourceType", ""))
         elsewhere = Elsewhere(resolve) if resolve is not None else None
-        visit = Visit((resource, (None, name, None)), must_support=self.must_support, elsewhere=elsewhere)
+        told = self.must_support if must_support is None else must_support
+        visit = Visit((resource, (None, name, None)), must_support=told, elsewhere=elsewhere)
         try:
             self._resource(resource, visit, tuple(profiles), declared=declared)
         except RecursionError:
