@@ -22,6 +22,9 @@ class Units(Protocol):
     def convert(self, value: Decimal, source: str, target: str) -> Fraction | None:
         """Return a value of one code in another; `None` where that is not possible."""
 
+    def validate(self, code: str) -> str:
+        """Return why a code is no unit, and what to write instead; empty where it is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:

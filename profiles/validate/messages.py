@@ -298,15 +298,15 @@ def home(path: str) -> str:
     return f"http://hl7.org/fhir/StructureDefinition/{path.partition('.')[0]}"
 
 
-def shown(value: object) -> str:
-    """Return a value of the resource in at most 60 characters, on one line."""
+def shown(value: object, most: int = LONGEST_VALUE) -> str:
+    """Return a value of the resource on one line, in at most 60 characters (or so many as are given)."""
     if isinstance(value, str):
         # Cut first: a text may be megabytes long.
-        text = " ".join(value[: LONGEST_VALUE + 1].split())
+        text = " ".join(value[: most + 1].split())
     elif isinstance(value, Decimal):
         text = str(value)
     elif isinstance(value, int) and abs(value) >= 10**LONGEST_VALUE:
         text = "a number of more than 60 digits"
     else:
         text = SHOWN.get(type(value), str(value).lower())
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -29,6 +29,7 @@ class Checks(dict[str, Check]):
         super().__init__()
         self.definitions = definitions
         self.engine = engine
+        self.units = engine.units
         element = definitions.type("Element")
         # A sibling `_x` is an Element, but may consist of an id alone where `x` has the value.
         self.sibling: Check = _check(element, self, bare=True) if element else _nothing

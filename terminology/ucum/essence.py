@@ -43,11 +43,13 @@ class Essence:
         version: Version of UCUM.
         prefixes: Factor of each prefix, by its case sensitive code.
         units: Definition of each unit, by its case sensitive code.
+        names: Names of units and prefixes in English, by their case sensitive codes; prefixes end with a hyphen.
     """
 
     version: str
     prefixes: Mapping[str, Fraction]
     units: Mapping[str, Definition]
+    names: Mapping[str, str]
 
 
 def read(path: Path | None = None) -> Essence:
@@ -67,6 +69,11 @@ def read(path: Path | None = None) -> Essence:
             prefixes={row.attrib["Code"]: _value(row) for row in root.iter(f"{_SPACE}prefix")},
             units={row.attrib["Code"]: Definition(base=True) for row in root.iter(f"{_SPACE}base-unit")}
             | {row.attrib["Code"]: _definition(row) for row in root.iter(f"{_SPACE}unit")},
+            names={
+                f"{row.attrib['Code']}{end}": row.findtext(f"{_SPACE}name", "")
+                for tag, end in (("prefix", "-"), ("base-unit", ""), ("unit", ""))
+                for row in root.iter(f"{_SPACE}{tag}")
+            },
         )
     except (SyntaxError, KeyError, ValueError) as error:
         raise ValueError(

@@ -10,8 +10,9 @@ from typing import ClassVar, Self
 
 from terminology.ucum import essence
 from terminology.ucum.essence import Essence
-from terminology.ucum.parser import Component, Factor, InvalidUnit, Symbol, parse
+from terminology.ucum.parser import MOST_CHARACTERS, Component, Factor, InvalidUnit, Symbol, parse
 from terminology.ucum.scales import Scale, scales
+from terminology.ucum.spellings import MEANT, SIGNS
 from terminology.ucum.units import Unit
 
 KEPT = 4_096
@@ -70,6 +71,15 @@ class Ucum:
         found = self._read(code)
         return found if isinstance(found, str) else ""
 
+    def display(self, code: str) -> str:
+        """Return a code in English words: `(meter ^ 3) * (kilogram ^ -1)`; empty where it is no unit.
+
+        The empty code, which is none, is shown as unity, as the functional tests of UCUM want it.
+        """
+        if not code:
+            return "(unity)"
+        return "" if self.validate(code) else self._shown(parse(code))
+
     def canonical(self, value: Decimal, code: str) -> tuple[Fraction, str] | None:
         """Return a value in base units, exactly, and their code; `None` where the code is no unit or the value too long."""
         unit = self.unit(code)
@@ -101,11 +111,44 @@ class Ucum:
         """Codes by their letters alone, for the question which one was meant."""
         return {_letters(code): code for code in reversed(list(self._essence.units))}
 
+    def _shown(self, component: Component) -> str:
+        match component:
+            case Factor(number):
+                return str(number)
+            case Symbol(text, exponent):
+                return f"({self._name(text)} ^ {exponent})" if exponent != 1 else f"({self._name(text)})"
+            case _:
+                shown = [(self._shown(part), sign) for part, sign in component.components]
+                first, sign = shown[0]
+                begin = first if sign > 0 else f"1 / {first}"
+                return begin + "".join(f"{' * ' if sign > 0 else ' / '}{text}" for text, sign in shown[1:])
+
+    def _name(self, symbol: str) -> str:
+        names = self._essence.names
+        if symbol in names:
+            return names[symbol]
+        length = next(length for length in (2, 1) if symbol[length:] in names and f"{symbol[:length]}-" in names)
+        return names[f"{symbol[:length]}-"] + names[symbol[length:]]
+
     def _unit_or_reason(self, code: str) -> Unit | str:
         try:
             return self._product(parse(code))
         except InvalidUnit as error:
-            return str(error)
+            reason = str(error)
+            meant = "" if "Did you mean" in reason else self._rewritten(code)
+            return f"{reason} Did you mean {meant}?" if meant else reason
+
+    def _rewritten(self, code: str) -> str:
+        """Return the code that is left when signs that no code may have are replaced; empty where it is none either."""
+        if len(code) > MOST_CHARACTERS:
+            return ""
+        text = code
+        for sign, plain in SIGNS.items():
+            text = text.replace(sign, plain)
+        try:
+            return "" if text == code or self._product(parse(text)) is None else text
+        except InvalidUnit:
+            return ""
 
     def _product(self, component: Component) -> Unit:
         match component:
@@ -155,8 +198,32 @@ class Ucum:
         counted = _COUNTED.fullmatch(symbol)
         if counted and not self.validate(counted[2]):
             return f"'{symbol}' is not a unit. A number and a unit are joined by a dot: {counted[1]}.{counted[2]}"
-        meant = self._by_letters.get(_letters(symbol), "")
-        return f"'{symbol}' is not a unit of UCUM.{f' Did you mean {meant}?' if meant else ''}"
+        meant = self._meant(symbol)
+        if meant:
+            return f"'{symbol}' is not a unit of UCUM. Did you mean {meant}?"
+        counted_in_words = symbol.isalpha() and len(symbol) > 1
+        remedy = f" What is merely counted is written in braces: {{{symbol}}}." if counted_in_words else ""
+        return f"'{symbol}' is not a unit of UCUM.{remedy}"
+
+    def _meant(self, symbol: str) -> str:
+        """Return the code that a symbol stands for in everyday writing, or that differs by case and brackets only."""
+        letters = _letters(symbol)
+        found = self._by_letters.get(letters, "") or MEANT.get(letters, "") if letters else ""
+        if found:
+            return found
+        for plain in (symbol.lower(), symbol.lower().removesuffix("s")):
+            if plain != symbol and self._is_unit(plain):
+                return plain
+        for length in (1, 2):
+            unit = self._by_letters.get(_letters(symbol[length:]), "")
+            if unit and symbol[:length] in self._essence.prefixes and self._essence.units[unit].metric:
+                return symbol[:length] + unit
+        return ""
+
+    def _is_unit(self, symbol: str) -> bool:
+        units, prefixes = self._essence.units, self._essence.prefixes
+        splits = ((symbol[:length], symbol[length:]) for length in (1, 2))
+        return symbol in units or any(one in prefixes and rest in units and units[rest].metric for one, rest in splits)
 
 
 def _letters(symbol: str) -> str:

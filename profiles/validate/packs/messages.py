@@ -7,6 +7,18 @@ from profiles.validate.messages import Message
 from profiles.validate.walk import Place, Walk, render
 
 MESSAGES: Mapping[str, Message] = {
+    # Values (R4 2.24)
+    "ucum-code": Message(
+        "error",
+        "code-invalid",
+        "Unknown code '{value}' in the CodeSystem 'http://unitsofmeasure.org': {reason} Correct 'code'; 'unit' says it to people.",
+    ),
+    "ucum-annotation": Message(
+        "warning",
+        "code-invalid",
+        "The code '{value}' of 'http://unitsofmeasure.org' has a space within braces, which not every reader of UCUM accepts. "
+        "Write it without.",
+    ),
     # Bundle (R4 2.36)
     "full-url-relative": Message(
         "error",
@@ -103,6 +115,7 @@ MESSAGES: Mapping[str, Message] = {
 
 COMMON: frozenset[str] = frozenset(
     {
+        "ucum-code",
         "entry-unreachable",
         "full-url-end",
         "full-url-relative",

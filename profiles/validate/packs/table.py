@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from profiles.validate.packs import bundles
+from profiles.validate.packs import bundles, quantities
 from profiles.validate.walk import Json, Place, Walk
 
 if TYPE_CHECKING:
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 Pack = Callable[[Json, Place, Walk, "Checks"], None]
 
-PACKS: Mapping[str, Pack] = {"Bundle": bundles.check}
+PACKS: Mapping[str, Pack] = {
+    "Bundle": bundles.check,
+    **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), quantities.check),
+}
 
 _MALFORMED = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, IndexError)
 
