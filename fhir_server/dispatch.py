@@ -136,6 +136,14 @@ class Dispatch:
             footprint.kind = kind
             await self._recorder.settle(footprint, status)
 
+    def working(self, kind: str, base: str) -> Repository:
+        """Return the repository for a unit of work of this program itself, which leaves a row of that kind in the trail."""
+        repository = self._editions.repository
+        footprint = self._begin(FhirRequest("POST", (), base), repository.scope)
+        if footprint:
+            footprint.kind, footprint.changes = kind, True
+        return replace(repository, footprint=footprint)
+
     async def tentative(self, request: FhirRequest, scope: ScopeFilter | None = None) -> FhirResponse:
         """Return the answer to a request, which may be thrown away, or be given out when it is `settled`."""
         scope = scope or self._editions.repository.scope

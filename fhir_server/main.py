@@ -29,7 +29,7 @@ from fhir_server.checks import Checks
 from fhir_server.conformance import Conformance
 from fhir_server.dispatch import Dispatch
 from fhir_server.facilities.house import House
-from fhir_server.guides import Shelf
+from fhir_server.guides import Installation, Shelf
 from fhir_server.intake import Intake
 from fhir_server.jobs import Save, Work, discovered
 from fhir_server.model.background import ended
@@ -131,6 +131,14 @@ class Service:
     def spooled(self) -> int:
         """Rows of the audit trail that wait on disk, because the trail cannot take them."""
         return self._spool.waiting
+
+    @property
+    def packages(self) -> Installation:
+        """Installs and removes implementation guides."""
+        base = self.settings.service_base
+        return Installation(
+            self.store, self.shelf, lambda: replace(self._pipeline.working("transaction", base), published=True)
+        )
 
     async def renew(self) -> int:
         """Work by what others have added, before this process writes and while it does; return the edition of its search.
@@ -285,7 +293,7 @@ def _service(  # noqa: PLR0917 - what it puts together
 
     def capability(base: str) -> dict[str, Any]:
         places = oauth_uris(realm.policy) if gate else {}
-        return statement(OFFERED, defined(), settings, base, started, places)
+        return statement(OFFERED, defined(), settings, base, started, places, shelf.stated)
 
     recorder = _recorder(settings, store, defined, spool)
     grants = authority.grants(settings, store, records, repository.house, defined)

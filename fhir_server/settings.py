@@ -356,6 +356,24 @@ class Jobs(Section):
     )
 
 
+class Packages(Section):
+    """Where implementation guides are installed from, and what is said of them."""
+
+    registry: str = Field(
+        default="https://packages.fhir.org",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="Registry that packages asked for as NAME@VERSION come from; empty: none, packages are files.",
+    )
+    folder: Path | None = Field(
+        default=None, description="Folder with .tgz files, where packages that others depend on are looked for first."
+    )
+    max_bytes: int = Field(default=128 * 2**20, ge=1024, description="Greatest size of a package file in bytes.")
+    timeout_seconds: float = Field(default=120, ge=1, le=3600, description="Time that one download may take.")
+    profiles: Literal["listed", "off"] = Field(
+        default="listed", description="Whether the CapabilityStatement lists the profiles of installed guides."
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `Settings.load()` also refuses misspelt top-level variables."""
 
@@ -378,6 +396,7 @@ class Settings(BaseSettings):
     audit: Audit = Audit()
     validation: Validation = Validation()
     jobs: Jobs = Jobs()
+    packages: Packages = Packages()
 
     @property
     def audited(self) -> bool:

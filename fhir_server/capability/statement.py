@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_server.capability.table import Interaction
+from fhir_server.guides import Stated
 from fhir_server.model import instant
 from fhir_server.search.chained import CHAINS
 from fhir_server.search.filter import FILTER
@@ -54,18 +55,20 @@ SMART_SERVICE = {
     ],
     "text": "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)",
 }
+NO_GUIDES = Stated()
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 _TYPE_LINE = re.compile(r"^\* \[(\w+)\]\([^)]*\): *(.*?)\s*$", re.MULTILINE)
 
 
-def statement(  # noqa: PLR0917 - the six things that it states
+def statement(  # noqa: PLR0917 - the seven things that it states
     rows: Iterable[Interaction],
     definitions: Definitions,
     settings: Settings,
     base: str,
     date: datetime,
     authorization: Mapping[str, str] = MappingProxyType({}),
+    guides: Stated = NO_GUIDES,
 ) -> Json:
     """Return the CapabilityStatement of this running server (kind `instance`).
 
@@ -76,12 +79,16 @@ def statement(  # noqa: PLR0917 - the six things that it states
         base: Service base URL without trailing slash.
         date: When what is stated took effect: the start of the server.
         authorization: URLs of the authorization server by their names in the extension `oauth-uris`; empty without one.
+        guides: What is said of the implementation guides that are installed.
 
     Returns:
         A resource to be sent. Its parts are shared between calls, so it is not to be changed.
     """
     table = tuple(rows)
     release = _release()
+    rest = _rest(table, definitions, settings.search, settings.record)
+    if settings.packages.profiles == "listed":
+        rest = _supporting(rest, guides.profiles)
     return {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",
@@ -94,14 +101,16 @@ def statement(  # noqa: PLR0917 - the six things that it states
         "publisher": "Aquifer",
         "description": "What this Aquifer server offers: a FHIR R4 record on MongoDB.",
         "kind": "instance",
+        **({"instantiates": [*guides.requirements]} if guides.requirements else {}),
         "software": {"name": "Aquifer", "version": release},
         "implementation": {"description": "Aquifer FHIR R4 server", "url": base},
         "fhirVersion": definitions.version,
         "format": list(FORMATS),
         "patchFormat": list(PATCH_FORMATS),
+        **({"implementationGuide": [*guides.guides]} if guides.guides else {}),
         "rest": [
             {
-                **_rest(table, definitions, settings.search, settings.record),
+                **rest,
                 "security": _security(settings, authorization),
             }
         ],
@@ -115,6 +124,19 @@ def _security(settings: Settings, authorization: Mapping[str, str]) -> Json:
         places = [{"url": name, "valueUri": url} for name, url in authorization.items()]
         stated = {"extension": [{"url": OAUTH_URIS, "extension": places}], **stated, "service": [SMART_SERVICE]}
     return stated
+
+
+def _supporting(rest: Json, profiles: Mapping[str, tuple[str, ...]]) -> Json:
+    """Return the statement of interactions with the profiles that are supported, by resource type."""
+    if not profiles:
+        return rest
+    rows = [
+        {"type": row["type"], "profile": row["profile"], "supportedProfile": [*profiles[row["type"]]], **row}
+        if row["type"] in profiles
+        else row
+        for row in rest["resource"]
+    ]
+    return {**rest, "resource": rows}
 
 
 def searchable(resource_type: str, definitions: Definitions) -> list[Param]:

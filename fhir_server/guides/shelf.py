@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from fhir_server.checks import Checks
+from fhir_server.guides.stated import Stated, stated
 from fhir_server.model.request import FhirRequest
 from fhir_server.store import PackageRow, Store
 from profiles.packages.archive import PackageError
@@ -29,14 +30,17 @@ class Shelf:
     Attributes:
         checks: What is found by them.
         library: The packages that are installed.
+        stated: What the capability statement says of them.
         version: The number that tells of changes (`store.packages`).
     """
 
     def __init__(self, store: Store, checks: Checks) -> None:
         self.library = Library()
         self.version = 0
+        self.stated = Stated()
         self.checks = checks
         self._packages = store.packages
+        self._known: dict[str, Package] = {}
         self._turn = asyncio.Lock()
 
     async def refresh(self) -> bool:
@@ -52,11 +56,12 @@ class Shelf:
             version = await self._packages.version()
             if version == self.version:
                 return False
-            known = {package.sha256: package for package in self.library.packages.values()}
             rows = [row for row in await self._packages.rows() if row.state == "installed"]
-            found = [known.get(row.sha256) or await self._read(row) for row in rows]
-            self.library = Library(package for package in found if package is not None)
+            read = {row.digest: self._known.get(row.digest) or await self._read(row) for row in rows}
+            self._known = {digest: package for digest, package in read.items() if package is not None}
+            self.library = Library(self._known.values())
             self.checks.adopt(self.library)
+            self.stated = stated(self.library)
             self.version = version
         log.info("guides_adopted", packages=[*self.library.packages])
         return True
@@ -70,7 +75,7 @@ class Shelf:
         content = await self._packages.content(row)
         try:
             if content is not None:
-                return unpack(content)
+                return unpack(content, row.sha256)
             reason = "its content is not what was stored"
         except PackageError as error:
             reason = str(error)

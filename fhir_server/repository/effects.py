@@ -55,7 +55,7 @@ class Row:
 
 async def _parameters(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
     """Enter search parameters into their register."""
-    await Parameters(ground.store, ground.own).enter(changes, unit, ground.places)
+    await Parameters(ground.store, ground.own, ground.published).enter(changes, unit, ground.places)
 
 
 async def _hierarchy(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:

@@ -23,6 +23,7 @@ class Ground:
         places: FHIRPath location of each resource in its bundle, where there is one.
         root: Id of the deployment's root Organization.
         rules: Rules of the stored record.
+        published: Whether what is written are definitions of guides.
     """
 
     store: Store
@@ -32,3 +33,4 @@ class Ground:
     places: Mapping[Key, str]
     root: str
     rules: Record
+    published: bool = False

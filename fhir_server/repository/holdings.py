@@ -58,6 +58,7 @@ class Holdings:
         turns: Queues writers of one resource inside this process.
         pending: The unit of work that this repository is bound to, `None` for a free one.
         footprint: What the interaction leaves in the audit trail; `None` where none is kept.
+        published: Whether what is written are definitions of guides, which were checked as such.
     """
 
     store: Store
@@ -74,6 +75,7 @@ class Holdings:
     turns: Turns = field(default_factory=Turns)
     pending: Pending | None = None
     footprint: Footprint | None = None
+    published: bool = False
 
     async def read(self, resource_type: str, resource_id: str) -> Stored:
         """Return the current version.

@@ -25,10 +25,12 @@ class Parameters:
     Attributes:
         store: The database.
         own: FHIR's own definitions.
+        published: Whether the resources are those of guides, which are stored although their parameters cannot be added.
     """
 
     store: Store
     own: Definitions
+    published: bool = False
 
     async def enter(self, changes: Iterable[Change], unit: Unit, places: Mapping[Key, str]) -> None:
         """Bring the register up to what these changes of a unit make of the SearchParameter resources.
@@ -72,8 +74,10 @@ class Parameters:
         for resource in sorted(stated, key=lambda each: each["type"] == "composite"):
             resource_id = resource["id"]
             others = self.own.extended(one.parameter for one in after.values() if one.id != resource_id)
-            reading = custom.read(resource, others)
+            reading = custom.read(resource, others, shared=self.published)
             known = after.pop(resource_id, None)
+            if reading.issues and self.published:
+                continue
             if reading.issues:
                 place = places.get((custom.RESOURCE_TYPE, resource_id), custom.RESOURCE_TYPE)
                 issues += [

@@ -47,18 +47,19 @@ class Reading:
     issues: tuple[Issue, ...] = ()
 
 
-def read(resource: Mapping[str, Any], definitions: Definitions) -> Reading:
+def read(resource: Mapping[str, Any], definitions: Definitions, *, shared: bool = False) -> Reading:
     """Return what a valid SearchParameter resource comes to.
 
     Args:
         resource: The resource.
         definitions: With all search parameters that there are beside it.
+        shared: Whether it adds nothing, either, where an added parameter says the same, as another version of its guide does.
     """
     if resource.get("status") != ACTIVE:
         return Reading(None)
     stated = _stated(resource)
     types = _types(stated.base, definitions)
-    own = tuple(name for name in types if not _says_the_same(stated, name, definitions))
+    own = tuple(name for name in types if not _says_the_same(stated, name, definitions, shared=shared))
     if not own:
         return Reading(None)
     parameter = replace(stated, base=own)
@@ -97,10 +98,12 @@ def _types(bases: Iterable[str], definitions: Definitions) -> list[str]:
     return sorted(name for name in definitions.resource_types if not wanted.isdisjoint(lineage(name)))
 
 
-def _says_the_same(parameter: SearchParameter, resource_type: str, definitions: Definitions) -> bool:
-    """Whether FHIR's own parameter of that code selects the same values."""
+def _says_the_same(
+    parameter: SearchParameter, resource_type: str, definitions: Definitions, *, shared: bool = False
+) -> bool:
+    """Whether FHIR's own parameter of that code, or where it is shared an added one, selects the same values."""
     there = definitions.search_parameters(resource_type).get(parameter.code)
-    if there is None or there in definitions.added or there.type != parameter.type:
+    if there is None or (there in definitions.added and not shared) or there.type != parameter.type:
         return False
     if there.expression in COMPUTED or there.type == "composite":
         return (there.expression, there.components) == (parameter.expression, parameter.components)

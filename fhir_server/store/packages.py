@@ -23,6 +23,7 @@ ROWS, PARTS = "packages", "package_parts"
 META, KEY = "meta", "packages"
 PART = 8 * 2**20
 """Bytes of a part; a document holds less than 16 MiB."""
+DAY_MS = 24 * 3600 * 1000
 
 State = Literal["installing", "installed", "removing"]
 
@@ -54,7 +55,7 @@ class PackageRow:
         title: For people, or empty.
         state: Whether it is whole.
         sha256: Hash of the file that it was installed from.
-        digest: Hash of the stored content.
+        digest: Hash of the stored content, the same for every archive of the same files.
         size: Bytes of the stored content.
         dependencies: Version by package id.
         served: The resources made of it, in the order in which they are written.
@@ -92,8 +93,10 @@ class Packages:
         self._meta = database.get_collection(META, **options)
 
     async def open(self) -> None:
-        """Create the number; inside a transaction that would be too late (see `unit_of_work`)."""
+        """Create the number and the collections; inside a transaction that would be too late (see `unit_of_work`)."""
         await self._meta.update_one({"_id": KEY}, {"$setOnInsert": {"version": 0}}, upsert=True)
+        await self._parts.create_index("digest", name="digest")
+        await self._rows.create_index("name", name="name")
 
     async def version(self) -> int:
         """Return the number, which every change of what is installed raises.
@@ -126,30 +129,36 @@ class Packages:
             Unavailable: The database cannot be reached.
         """
         try:
-            parts = await self._parts.find({"package": row.key}).sort("number", 1).to_list()
+            parts = await self._parts.find({"digest": row.digest}).sort("number", 1).to_list()
         except PyMongoError as error:
             raise failures.expected(error) from error
         content = b"".join(part["content"] for part in parts)
         return content if hashlib.sha256(content).hexdigest() == row.digest else None
 
-    async def begin(self, row: PackageRow, content: bytes) -> None:
-        """Store a row with its content, in place of what was there of the package, which was not installed.
+    async def keep(self, digest: str, content: bytes) -> None:
+        """Store a content, before the row that names it; what no row has named for a day is deleted.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
-        parts = [content[at : at + PART] for at in range(0, len(content), PART)]
         try:
-            await self._rows.replace_one({"_id": row.key}, _document(row), upsert=True)
-            await self._parts.delete_many({"package": row.key})
-            await self._parts.insert_many(
-                [
-                    {"_id": f"{row.key}/{number}", "package": row.key, "number": number, "content": part}
-                    for number, part in enumerate(parts)
-                ]
-            )
+            named = await self._rows.distinct("digest")
+            old = {"$lt": ["$at", {"$subtract": ["$$NOW", DAY_MS]}]}
+            await self._parts.delete_many({"digest": {"$nin": [*named, digest]}, "$expr": old})
+            for number, at in enumerate(range(0, len(content), PART)):
+                part = {"digest": digest, "number": number, "content": content[at : at + PART]}
+                change = {"$set": part, "$currentDate": {"at": True}}
+                await self._parts.update_one({"_id": f"{digest}/{number}"}, change, upsert=True)
         except PyMongoError as error:
             raise failures.expected(error) from error
+
+    async def add(self, row: PackageRow, session: AsyncClientSession) -> None:
+        """Store the row of a package in a transaction.
+
+        Raises:
+            PyMongoError: As the transaction takes it.
+        """
+        await self._rows.replace_one({"_id": row.key}, _document(row), upsert=True, session=session)
 
     async def enter(self, key: str, state: State, session: AsyncClientSession) -> None:
         """Change the state of a package in a transaction; the number is raised with it.
@@ -160,15 +169,15 @@ class Packages:
         await self._rows.update_one({"_id": key}, {"$set": {"state": state}}, session=session)
         await self._meta.update_one({"_id": KEY}, {"$inc": {"version": 1}}, session=session)
 
-    async def forget(self, key: str) -> None:
+    async def forget(self, row: PackageRow) -> None:
         """Delete a package that is not installed.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
         try:
-            await self._parts.delete_many({"package": key})
-            await self._rows.delete_one({"_id": key})
+            await self._rows.delete_one({"_id": row.key})
+            await self._parts.delete_many({"digest": row.digest})
         except PyMongoError as error:
             raise failures.expected(error) from error
 

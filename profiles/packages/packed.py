@@ -39,14 +39,13 @@ class Whole(msgspec.Struct, frozen=True):
     canonical: str
     fhir_versions: tuple[str, ...]
     dependencies: dict[str, str]
-    sha256: str
     definitions: list[Row]
     instances: list[Row]
     notes: tuple[str, ...]
 
 
 def pack(package: Package) -> bytes:
-    """Return a package as bytes."""
+    """Return a package as bytes, the same ones whichever archive the same files were in."""
     whole = Whole(
         FORM,
         package.name,
@@ -54,8 +53,7 @@ def pack(package: Package) -> bytes:
         package.title,
         package.canonical,
         package.fhir_versions,
-        dict(package.dependencies),
-        package.sha256,
+        dict(sorted(package.dependencies.items())),
         [_row(entry) for entries in package.definitions.values() for entry in entries],
         [_row(entry) for entry in package.instances],
         package.notes,
@@ -63,8 +61,12 @@ def pack(package: Package) -> bytes:
     return _ENCODE(whole)
 
 
-def unpack(data: bytes) -> Package:
+def unpack(data: bytes, sha256: str = "") -> Package:
     """Return the package that `pack` was given.
+
+    Args:
+        data: What `pack` returned.
+        sha256: Hash of the file that it was read from.
 
     Raises:
         PackageError: The bytes are of another form, or damaged.
@@ -90,7 +92,7 @@ def unpack(data: bytes) -> Package:
         whole.canonical,
         whole.fhir_versions,
         MappingProxyType(whole.dependencies),
-        whole.sha256,
+        sha256,
         MappingProxyType({url: tuple(entries) for url, entries in definitions.items()}),
         tuple(_entry(row) for row in whole.instances),
         whole.notes,

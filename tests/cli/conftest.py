@@ -38,6 +38,7 @@ WITH_DATA = {
     "init",
     "keys",
     "load",
+    "package",
     "policy",
     "reindex",
     "token",

@@ -1,46 +1,16 @@
 """What one process installs, the others work by: they look before they answer what depends on it."""
 
-import hashlib
 from collections.abc import AsyncIterator
-from pathlib import Path
-from uuid import uuid4
 
-import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
 from fhir_server.main import Service, running
 from fhir_server.model import json
 from fhir_server.model.request import FhirRequest
-from fhir_server.settings import Mongo, Settings
-from fhir_server.store import PackageRow
-from profiles.packages import package
-from profiles.packages.packed import pack
-from tests.profiles.packages.test_package import MANIFEST, PROFILE, packed
+from fhir_server.settings import Settings
+from tests.guides.packages import Publisher
 
-STRICT = {
-    **PROFILE,
-    "name": "P",
-    "status": "active",
-    "abstract": False,
-    "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
-    "differential": {
-        "element": [{"id": "Patient", "path": "Patient"}, {"id": "Patient.name", "path": "Patient.name", "min": 1}]
-    },
-}
 BASE = "http://localhost/fhir"
-NAMELESS = {"resourceType": "Patient", "meta": {"profile": [PROFILE["url"]]}}
-
-
-@pytest.fixture(scope="module")
-def own_settings(data_dir: Path, mongo_url: SecretStr) -> Settings:
-    return Settings(data_dir=data_dir, mongo=Mongo(database=f"guides_{uuid4().hex[:8]}", cache_gb=0.25))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def service(own_settings: Settings) -> AsyncIterator[Service]:
-    async with running(own_settings) as service:
-        yield service
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -49,46 +19,45 @@ async def another(service: Service, own_settings: Settings) -> AsyncIterator[Ser
         yield another
 
 
-async def installed(service: Service) -> PackageRow:
-    found = package.read(packed({"package/package.json": MANIFEST, "package/p.json": STRICT}))
-    content = pack(found)
-    digest = hashlib.sha256(content).hexdigest()
-    row = PackageRow(
-        found.name, found.version, "", "installing", found.sha256, digest, len(content), found.dependencies
-    )
-    await service.store.packages.begin(row, content)
-    return row
-
-
-async def findings(service: Service) -> list[str]:
-    body = json.encode(NAMELESS)
+async def findings(service: Service, profile: str) -> list[str]:
+    body = json.encode({"resourceType": "Patient", "meta": {"profile": [profile]}})
     answer = await service.dispatch(FhirRequest("POST", ("Patient", "$validate"), BASE, body=body))
     assert answer.status == 200, answer.body
     return [one["details"]["text"] for one in json.decode(answer.body)["issue"] if one["severity"] == "error"]
 
 
-async def test_a_package_counts_from_the_moment_it_is_whole_in_every_process(
+async def test_a_package_counts_in_every_process_from_the_moment_it_is_whole(
     service: Service, another: Service
 ) -> None:
-    row = await installed(service)
-    assert not await another.shelf.refresh()
-    assert await findings(another) == []
+    publisher = Publisher("felt")
+    assert await findings(another, publisher.profile_url) == []
     before = another.shelf.checks.library
-    await service.store.transact(lambda unit: service.store.packages.enter(row.key, "installed", unit.session))
+    await service.packages.install(publisher.whole())
     for one in (service, another):
-        (text,) = await findings(one)
+        (text,) = await findings(one, publisher.profile_url)
         assert "name" in text
-        assert "http://x.org/p" in text
-        assert [*one.shelf.library.packages] == ["guide#1.0.0"]
+        assert publisher.profile_url in text
+        assert "felt#1.0.0" in one.shelf.library.packages
     assert another.shelf.checks.library is not before
     assert not await another.shelf.refresh()
+
+
+async def test_a_process_that_writes_learns_of_it_without_being_asked(service: Service, another: Service) -> None:
+    await service.packages.install(Publisher("unasked").whole())
+    body = b'{"resourceType":"Basic","code":{"text":"x"}}'
+    answer = await another.dispatch(FhirRequest("POST", ("Basic",), BASE, body=body))
+    assert answer.status == 201, answer.body
+    assert "unasked#1.0.0" in another.shelf.library.packages
 
 
 async def test_a_package_that_is_damaged_is_left_out_and_the_server_starts(
     service: Service, own_settings: Settings
 ) -> None:
-    (row,) = await service.store.packages.rows()
-    await service.store.packages.begin(row, b"something else")
+    for name in ("damaged", "sound"):
+        await service.packages.install(Publisher(name).whole())
+    row = next(row for row in await service.store.packages.rows() if row.name == "damaged")
+    await service.store.packages.keep(row.digest, b"something else")
     async with running(own_settings) as late:
-        assert not late.shelf.library.packages
+        assert "sound#1.0.0" in late.shelf.library.packages
+        assert "damaged#1.0.0" not in late.shelf.library.packages
         assert late.shelf.version == service.shelf.version

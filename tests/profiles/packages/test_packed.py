@@ -20,7 +20,7 @@ def test_what_is_unpacked_is_what_was_packed() -> None:
             }
         )
     )
-    again = packed.unpack(packed.pack(read))
+    again = packed.unpack(packed.pack(read), read.sha256)
     assert again == read
     assert [entry.read() for entry in again.definitions[PROFILE["url"]]] == [
         entry.read() for entry in read.definitions[PROFILE["url"]]
