@@ -5,6 +5,7 @@ unfolded where the differential goes into it, a content reference likewise. A ne
 element, so that what the profile says about the element as a whole holds besides what it says about the slice.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from profiles.snapshot.tree import CHOICE, Change, Node, changes, read, write
 Json = dict[str, Any]
 
 MOST_ELEMENTS = 50_000
+MOST_KEPT = 60_000
+"""Elements of the snapshots that are kept, at some 3 KB each with what is made of them; the profiles of six large guides have a half."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +53,8 @@ class Snapshots:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._made: dict[str, Snapshot] = {}
+        self._made: OrderedDict[str, Snapshot] = OrderedDict()
+        self._held = 0
         self._types: dict[str, Node | None] = {}
 
     def find(self, canonical: str, within: Origin | None = None) -> Snapshot | None:
@@ -70,11 +74,25 @@ class Snapshots:
             making: Keys of those that wait for this one.
         """
         made = self._made.get(origin.key)
-        if made is None:
+        if made is not None:
+            self._made.move_to_end(origin.key)
+        else:
             made = self._make(origin, making)
             if not making or not any(found.message_id == "profile-cycle" for found in made.issues):
-                self._made[origin.key] = made
+                self._keep(origin.key, made)
         return made
+
+    @property
+    def kept(self) -> int:
+        """How many elements the snapshots that are kept have."""
+        return self._held
+
+    def _keep(self, key: str, made: Snapshot) -> None:
+        """Keep a snapshot, and let go of those that were not asked for longest where there are too many."""
+        self._made[key] = made
+        self._held += len(made.rows)
+        while self._held > MOST_KEPT and len(self._made) > 1:
+            self._held -= len(self._made.popitem(last=False)[1].rows)
 
     def type_tree(self, name: str) -> Node | None:
         """Return the tree of an R4 type, not to be changed, or `None`."""
@@ -205,7 +223,8 @@ class _Making:
         said = self.merge.row(merge.root(before, found.row), change, element_id)
         node.row = {**node.row, **{key: said[key] for key in said if key not in {"min", "max"}}}
         if code == "Extension" and "max" not in change:
-            node.row["max"] = min(str(found.row.get("max", "*")), str(node.row.get("max", "*")), key=merge.limit)
+            most = min(str(found.row.get("max", "*")), str(node.row.get("max", "*")), key=merge.limit)
+            node.row = {**node.row, "max": most}
 
     def unfold(self, node: Node, element_id: str) -> None:
         """Give a node the children of its type, its type profile or the element that it refers to."""

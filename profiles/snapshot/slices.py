@@ -42,8 +42,7 @@ def slice_of(node: Node, name: str, kind: str, making: "_Making", element_id: st
         return node
     if not _sliced(node, name, making, element_id):
         return None
-    made = making.counted((parent or node).copy())
-    made.slices = {}
+    made = making.counted((parent or node).plain())
     row = parent.row if parent else (node.origin or node).row
     kept = {key: value for key, value in row.items() if key not in (_RESLICED if parent else _SLICED)}
     if "contentReference" in kept and made.children:
@@ -82,16 +81,16 @@ def _of(node: Node, slices: list[Json]) -> list[Json]:
 def _sliced(node: Node, name: str, making: "_Making", element_id: str) -> bool:
     slicing = node.row.get("slicing")
     if slicing is not None and _choice(node) and not slicing.get("discriminator"):
-        node.row["slicing"] = {**BY_TYPE, **slicing}
+        node.row = {**node.row, "slicing": {**BY_TYPE, **slicing}}
     if slicing is None:
         if node.name in EXTENSIONS:
-            slicing = node.row["slicing"] = dict(BY_URL)
+            node.row = {**node.row, "slicing": dict(BY_URL)}
         elif _choice(node):
             # `component:systolic.valueQuantity`: within a slice, tools of HL7 take the name for the one type allowed.
             # So do the profiles of R4 itself, which were made when they always did.
             within = ":" in element_id.rpartition(".")[0]
             rules = "closed" if within or making.of_r4 else "open"
-            slicing = node.row["slicing"] = {**BY_TYPE, "rules": rules}
+            node.row = {**node.row, "slicing": {**BY_TYPE, "rules": rules}}
         elif "/" not in name:
             making.report("profile-no-slicing", element_id, id=element_id, name=node.name)
             return False
@@ -106,7 +105,7 @@ def _narrow(node: Node, kind: str) -> None:
     """Give the slice `valueQuantity` of `value[x]` the type Quantity alone."""
     fitting = [option for option in node.row.get("type", ()) if str(option.get("code", "")).lower() == kind.lower()]
     if fitting:
-        node.row["type"] = fitting
+        node.row = {**node.row, "type": fitting}
 
 
 def _insert(node: Node, name: str, made: Node) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from profiles.definitions.registry import Definitions
-from profiles.packages.library import Library
+from profiles.packages.library import Found, Library
 from profiles.packages.package import Package
 
 Json = dict[str, Any]
@@ -73,9 +73,23 @@ class Source:
         if found is not None:
             key = f"{found.canonical}@{found.package.key}"
             if key not in self._read:
-                self._read[key] = Origin(found.entry.read(), found.package)
+                self._read[key] = Origin(self._needed(found), found.package)
             return self._read[key]
         return self._core(url) if not version or version.startswith("4.0") else None
+
+    def _needed(self, found: Found) -> Json:
+        """Return a structure of a package without what nobody asks for: most of it is its narrative and published snapshot.
+
+        The snapshot is made anew from the differential, but where the base is not installed.
+        """
+        structure = found.entry.read()
+        base = str(structure.get("baseDefinition", ""))
+        known = (
+            self.library.find(base, found.package, STRUCTURE) is not None
+            or self._core(base.partition("|")[0]) is not None
+        )
+        unread = {"text", "snapshot"} if known and "differential" in structure else {"text"}
+        return {key: value for key, value in structure.items() if key not in unread}
 
     def given(self, kind: str, url: str) -> Json | None:
         """Return a ValueSet or CodeSystem that was given, or `None`."""

@@ -36,14 +36,19 @@ class Node:
     origin: "Node | None" = None
 
     def copy(self) -> "Node":
-        """Return an equal tree that can be changed by itself."""
+        """Return an equal tree that can be changed by itself; its rows are the same, which nobody changes but puts others in place."""
         return Node(
             self.name,
-            dict(self.row),
+            self.row,
             self.home,
             {name: child.copy() for name, child in self.children.items()},
             {name: one.copy() for name, one in self.slices.items()},
         )
+
+    def plain(self) -> "Node":
+        """Return a copy without its slices."""
+        children = {name: child.copy() for name, child in self.children.items()}
+        return Node(self.name, self.row, self.home, children)
 
     def size(self) -> int:
         """Return how many elements there are."""

@@ -15,6 +15,10 @@ Check = Callable[[Item, Visit], None]
 WIDER = frozenset({"http://hl7.org/fhir/ValueSet/ucum-vitals-common"})
 """Required by R4's vital signs of every component, be it a concept or a flow in L/min: HL7's own validator holds it extensible."""
 
+MOST_ACCEPTED = 1000
+_CODED = frozenset({"Coding", "Quantity", "Age", "Duration", "Count", "Distance", "Money"})
+_PLAIN = frozenset({"code", "string", "uri"})
+
 MAXIMUM = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
 MESSAGE = {"required": "binding-required", "extensible": "binding-extensible", "preferred": "binding-preferred"}
 
@@ -46,35 +50,40 @@ def compile(row: Json, before: Json, codes: Codes, origin: Origin) -> list[Check
 
 def codings(item: Item) -> list[Coding] | None:
     """Return what a value codes: (system, code) of each coding; `None` for a value that codes nothing by its type."""
-    value = item.value
-    if item.type == "CodeableConcept":
-        rows = item.part("coding")
-        return [pair for one in rows if (pair := _pair(one))] if isinstance(rows, list) else []
-    if item.type in {"Coding", "Quantity", "Age", "Duration", "Count", "Distance", "Money"}:
+    value, of_type = item.value, item.type
+    if of_type == "CodeableConcept":
+        rows = value.get("coding") if type(value) is dict else None
+        return [pair for one in rows if (pair := _pair(one))] if type(rows) is list else []
+    if of_type in _CODED:
         pair = _pair(value)
         return [pair] if pair else []
-    if item.type in {"code", "string", "uri"}:
-        return [("", value)] if isinstance(value, str) else []
+    if of_type in _PLAIN:
+        return [("", value)] if type(value) is str else []
     return None
 
 
 def _pair(node: Any) -> Coding | None:
-    if not isinstance(node, dict):
+    if type(node) is not dict:
         return None
     system, code = node.get("system", ""), node.get("code")
-    return (system, code) if isinstance(code, str) and isinstance(system, str) else None
+    return (system, code) if type(code) is str and type(system) is str else None
 
 
 def _check(message_id: str, value_set: str, codes: Codes, url: str) -> Check:
     demanded = message_id in {"binding-required", "binding-maximum"}
+    accepted: set[Coding] = set()
 
     def check(item: Item, visit: Visit) -> None:
         found = codings(item)
         if found is None:
             return
         visit.bound.add(value_set)
+        if found and found[0] in accepted:
+            return
         answers = [codes.member(value_set, system, code) for system, code in found]
         if True in answers:
+            if answers[0] and len(accepted) < MOST_ACCEPTED and codes.knows(value_set, *found[0]):
+                accepted.add(found[0])
             return
         if not found:
             # Text alone is what an extensible binding allows; a primitive without a value says why it has none.

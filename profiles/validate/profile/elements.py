@@ -25,47 +25,44 @@ class Part(NamedTuple):
     """How a member of a type that is an object is found.
 
     Attributes:
-        step: Its name in the path of an element: `value`.
+        name: How it is called in the type that has it: `HumanName.family`, `Observation.value`.
         segment: In a location: `value.ofType(Quantity)`.
         type: Its type.
         value: Of what belongs to a code of a required value set, the member with the code; else empty.
     """
 
-    step: str
+    name: str
     segment: str
     type: str
     value: str
 
 
-def check(  # noqa: C901 - every object comes through here
-    resource: Json, where: Place, visit: Visit, validator: "ProfileValidator"
-) -> None:
+def check(resource: Json, where: Place, visit: Visit, validator: "ProfileValidator") -> None:
     """Check all objects in a resource in document order, without going into resources within it."""
-    name = str(resource.get("resourceType"))
-    open_: list[tuple[Json, str, str, Place]] = [(resource, name, "", where)]
-    while open_:
-        owner, kind, inner, place = open_.pop()
-        if "extension" in owner or "modifierExtension" in owner:
-            extensions.check(owner, kind, inner, place, visit, validator)
-        own = CHECKS.get(kind)
-        if own is not None:
-            own(owner, place, visit, validator)
-        parts = validator.parts(kind)
-        first = len(open_)
-        for key, member in owner.items():
-            if type(member) is str or (part := parts.get(key)) is None:
-                continue
-            step, segment, type_name, value = part
-            if value and validator.strict:
-                _coded(member, owner.get(value), (place, segment, None), visit)
-            if type(member) is dict:
-                open_.append((member, type_name, f"{kind}.{step}", (place, segment, None)))
-            elif type(member) is list:
-                for index, row in enumerate(member):
-                    if type(row) is dict:
-                        open_.append((row, type_name, f"{kind}.{step}", (place, segment, index)))
-        if len(open_) - first > 1:
-            open_[first:] = open_[: first - 1 if first else None : -1]
+    kind = str(resource.get("resourceType"))
+    _check(resource, kind, "", where, visit, validator)
+
+
+def _check(  # noqa: PLR0917 - every object comes through here; each part costs
+    owner: Json, kind: str, inner: str, where: Place, visit: Visit, validator: "ProfileValidator"
+) -> None:
+    if "extension" in owner or "modifierExtension" in owner:
+        extensions.check(owner, kind, inner, where, visit, validator)
+    own = CHECKS.get(kind)
+    if own is not None:
+        own(owner, where, visit, validator)
+    parts = validator.parts(kind)
+    for key, member in owner.items():
+        if type(member) is str or (part := parts.get(key)) is None:
+            continue
+        if type(member) is dict:
+            _check(member, part.type, part.name, (where, part.segment, None), visit, validator)
+        elif type(member) is list:
+            for index, row in enumerate(member):
+                if type(row) is dict:
+                    _check(row, part.type, part.name, (where, part.segment, index), visit, validator)
+        if part.value and validator.strict:
+            _coded(member, owner.get(part.value), (where, part.segment, None), visit)
 
 
 def parts(kind: str, definitions: Definitions) -> dict[str, Part]:
@@ -79,7 +76,7 @@ def parts(kind: str, definitions: Definitions) -> dict[str, Part]:
             primitive = definitions.primitive(element.type) is not None
             coded = element.type == "code" and definitions.required_codes(element.binding or "") is not None
             key = f"_{element.name}" if primitive else element.name
-            found[key] = Part(step, segment, element.type, element.name if coded else "")
+            found[key] = Part(f"{kind}.{step}", segment, element.type, element.name if coded else "")
     return found
 
 

@@ -76,11 +76,16 @@ def _context(
 ) -> None:
     """Check that the definition allows the extension here (StructureDefinition.context)."""
     url, kind, inner = use
+    if use in validator.placed:
+        return
     contexts = [row for row in made.origin.structure.get("context", ()) if isinstance(row, dict)]
-    if not contexts:
+    names = {kind, inner, *validator.lineage(kind), *ANYWHERE}
+    if not contexts or any(row.get("type") == "element" and row.get("expression") in names for row in contexts):
+        # Wherever such an element stands.
+        validator.placed.add(use)
         return
     path = _path(item.where[0])
-    names = {path, kind, inner, *validator.lineage(kind), *ANYWHERE}
+    names.add(path)
     if kind == "Basic" or "url" in getattr(validator.snapshots.source.definitions.type(path), "elements", ()):
         names |= CANONICAL
     for row in contexts:

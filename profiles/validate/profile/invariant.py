@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 RULES = Rules(loose=True)
+STEPS_OF_A_QUESTION = 100
+ASKING = ("resolve", "memberOf", "conformsTo", "subsume", "validateVS", "trace")
+"""What of FHIRPath asks somebody else; most constraints do not."""
+
 Check = Callable[[Item, Visit], None]
 
 
@@ -39,6 +43,7 @@ def compile(rules: list[Json], validator: "ProfileValidator", origin: Origin, ho
 
 def _check(rule: Invariant, validator: "ProfileValidator", origin: Origin) -> Check:
     finding = constraint(rule, origin.url)
+    asks = any(name in rule.expression for name in ASKING)
     compiled: dict[str, Compiled | str] = {}
 
     def check(item: Item, visit: Visit) -> None:
@@ -50,7 +55,7 @@ def _check(rule: Invariant, validator: "ProfileValidator", origin: Origin) -> Ch
             return
         node = validator.engine.node(item.value, item.type, item.sibling)
         open_: list[str] = []
-        services = _services(validator, origin, item, visit, open_)
+        services = _services(validator, origin, item, visit, open_) if asks else None
         try:
             met = expression.boolean(
                 node, services=services, resource=visit.resource[0], rootResource=visit.container[0]
@@ -93,6 +98,7 @@ def _services(validator: "ProfileValidator", origin: Origin, item: Item, visit: 
         return found
 
     def conforms(value: Any, profile: str) -> bool | None:
+        visit.spend(STEPS_OF_A_QUESTION)
         kind = value.get("resourceType", item.type) if isinstance(value, dict) else item.type
         # The engine makes values of its own, whose identity may come again: nothing is kept about them. What is being
         # worked out stays known, so that a profile that asks about itself comes to an end.

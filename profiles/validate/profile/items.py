@@ -8,6 +8,8 @@ from profiles.validate.walk import Place
 Json = dict[str, Any]
 Row = tuple[str, str, str, str]
 
+_NEW = tuple.__new__
+
 
 class Item(NamedTuple):
     """One value of an element.
@@ -53,8 +55,15 @@ class Member:
 
     def items(self, owner: Json, where: Place) -> list[Item]:
         """Return the values in an object, in order."""
-        if self.only is not None:
-            return _values(owner, self.only, where)
+        only = self.only
+        if only is not None:
+            key, beside, type_name, step = only
+            value, sibling = owner.get(key), owner.get(beside)
+            if type(value) is list or type(sibling) is list:
+                return _repeated(value, sibling, (where, step), type_name)
+            if value is None and sibling is None:
+                return []
+            return [_item(value, sibling, (where, step, None), type_name)]
         keys = self.keys
         found: list[Item] = []
         for key in owner:
@@ -89,8 +98,6 @@ def member(name: str, types: tuple[str, ...], path: str) -> Member:
 
 def _values(owner: Json, row: Row, where: Place) -> list[Item]:
     value, sibling = owner.get(row[0]), owner.get(row[1])
-    if value is None and sibling is None:
-        return []
     if type(value) is list or type(sibling) is list:
         return _repeated(value, sibling, (where, row[3]), row[2])
     return [_item(value, sibling, (where, row[3], None), row[2])]
@@ -105,8 +112,9 @@ def _repeated(value: Any, sibling: Any, place: tuple[Place, str], type_name: str
     values = value if type(value) is list else []
     where, step = place
     if type(sibling) is not list:
-        rows = enumerate(values)
-        return [_item(one, None, (where, step, index), type_name) for index, one in rows if one is not None]
+        return [
+            _item(one, None, (where, step, index), type_name) for index, one in enumerate(values) if one is not None
+        ]
     found = []
     for index in range(max(len(values), len(sibling))):
         one = values[index] if index < len(values) else None
@@ -117,6 +125,7 @@ def _repeated(value: Any, sibling: Any, place: tuple[Place, str], type_name: str
 
 
 def _item(value: Any, sibling: Any, where: Place, type_name: str) -> Item:
+    # Hundreds are made for a resource; what a NamedTuple's own constructor does besides costs as much again.
     if type(value) is dict and type(found := value.get("resourceType")) is str:
-        return Item(value, sibling, (where, value, None), found)
-    return Item(value, sibling, where, type_name)
+        return _NEW(Item, (value, sibling, (where, value, None), found))
+    return _NEW(Item, (value, sibling, where, type_name))

@@ -242,6 +242,17 @@ MESSAGES: Mapping[str, Message] = {
         "The resource that {value} refers to must be of the profile {allowed} (from {url}), which could not be found. Install "
         "the package that defines it.",
     ),
+    "too-deep": Message(
+        "error",
+        "too-long",
+        "The resource is nested too deeply to be checked. Flatten it.",
+    ),
+    "too-costly": Message(
+        "error",
+        "too-costly",
+        "Its profiles take too many steps on this resource, and the check was given up: what is told is not all. Send the "
+        "resource in parts, or name fewer profiles.",
+    ),
     "value-missing": Message(
         "error",
         "required",

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Check = Callable[[Item, Visit], None]
-MemberCheck = tuple[Member, bool, Callable[[Json, Place, Visit], None]]
-"""How the element is found, whether there is something to check where it is absent, and the check."""
+MemberCheck = tuple[str, str, Member, bool, Callable[[Json, Place, Visit], None]]
+"""The keys of an element that is no choice and of what belongs to it, how any element is found, whether there is something to
+check where it is absent, and the check."""
 
 NOTHING = Node("", {}, "")
 
@@ -62,7 +63,9 @@ class Planner:
             base: What it is compared with: the same element of the type, or for a slice the element as a whole.
             path: What it is called in messages.
         """
-        checks = [*self._values(node, base, path), *self._types(node, base), *self._referred(node)]
+        # What a profile leaves alone is the very row of its base.
+        said = [] if node.row is base.row else [*self._values(node, base, path), *self._types(node, base)]
+        checks = [*said, *self._referred(node)]
         found = self.children(base) if node.children else {}
         made = (
             self._member(child, found.get(name, NOTHING), f"{path}.{name}") for name, child in node.children.items()
@@ -71,16 +74,19 @@ class Planner:
         if not checks and not members:
             return None
 
+        if node is not self.root and _is_resource(base):
+            return self._inside(checks, members)
+        if not members:
+            return checks[0] if len(checks) == 1 else lambda item, visit: _all(checks, item, visit)
+        if not checks:
+            return lambda item, visit: _members(members, item, visit)
+
         def check(item: Item, visit: Visit) -> None:
             for one in checks:
                 one(item, visit)
-            if members:
-                owner, place = item.object, item.where
-                for where, demanded, part in members:
-                    if demanded or where.present(owner):
-                        part(owner, place, visit)
+            _members(members, item, visit)
 
-        return check if node is self.root or not _is_resource(base) else self._inside(checks, members)
+        return check
 
     def _inside(self, checks: list[Check], members: list[MemberCheck]) -> Check:
         """Return the check of a resource in a resource: what is said about its elements, is said in itself (`%resource`)."""
@@ -89,10 +95,7 @@ class Planner:
             for one in checks:
                 one(item, visit)
             there = self.validator.entered(item, visit)
-            owner, place = item.object, item.where
-            for where, demanded, part in members:
-                if demanded or where.present(owner):
-                    part(owner, place, there)
+            _members(members, item, there)
             for found in there.issues:
                 visit.add(found)
 
@@ -139,8 +142,12 @@ class Planner:
             node, base = node.children.get(name, NOTHING), base.children.get(name, NOTHING)
         return self.element(node, base, path)
 
-    def _member(self, node: Node, base: Node, path: str) -> MemberCheck | None:
+    def _member(  # noqa: C901 - most of it is the closures in it
+        self, node: Node, base: Node, path: str
+    ) -> MemberCheck | None:
         row = node.row
+        if row is base.row and not (node.children or node.slices or "contentReference" in row):
+            return None
         types = tuple(dict.fromkeys(fhir_type(option) for option in (base.row or row).get("type", ())))
         where = member(node.name, types, str(row.get("base", {}).get("path", path)))
         checks = [self._count(node, base, where, path), self._allowed(node, base, where, path)]
@@ -160,8 +167,30 @@ class Planner:
             if groups is not None:
                 groups(items, place, visit)
 
-        demanded = bool(node.row.get("min") or node.row.get("mustSupport"))
-        return where, demanded or any(one.row.get("min") for one in node.slices.values()), check
+        def plain(owner: Json, place: Place, visit: Visit) -> None:
+            for item in where.items(owner, place):
+                one(item, visit)
+
+        def counted(owner: Json, place: Place, visit: Visit) -> None:
+            value = owner.get(key)
+            found = len(value) if type(value) is list else int(key in owner or sibling in owner)
+            if not least <= found <= most:
+                check(owner, place, visit)
+            elif each is not None and found:
+                plain(owner, place, visit)
+
+        one: Check = each or _accept
+        key, sibling, *_ = where.only or ("", "")
+        most = limit(row.get("max", "*"))
+        least = max(row.get("min", 0), int(self.validator.must_support and bool(row.get("mustSupport"))))
+        wanted = self.validator.must_support and bool(row.get("mustSupport"))
+        demanded = checks[0] is not None and (bool(row.get("min")) or wanted)
+        demanded = demanded or any(one.row.get("min") for one in node.slices.values())
+        if not tests and groups is None:
+            return key, sibling, where, demanded, plain
+        # Nearly always the number is right, which can be told without a look at the values.
+        quick = key and groups is None and checks[1] is None
+        return key, sibling, where, demanded, counted if quick else check
 
     def _count(self, node: Node, base: Node, where: Member, path: str) -> slicing.Group | None:
         low, high = node.row.get("min", 0), limit(node.row.get("max", "*"))
@@ -193,18 +222,11 @@ class Planner:
             or (len(before) == 1 and "Resource" not in before)
         ):
             return None
-        types, url = self.validator.snapshots.source.definitions.types, self.url
-
-        def lineage(name: str) -> set[str]:
-            found = {name}
-            while name in types and types[name].base:
-                name = types[name].base
-                found.add(name)
-            return found
+        lineage, url = self.validator.lineage, self.url
 
         def check(items: list[Item], place: Place, visit: Visit) -> None:
             for item in items:
-                if said.isdisjoint(lineage(item.type)):
+                if item.type not in said and said.isdisjoint(lineage(item.type)):
                     allowed = " or ".join(sorted(said))
                     visit.report("type", item.where, path=path, found=item.type, allowed=allowed, url=url)
 
@@ -214,10 +236,11 @@ class Planner:
         row, before, url = node.row, base.row, self.url
         found: list[Check] = []
         fixed, pattern = values.stated(row, "fixed"), values.stated(row, "pattern")
+        holds = values.pattern(pattern)
         if fixed is not None and fixed != values.stated(before, "fixed"):
             found.append(_value("fixed", fixed, values.equal, url))
         if pattern is not None and pattern != values.stated(before, "pattern"):
-            found.append(_value("pattern", pattern, values.contains, url))
+            found.append(_value("pattern", pattern, lambda value, _: holds(value), url))
         found += stated.compile(row, before, url, path)
         found += _limits(row, before, url, self.validator.engine.units)
         if row.get("binding") and row["binding"] != before.get("binding"):
@@ -250,8 +273,13 @@ class Planner:
     def _any_profile(self, code: str, profiles: tuple[str, ...]) -> Check:
         validator, origin, url = self.validator, self.origin, self.url
 
+        def only(item: Item, visit: Visit) -> None:
+            if item.type == code or anything:
+                for one in validator.outcome(item, profiles[0], origin, visit) or ():
+                    visit.add(one)
+
         def check(item: Item, visit: Visit) -> None:
-            if item.type != code and code not in {"Resource", "DomainResource"}:
+            if item.type != code and not anything:
                 return
             outcomes = [validator.outcome(item, profile, origin, visit) for profile in profiles]
             if any(found is not None and not any(one.fails for one in found) for found in outcomes):
@@ -262,14 +290,25 @@ class Planner:
             known = [found for found in outcomes if found is not None]
             if len(known) < len(profiles):
                 return  # One of them is not installed: it may fit.
-            if len(profiles) == 1:
-                for one in known[0]:
-                    visit.add(one)
-                return
             reason = next(one.text for one in known[0] if one.fails)
             visit.report("no-profile-fits", item.where, allowed=", ".join(profiles), url=url, reason=reason)
 
-        return check
+        anything = code in {"Resource", "DomainResource"}
+        return only if len(profiles) == 1 else check
+
+
+def _all(checks: list[Check], item: Item, visit: Visit) -> None:
+    for check in checks:
+        check(item, visit)
+
+
+def _members(members: list[MemberCheck], item: Item, visit: Visit) -> None:
+    owner, place = item.value, item.where
+    if type(owner) is not dict:
+        owner = item.object
+    for key, sibling, where, demanded, part in members:
+        if demanded or (key in owner or sibling in owner if key else where.present(owner)):
+            part(owner, place, visit)
 
 
 def _is_resource(base: Node) -> bool:

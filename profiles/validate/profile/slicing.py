@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from profiles.snapshot.merge import limit
 from profiles.snapshot.tree import Node
-from profiles.validate.profile.discriminator import Test, tests, undecided, url_of
+from profiles.validate.profile.discriminator import Test, kinds, tests, undecided, url_of
 from profiles.validate.profile.items import Item
 from profiles.validate.profile.visit import Visit
 from profiles.validate.walk import Place
@@ -56,6 +56,8 @@ class Sorter:
         path: The element, for messages.
         url: The profile, for messages.
         by_url: Of extensions, the position of the slice by URL.
+        typed: Where the types of slices are told, if they all are: the member, empty for the value itself; else `None`.
+        by_type: Positions of the slices that a type may belong to.
     """
 
     slices: tuple[Slice, ...]
@@ -64,10 +66,12 @@ class Sorter:
     path: str
     url: str
     by_url: dict[str, int]
+    typed: str | None
+    by_type: dict[str, tuple[int, ...]]
 
     def __call__(self, items: list[Item], place: Place, visit: Visit) -> None:
         """Sort the values, and check each slice."""
-        own: list[list[Item]] = [[] for _ in self.slices]
+        own: dict[int, list[Item]] = {}
         last, ended = 0, False
         for item in items:
             position = self._position(item, visit)
@@ -75,21 +79,36 @@ class Sorter:
                 ended = True
                 self._unmatched(item, visit)
                 continue
-            own[position].append(item)
+            own.setdefault(position, []).append(item)
             if self.ordered and position < last:
                 name, before = self.slices[position].name, self.slices[last].name
                 visit.report("slice-order", item.where, slice=name, before=before, url=self.url, path=self.path)
             if self.rules == "openAtEnd" and ended:
                 visit.report("slice-end", item.where, path=self.path, url=self.url)
             last = max(last, position)
-        for one, values in zip(self.slices, own, strict=True):
-            self._slice(one, values, place, visit, empty=not items)
+        for position, one in enumerate(self.slices):
+            if position in own or one.low:
+                self._slice(one, own.get(position, []), place, visit, empty=not items)
 
     def _position(self, item: Item, visit: Visit) -> int | None:
         if self.by_url:
             url = item.part("url")
             return self.by_url.get(url) if isinstance(url, str) else None
-        return next((index for index, one in enumerate(self.slices) if one.matches(item, visit)), None)
+        slices, steps = self.slices, 0
+        for index in range(len(slices)) if self.typed is None else self._fitting(item):
+            steps += 1
+            if slices[index].matches(item, visit):
+                visit.spend(steps)
+                return index
+        visit.spend(steps)
+        return None
+
+    def _fitting(self, item: Item) -> tuple[int, ...]:
+        if not self.typed:
+            return self.by_type.get(item.type, ())
+        inner = item.part(self.typed)
+        kind = inner.get("resourceType") if type(inner) is dict else None
+        return self.by_type.get(kind, ()) if type(kind) is str else ()
 
     def _unmatched(self, item: Item, visit: Visit) -> None:
         # Which types a choice may have is said at the choice.
@@ -99,10 +118,13 @@ class Sorter:
             visit.report("slice-closed", item.where, url=self.url, path=self.path, slices=names)
 
     def _slice(self, one: Slice, values: list[Item], place: Place, visit: Visit, *, empty: bool) -> None:
-        name, found = f"{self.path}:{one.name}", len(values)
+        found = len(values)
         if found < one.low and (empty or one.matches is not undecided):
-            visit.report("slice-minimum", place, slice=name, min=one.low, found=found, url=self.url)
+            visit.report(
+                "slice-minimum", place, slice=f"{self.path}:{one.name}", min=one.low, found=found, url=self.url
+            )
         elif found > one.high:
+            name = f"{self.path}:{one.name}"
             visit.report("slice-maximum", values[one.high].where, slice=name, max=one.high, found=found, url=self.url)
         if one.check is not None:
             for item in values:
@@ -129,7 +151,15 @@ def compile(node: Node, planner: "Planner", path: str, owner: Node | None = None
     slices = tuple(_slice(node, name, whole, slicing, planner, path) for name in names)  # fmt: skip
     urls = [url_of(node.slices[name], slicing, planner) for name in names]
     by_url = {url: index for index, url in enumerate(urls)} if all(urls) and len(set(urls)) == len(urls) else {}
-    return Sorter(slices, str(slicing.get("rules", "open")), bool(slicing.get("ordered")), path, planner.url, by_url)
+    told = [kinds(node.slices[name], slicing, planner) for name in names]
+    where = {row[0] for row in told if row is not None}
+    typed = where.pop() if None not in told and len(where) == 1 else None
+    by_type: dict[str, tuple[int, ...]] = {}
+    for index, row in enumerate(told if typed is not None else ()):
+        for kind in row[1] if row is not None else ():
+            by_type[kind] = (*by_type.get(kind, ()), index)
+    rules, ordered = str(slicing.get("rules", "open")), bool(slicing.get("ordered"))
+    return Sorter(slices, rules, ordered, path, planner.url, by_url, typed, by_type)
 
 
 def _slice(node: Node, name: str, whole: Node, slicing: Json, planner: "Planner", path: str) -> Slice:  # noqa: PLR0917 - one place calls it

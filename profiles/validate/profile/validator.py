@@ -1,25 +1,38 @@
 """`ProfileValidator`: what profiles find wrong with a resource, beyond the check that every write passes (`Validator`)."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from profiles.definitions.model import Invariant
 from profiles.fhirpath.engine import Engine
 from profiles.issue import Issue
-from profiles.snapshot.generate import Snapshot, Snapshots
+from profiles.snapshot.generate import MOST_KEPT, Snapshot, Snapshots
 from profiles.snapshot.source import Origin, Source
 from profiles.validate import invariant
 from profiles.validate.profile import elements, implied
 from profiles.validate.profile.codes import Codes, Terminology
 from profiles.validate.profile.items import Item
+from profiles.validate.profile.messages import issue
 from profiles.validate.profile.plan import NOTHING, Check, Planner
 from profiles.validate.profile.systems import Systems
-from profiles.validate.profile.visit import Elsewhere, Visit
+from profiles.validate.profile.visit import Elsewhere, TooCostlyError, Visit
 from profiles.validate.walk import Place
 
 Json = dict[str, Any]
 
 MOST_FOUND = 10_000
+STEPS_OF_A_PROFILE = 10
+
+
+@dataclass(slots=True)
+class _Profile:
+    """A profile, and the check of it once somebody asked for one."""
+
+    snapshot: Snapshot
+    key: str
+    plan: Check | None = None
 
 
 class ProfileValidator:
@@ -49,9 +62,11 @@ class ProfileValidator:
         self.must_support = must_support
         self.strict = strict
         self.systems = Systems(source)
-        self._found: dict[tuple[str, Origin | None], Snapshot | None] = {}
-        self._plans: dict[str, Check] = {}
+        self._origins: dict[tuple[str, Origin | None], Origin | None] = {}
+        self._profiles: OrderedDict[str, _Profile] = OrderedDict()
+        self._held = 0
         self._parts: dict[str, dict[str, elements.Part]] = {}
+        self.placed: set[tuple[str, str, str]] = set()
         self._lineages: dict[str, tuple[str, ...]] = {}
 
     def check(
@@ -80,15 +95,9 @@ class ProfileValidator:
         try:
             self._resource(resource, visit, tuple(profiles), declared=declared)
         except RecursionError:
-            return [
-                Issue(
-                    "error",
-                    "too-long",
-                    "The resource is nested too deeply to be checked. Flatten it.",
-                    name,
-                    "too-deep",
-                )
-            ]
+            return [issue("too-deep", name)]
+        except TooCostlyError:
+            visit.issues.append(issue("too-costly", name))
         found = list(dict.fromkeys(visit.issues))
         return [one for one in found if one.fails] + [one for one in found if not one.fails]
 
@@ -124,37 +133,68 @@ class ProfileValidator:
             within: The profile that says it.
             visit: Where it stands.
         """
-        made = self.find(profile, within)
+        made = self._profile(profile, within)
         if made is None:
             return None
+        snapshot = made.snapshot
+        visit.spend(STEPS_OF_A_PROFILE)
         # Primitive values are shared: their identity says nothing about their place.
-        owner = item.value if isinstance(item.value, dict) else item.sibling
-        key = (id(owner), made.origin.key) if isinstance(owner, dict) else None
-        if key is not None and key in visit.known:
-            # A profile that is met again while it is worked out holds as far as it is concerned.
-            return visit.known[key] or []
+        value = item.value
+        owner = value if type(value) is dict else item.sibling
+        key = (id(owner), made.key) if type(owner) is dict else None
+        known = visit.known
         if key is not None:
-            visit.known[key] = None
-        there = self.entered(item, visit)
-        if made.fails:
-            reason = made.issues[0].text if made.issues else ""
-            there.report("profile-unusable", item.where, url=profile, reason=reason)
-        elif item.type not in self._below(made, item.type):
-            there.report("profile-type", item.where, url=profile, expected=made.type, found=item.type)
+            if key in known:
+                # A profile that is met again while it is worked out holds as far as it is concerned.
+                return known[key] or []
+            known[key] = None
+        if type(value) is dict and "resourceType" in value and value is not visit.resource[0]:
+            there = self.entered(item, visit)
         else:
-            self._plan(made)(item, there)
+            there = visit.aside()
+        if snapshot.fails:
+            reason = snapshot.issues[0].text if snapshot.issues else ""
+            there.report("profile-unusable", item.where, url=profile, reason=reason)
+        elif item.type != snapshot.type and snapshot.type not in self.lineage(item.type):
+            there.report("profile-type", item.where, url=profile, expected=snapshot.type, found=item.type)
+        else:
+            if made.plan is None:
+                made.plan = Planner(self, snapshot.origin, snapshot.origin.url, snapshot.tree or NOTHING).profile(
+                    snapshot
+                )
+            made.plan(item, there)
         if key is not None:
-            visit.known[key] = there.issues
+            known[key] = there.issues
         return there.issues
+
+    @property
+    def kept(self) -> int:
+        """How many elements the profiles that are kept have."""
+        return self._held
 
     def find(self, profile: str, within: Origin | None = None) -> Snapshot | None:
         """Return the snapshot of what a canonical means, or `None` where it is not known."""
+        made = self._profile(profile, within)
+        return made.snapshot if made is not None else None
+
+    def _profile(self, profile: str, within: Origin | None) -> _Profile | None:
         key = (profile, within)
-        if key not in self._found:
-            if len(self._found) >= MOST_FOUND:
-                self._found.clear()  # Resources may name profiles without end.
-            self._found[key] = self.snapshots.find(profile, within)
-        return self._found[key]
+        if key not in self._origins:
+            if len(self._origins) >= MOST_FOUND:
+                self._origins.clear()  # Resources may name profiles without end.
+            self._origins[key] = self.snapshots.source.find(profile, within)
+        origin = self._origins[key]
+        if origin is None:
+            return None
+        made = self._profiles.get(origin.key)
+        if made is not None:
+            self._profiles.move_to_end(origin.key)
+            return made
+        made = self._profiles[origin.key] = _Profile(self.snapshots.of(origin), origin.key)
+        self._held += len(made.snapshot.rows)
+        while self._held > MOST_KEPT and len(self._profiles) > 1:
+            self._held -= len(self._profiles.popitem(last=False)[1].snapshot.rows)
+        return made
 
     def type_of(self, profile: str, within: Origin) -> str:
         """Return the type that a profile (or the URL of a type) constrains, nothing where it is not known."""
@@ -163,18 +203,20 @@ class ProfileValidator:
 
     def lineage(self, name: str) -> tuple[str, ...]:
         """Return a type's name and those of the types that it specializes, the nearest first."""
-        if name not in self._lineages:
+        known = self._lineages.get(name)
+        if known is None:
             types, found = self.snapshots.source.definitions.types, [name]
             while found[-1] in types and types[found[-1]].base:
                 found.append(types[found[-1]].base)
-            self._lineages[name] = tuple(found)
-        return self._lineages[name]
+            known = self._lineages[name] = tuple(found)
+        return known
 
     def parts(self, kind: str) -> dict[str, elements.Part]:
         """Return the members of a type that are objects (`elements.parts`)."""
-        if kind not in self._parts:
-            self._parts[kind] = elements.parts(kind, self.snapshots.source.definitions)
-        return self._parts[kind]
+        found = self._parts.get(kind)
+        if found is None:
+            found = self._parts[kind] = elements.parts(kind, self.snapshots.source.definitions)
+        return found
 
     def member_of(self, value: Any, value_set: str) -> bool | None:
         """Return whether a code, Coding or CodeableConcept is in a value set, `None` where that is not known."""
@@ -188,16 +230,6 @@ class ProfileValidator:
         types = self.snapshots.source.definitions.types
         known = types[name].invariants if name in types else ()
         return rule.key in {one.key for one in known} and invariant.native(rule.key, name)
-
-    def _below(self, made: Snapshot, name: str) -> tuple[str, ...]:
-        """Return the type itself if a profile is for it or for what it specializes, else nothing."""
-        return (name,) if made.type in self.lineage(name) else ()
-
-    def _plan(self, made: Snapshot) -> Check:
-        key = made.origin.key
-        if key not in self._plans:
-            self._plans[key] = Planner(self, made.origin, made.origin.url, made.tree or NOTHING).profile(made)
-        return self._plans[key]
 
     def entered(self, item: Item, visit: Visit) -> Visit:
         """Return a visit of its own for a value: that of the resource, where it is another one."""

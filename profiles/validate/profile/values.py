@@ -49,6 +49,29 @@ def contains(found: Any, pattern: Any) -> bool:
     return _same(found, pattern)
 
 
+def pattern(stated: Any) -> Test:
+    """Return whether a value has all that a pattern has: `contains`, prepared for concepts of one coding, which most are."""
+    rows = stated.get("coding") if isinstance(stated, dict) and stated.keys() == {"coding"} else None
+    if not isinstance(rows, list) or len(rows) != 1 or not isinstance(rows[0], dict):
+        return lambda found: contains(found, stated)
+    members = tuple(rows[0].items())
+    if not all(isinstance(value, str) for _, value in members):
+        return lambda found: contains(found, stated)
+
+    def has(found: Any) -> bool:
+        codings = found.get("coding") if type(found) is dict else None
+        for one in codings if type(codings) is list else ():
+            if type(one) is dict:
+                for key, value in members:
+                    if one.get(key) != value:
+                        break
+                else:
+                    return True
+        return False
+
+    return has
+
+
 def below(found: Any, least: Any, units: Units | None = None) -> bool:
     """Return whether a value is lower than another of its kind; values that cannot be compared are not.
 

@@ -16,8 +16,16 @@ Json = dict[str, Any]
 Met = tuple[Json, Place]
 
 MOST_ISSUES = 1000
+MOST_STEPS = 1_000_000
+"""A step is one look whether a value belongs to a slice; the largest documents of guides take a thousand."""
+
+_NEW = object.__new__
 
 _ANCHOR = re.compile(r"""\s(?:id|name)\s*=\s*["']([^"']{1,300})["']""")
+
+
+class TooCostlyError(Exception):
+    """Profiles ask more of a resource than is worth its time."""
 
 
 class Elsewhere:
@@ -51,12 +59,14 @@ class Visit:
         must_support: Whether must-support elements that are absent are told.
         elsewhere: Finds resources that are not at hand by their reference, if anybody does.
         bound: Value sets that elements met so far are bound to. Shared likewise.
+        budget: Steps that are left, in a list that all visits share.
     """
 
     __slots__ = (
         "_anchors",
         "_targets",
         "bound",
+        "budget",
         "container",
         "elsewhere",
         "issues",
@@ -76,9 +86,11 @@ class Visit:
         known: dict[tuple[int, str], list[Issue] | None] | None = None,
         elsewhere: Elsewhere | None = None,
         bound: set[str] | None = None,
+        budget: list[int] | None = None,
     ) -> None:
         self.elsewhere = elsewhere
         self.bound: set[str] = set() if bound is None else bound
+        self.budget = [MOST_STEPS] if budget is None else budget
         self.issues: list[Issue] = []
         self.known = {} if known is None else known
         self.resource = resource
@@ -92,6 +104,16 @@ class Visit:
         """Add the finding of a message at a place."""
         self.add(issue(message_id, render(where), **places))
 
+    def spend(self, steps: int) -> None:
+        """Take steps off what is left of them.
+
+        Raises:
+            TooCostlyError: There are none left.
+        """
+        self.budget[0] -= steps
+        if self.budget[0] < 0:
+            raise TooCostlyError
+
     def add(self, found: Issue) -> None:
         """Add a finding, as long as there are not too many."""
         if len(self.issues) < MOST_ISSUES:
@@ -99,16 +121,18 @@ class Visit:
 
     def aside(self) -> "Visit":
         """Return a visit at the same place whose findings are only looked at."""
-        found = Visit(
-            self.resource,
-            container=self.container,
-            outer=self.outer,
-            must_support=self.must_support,
-            known=self.known,
-            elsewhere=self.elsewhere,
-            bound=self.bound,
-        )
+        found: Visit = _NEW(Visit)
+        found.resource = self.resource
+        found.container = self.container
+        found.outer = self.outer
+        found.must_support = self.must_support
+        found.known = self.known
+        found.elsewhere = self.elsewhere
+        found.bound = self.bound
+        found.budget = self.budget
+        found.issues = []
         found._targets = self._targets
+        found._anchors = self._anchors
         return found
 
     def within(self, value: Json, where: Place) -> "Visit":
@@ -122,11 +146,19 @@ class Visit:
             known=self.known,
             elsewhere=self.elsewhere,
             bound=self.bound,
+            budget=self.budget,
         )
 
     def apart(self, value: Json, where: Place) -> "Visit":
         """Return the visit of a resource that stands elsewhere."""
-        return Visit((value, where), must_support=self.must_support, known=self.known, elsewhere=self.elsewhere)
+        return Visit(
+            (value, where),
+            must_support=self.must_support,
+            known=self.known,
+            elsewhere=self.elsewhere,
+            bound=self.bound,
+            budget=self.budget,
+        )
 
     def resolve(self, reference: object) -> Met | None:
         """Return the resource that a reference means, if it is contained, or an entry of the Bundle, else `None`."""
