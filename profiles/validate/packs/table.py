@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from profiles.validate.packs import bundles, quantities
+from profiles.validate.packs import bundles, interfaces, quantities, structures, terminology
 from profiles.validate.walk import Json, Place, Walk
 
 if TYPE_CHECKING:
@@ -13,6 +13,12 @@ Pack = Callable[[Json, Place, Walk, "Checks"], None]
 
 PACKS: Mapping[str, Pack] = {
     "Bundle": bundles.check,
+    "CapabilityStatement": interfaces.capability_statement,
+    "CodeSystem": terminology.code_system,
+    "OperationDefinition": interfaces.operation_definition,
+    "SearchParameter": interfaces.search_parameter,
+    "StructureDefinition": structures.check,
+    "ValueSet": terminology.value_set,
     **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), quantities.check),
 }
 
