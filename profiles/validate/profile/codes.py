@@ -169,6 +169,12 @@ class Resources(Mapping[str, Json]):
         self._core = definitions.value_set if kind == "ValueSet" else definitions.code_system
         self._read: dict[str, Json | None] = {}
 
+    def is_of_r4(self, url: str) -> bool:
+        """Return whether nothing but R4 itself has it."""
+        return self._source.given(self._kind, url) is None and not self._source.library.find(
+            url, resource_type=self._kind
+        )
+
     def add(self, url: str, resource: Json) -> None:
         """Take in one that is found under no URL of its own."""
         self._read[url] = _safe(resource)

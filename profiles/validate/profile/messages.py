@@ -196,6 +196,12 @@ MESSAGES: Mapping[str, Message] = {
         "The code system '{system}' is a supplement, which cannot be used as Coding.system. Write the code system that it "
         "adds to.",
     ),
+    "code-newer": Message(
+        "warning",
+        "code-invalid",
+        "The code '{code}' is not in the code system '{system}' as R4 has it (version '{version}'). If it is a newer one, install "
+        "hl7.terminology.r4.",
+    ),
     "code-unknown": Message(
         "error",
         "code-invalid",

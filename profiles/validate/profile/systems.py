@@ -13,6 +13,7 @@ Said = tuple[str, str, dict[str, str]]
 """A message, the member of the Coding that it is about, and what fills the message."""
 
 MOST_ANSWERS = 20_000
+HL7 = "http://terminology.hl7.org/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class System:
     Attributes:
         version: Its version, or empty.
         complete: Whether all of its codes are at hand.
+        growing: Whether it is the copy that R4 has of a code system that HL7 publishes anew (hl7.terminology).
         supplement: Whether it only adds to another one.
         sensitive: Whether upper and lower case differ.
         displays: By code, what it may be displayed as; the first is for messages.
@@ -29,6 +31,7 @@ class System:
 
     version: str
     complete: bool
+    growing: bool
     supplement: bool
     sensitive: bool
     displays: dict[str, tuple[str, ...]]
@@ -63,7 +66,8 @@ class Systems:
                 self._systems.clear()  # Resources may name systems without end.
             found = self._resources.get(url)
             try:
-                self._systems[url] = _read(found) if found is not None else None
+                growing = url.startswith(HL7) and self._resources.is_of_r4(url)
+                self._systems[url] = _read(found, growing=growing) if found is not None else None
             except (AttributeError, KeyError, TypeError):
                 self._systems[url] = None  # A package's code system is not as R4 has it.
         return self._systems[url]
@@ -82,14 +86,18 @@ class Systems:
         if found is None:
             if not system.complete:
                 return None
-            return "code-unknown", "code", {"code": shown(code), "system": url, "version": system.version}
+            return (
+                "code-newer" if system.growing else "code-unknown",
+                "code",
+                {"code": shown(code), "system": url, "version": system.version},
+            )
         if display is None or not found or _folded(display) in {_folded(one) for one in found}:
             return None
         valid = ", ".join(f"'{shown(one)}'" for one in found[:3])
         return "display", "display", {"display": shown(display), "code": shown(code), "system": url, "valid": valid}
 
 
-def _read(resource: Json) -> System:
+def _read(resource: Json, *, growing: bool) -> System:
     sensitive = resource.get("caseSensitive") is not False
     displays = {
         str(row["code"]) if sensitive else str(row["code"]).lower(): _displays(row) for row in _concepts(resource)
@@ -98,6 +106,7 @@ def _read(resource: Json) -> System:
     return System(
         str(resource.get("version", "")),
         content == "complete" and bool(displays),
+        growing,
         content == "supplement" or "supplements" in resource,
         sensitive,
         displays,
