@@ -8,6 +8,7 @@ from typing import Any
 from profiles.definitions.registry import Definitions
 from profiles.fhirpath.engine import Engine
 from profiles.issue import Issue
+from profiles.own.package import package
 from profiles.packages.library import Library
 from profiles.snapshot.generate import Snapshot
 from profiles.snapshot.near import near
@@ -49,7 +50,7 @@ class Checks:
     Attributes:
         engine: Compiles FHIRPath.
         validator: The check by the base definitions, which every write passes too.
-        library: The packages of implementation guides that it goes by.
+        library: The packages of implementation guides that it goes by, and that of this server.
     """
 
     def __init__(self, definitions: Definitions, engine: Engine | None = None) -> None:
@@ -63,9 +64,10 @@ class Checks:
 
         What they say is worked out when it is first asked for.
         """
-        self.library = library
+        # What this server writes itself can be told, whatever is installed.
+        self.library = Library([*library.packages.values(), package()])
         self._hints: dict[str, str] = {}
-        source = Source(self._definitions, library, structures)
+        source = Source(self._definitions, self.library, structures)
         self._profiles = ProfileValidator(source, engine=self.engine, must_support=True)
         self._questionnaires = QuestionnaireValidator(self._profiles.codes, self.engine)
 

@@ -16,6 +16,11 @@ HL7 = "http://terminology.hl7.org/CodeSystem"
 OWN = "https://aquifer.example/fhir"
 
 
+def claim(profile: str) -> Resource:
+    """Return the meta of a resource that conforms to one of our own profiles (docs/definitions.md)."""
+    return {"profile": [f"{OWN}/StructureDefinition/aquifer-{profile}"]}
+
+
 def coding(system: str, code: str, display: str = "") -> dict[str, str]:
     """Return a Coding."""
     return {"system": system, "code": code, **({"display": display} if display else {})}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone
 from decimal import Decimal
 
-from fhir_server.demo.datatypes import HL7, OWN, Resource, compact, concept, identifier, narrative, reference
+from fhir_server.demo.datatypes import HL7, OWN, Resource, claim, compact, concept, identifier, narrative, reference
 
 SOVEREIGN = "meridia"
 LEVELS = f"{OWN}/CodeSystem/org-level"
@@ -124,6 +124,7 @@ def locations(facility: Facility) -> Iterator[Resource]:
     yield compact(
         {
             **_place(f"{facility.id}-site", facility, facility.name, ("si", "Site"), ""),
+            "meta": claim("facility-site"),
             "type": [concept(f"{HL7}/v3-RoleCode", *facility.kind)],
             "telecom": [{"system": "phone", "value": f"+999 {facility.postal} 100", "use": "work"}],
             "address": address("1 Hospital Drive", facility, "work"),
@@ -158,6 +159,7 @@ def _organization(organization: str, name: str, level: str, kind: str, parent: s
         {
             "resourceType": "Organization",
             "id": organization,
+            "meta": claim("facility") if level == "facility" else None,
             "text": narrative(f"{name} ({level})"),
             "identifier": [identifier(f"{OWN}/sid/organization", organization.upper())],
             "active": True,
@@ -182,6 +184,7 @@ def _membership(facility: Facility) -> Resource:
     return {
         "resourceType": "OrganizationAffiliation",
         "id": f"{facility.network}-{facility.id}",
+        "meta": claim("membership"),
         "extension": [{"url": SHARING, "extension": agreement}],
         "active": True,
         "period": {"start": "2024-01-01"},

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fhir_server.demo.datatypes import HL7, OWN, Resource, compact, concept, reference
+from fhir_server.demo.datatypes import HL7, OWN, Resource, claim, compact, concept, reference
 from fhir_server.demo.geography import FACILITIES, NETWORKS, REGIONS
 
 STAFF_ROLE = f"{OWN}/CodeSystem/staff-role"
@@ -81,6 +81,7 @@ def _role(employee: Employee, organization: str, code: str) -> Resource:
         {
             "resourceType": "PractitionerRole",
             "id": f"role-{employee.id}" if number == 1 else f"role-{employee.id}-{number}",
+            "meta": claim("staff-role"),
             "active": True,
             "period": {"start": "2021-03-01"},
             "practitioner": reference(f"Practitioner/{employee.id}"),

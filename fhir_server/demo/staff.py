@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fhir_server.demo.chance import Chance
-from fhir_server.demo.datatypes import HL7, OWN, SNOMED, Resource, compact, concept, identifier, reference
+from fhir_server.demo.datatypes import HL7, OWN, SNOMED, Resource, claim, compact, concept, identifier, reference
 from fhir_server.demo.geography import FACILITIES, Facility
 from fhir_server.demo.names import POOLS
 
@@ -82,6 +82,7 @@ def role_resource(role: Role) -> Resource:
     return {
         "resourceType": "PractitionerRole",
         "id": role.id,
+        "meta": claim("staff-role"),
         "active": not role.end,
         "period": compact({"start": role.start, "end": role.end}),
         "practitioner": reference(f"Practitioner/{role.practitioner}"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhir_server.guides.registry import Registry
+from profiles.own import package as own
 from profiles.packages import versions
 from profiles.packages.archive import PackageError
 from profiles.packages.package import CORE, Package, read
@@ -82,6 +83,8 @@ class Gathering:
         local = self._local(name, version)
         if local is not None:
             return local
+        if name == own.NAME:
+            raise PackageError(f"{one} is not what this server comes with, which is {own.package().key}.")
         if self._registry is None:
             where = f" is not in {self._folder}, and" if self._folder else ":"
             raise PackageError(f"{one}{where} no registry is set. Give its file, or set packages.registry.")
@@ -91,7 +94,7 @@ class Gathering:
         """Return what a package depends on, `None` where it is not found."""
         try:
             local = self._local(name, version)
-            if local is None and self._registry is not None and package.key in self._fetched:
+            if local is None and name != own.NAME and self._registry is not None and package.key in self._fetched:
                 return await self._remote(self._registry, name, version)
         except PackageError as error:
             self._failures[f"{name}#{version}"] = str(error)
@@ -108,7 +111,9 @@ class Gathering:
         return found
 
     def _local(self, name: str, version: str) -> Package | None:
-        """Return the newest package of the folder that is what is wanted."""
+        """Return the newest package of the folder that is what is wanted; the server's own comes with it, and from nowhere else."""
+        if name == own.NAME:
+            return own.package() if versions.satisfies(own.VERSION, version) else None
         if self._folder is None:
             return None
         if not self._folder.is_dir():

@@ -134,6 +134,21 @@ def read(source: Path | bytes, limits: Limits | None = None, *, examples: bool =
         for path, content in files(data, name, limits or Limits())
         if path.endswith(".json") and _wanted(path, examples=examples)
     }
+    return assembled(kept, hashlib.sha256(data).hexdigest(), name)
+
+
+def assembled(content: Mapping[str, bytes], sha256: str, name: str) -> Package:
+    """Return the package that is made of files.
+
+    Args:
+        content: JSON by path in the package, `package/package.json` among it.
+        sha256: What it is told by.
+        name: What it is called in messages.
+
+    Raises:
+        PackageError: It is not a package for FHIR R4 (4.0).
+    """
+    kept = dict(content)
     manifest = _manifest(kept.pop(MANIFEST, b""), name)
     index = kept.pop(INDEX, b"")
     notes: list[str] = []
@@ -141,7 +156,7 @@ def read(source: Path | bytes, limits: Limits | None = None, *, examples: bool =
     notes += _unlisted(index, {entry.file for entry in entries})
     return Package(
         **manifest,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=sha256,
         definitions=_by_url(entries),
         instances=tuple(entry for entry in entries if not entry.url or not _own(entry.file)),
         notes=tuple(notes),

@@ -10,6 +10,7 @@ import pytest
 from fhir_server.guides.gathering import Gathering
 from fhir_server.guides.registry import Registry
 from fhir_server.model import json
+from profiles.own.package import package
 from profiles.packages.archive import PackageError
 from tests.guides.packages import Publisher
 
@@ -149,3 +150,11 @@ async def test_two_files_of_one_version_and_files_that_are_too_large_are_refused
         await Gathering((), MIB, None, None).gather([str(one), str(two)])
     with pytest.raises(PackageError, match=r"and 100 are allowed\. Raise packages\.max_bytes"):
         await Gathering((), 100, None, None).gather([str(one)])
+
+
+async def test_the_servers_own_package_comes_with_it_and_from_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "aquifer.tgz").write_bytes(archive("9.0.0", "aquifer"))
+    gathering = Gathering((), 2 * MIB, tmp_path, None)
+    assert keys(await gathering.gather(["aquifer"])) == [package().key]
+    with pytest.raises(PackageError, match="not what this server comes with"):
+        await gathering.gather(["aquifer@9.0.0"])

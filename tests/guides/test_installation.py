@@ -10,6 +10,8 @@ from fhir_server.model import json
 from fhir_server.model.errors import Conflict, NotFound
 from fhir_server.model.request import FhirRequest
 from fhir_server.repository import Repository
+from profiles.own.package import BASE as CANONICAL
+from profiles.own.package import package
 from tests.guides.packages import Publisher
 
 Json = dict[str, Any]
@@ -237,3 +239,14 @@ async def test_small_defects_of_a_publisher_are_told_and_pass_and_what_has_no_fo
 async def test_the_core_package_needs_no_installation(service: Service) -> None:
     with pytest.raises(Conflict, match="part of this server"):
         await service.packages.install(Publisher("hl7.fhir.r4.core").package("4.0.1"))
+
+
+async def test_the_servers_own_definitions_are_served_as_they_are(service: Service) -> None:
+    done = await service.packages.install(package())
+    assert done.notes == ()
+    assert sum(done.resources.values()) == len(package().definitions)
+    url = f"{CANONICAL}/CodeSystem/org-level"
+    assert await ids(service, "CodeSystem", url=url) == ["org-level"]
+    await service.packages.remove("aquifer")
+    assert await ids(service, "CodeSystem", url=url) == []
+    assert service.shelf.checks.knows(f"{CANONICAL}/StructureDefinition/aquifer-patient")
