@@ -88,6 +88,10 @@ class Checks:
         origin = self._profiles.snapshots.source.find(canonical)
         return origin.structure if origin else None
 
+    def type_of(self, profile: str) -> str:
+        """Return the type that a profile constrains, empty where it is not at hand."""
+        return str((self.structure(profile) or {}).get("type", ""))
+
     def hint(self, canonical: str) -> str:
         """Return ` Did you mean '…'?` for the profile at hand that is nearest to one that is not, else nothing."""
         if canonical not in self._hints:

@@ -68,7 +68,7 @@ class Conformance:
         Raises:
             Unprocessable: It does not conform, and that is enforced.
         """
-        rule = self._general(draft.resource_type) if tree is None else self._at(draft, facility, tree)
+        rule = self.rule(draft.resource_type, "", None) if tree is None else self._at(draft, facility, tree)
         if rule.regime == "ignore" or not (rule.required or _claims(draft)):
             return draft
         if rule.regime == "warn":
@@ -78,27 +78,28 @@ class Conformance:
             raise Unprocessable("It does not conform to its profiles.", issues=[*found, _reason(draft.resource_type)])
         return replace(draft, warnings=(*draft.warnings, *found)) if found else draft
 
-    def rule(self, resource_type: str, facility: str, tree: Tree) -> Rule:
-        """Return what holds for a type at a facility: of each setting, what the nearest one says."""
+    def rule(self, resource_type: str, facility: str, tree: Tree | None) -> Rule:
+        """Return what holds for a type at a facility: of each setting, what the nearest one says.
+
+        Args:
+            resource_type: The type.
+            facility: Id of an Organization.
+            tree: The hierarchy, `None` where no facility has rules.
+        """
         if tree is not self._tree:
             self._tree, self._found = tree, {}
         key = (resource_type, facility)
-        if key not in self._found:
-            self._found[key] = self._nearest(resource_type, (facility, *tree.above(facility)))
-        return self._found[key]
+        found = self._found.get(key)
+        if found is None:
+            line = (facility, *tree.above(facility)) if tree else ()
+            found = self._found[key] = self._nearest(resource_type, line)
+        return found
 
     def _at(self, draft: Draft, facility: str, tree: Tree) -> Rule:
         if draft.resource_type != "Organization" or facility in tree:
             return self.rule(draft.resource_type, facility, tree)
         parent = draft.resource.get("partOf", {}).get("reference", "").rpartition("/")[2]
         return self._nearest(draft.resource_type, (facility, parent, *tree.above(parent)))
-
-    def _general(self, resource_type: str) -> Rule:
-        key = (resource_type, "")
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = self._nearest(resource_type, ())
-        return found
 
     def _nearest(self, resource_type: str, line: Sequence[str]) -> Rule:
         said = [self._rules.facilities[each] for each in line if each in self._rules.facilities]

@@ -247,7 +247,7 @@ async def working(settings: Settings) -> AsyncIterator[Service]:
             structlog.get_logger("main").info("extraction_changed", job=job.id)
 
         def prepare(record: JobRecord, save: Save) -> Work:
-            return Work(record, save, settings.jobs, reindexing, lambda: service.repository)
+            return Work(record, save, settings.jobs, reindexing, lambda: service.repository, service.shelf.refresh)
 
         worker = Worker(service.store.jobs, discovered(), prepare, worker_name, concurrency=settings.jobs.concurrency)
         async with worker.running():

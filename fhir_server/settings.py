@@ -354,6 +354,9 @@ class Jobs(Section):
     reindex_share: float = Field(
         default=0.25, gt=0, le=1, description="Share of the time that indexing works; it rests for the remainder."
     )
+    validation_share: float = Field(
+        default=0.25, gt=0, le=1, description="Share of the time that the validation of what is stored works."
+    )
 
 
 class Packages(Section):

@@ -136,7 +136,7 @@ class Worker:
             )
         else:
             await self._leases.finish(record, result)
-            log.info("job_done", job=record.id, kind=record.kind, attempt=record.attempt, **result)
+            log.info("job_done", job=record.id, kind=record.kind, attempt=record.attempt, **_figures(result))
 
     async def _run(self, record: JobRecord, job: Job) -> Mapping[str, Any]:
         async def save(checkpoint: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
@@ -159,6 +159,11 @@ class Worker:
         finally:
             run.cancel()
             await asyncio.wait([run])
+
+
+def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a result is short enough for a log line."""
+    return {name: value for name, value in result.items() if isinstance(value, int)}
 
 
 def _log_fault(event: str, job: JobRecord | None, error: Exception) -> None:

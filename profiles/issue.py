@@ -17,6 +17,7 @@ class Issue:
         expression: FHIRPath location such as `Patient.name[0].family`, empty where there is none.
         message_id: Stable key of the message, for programs.
         diagnostics: Technical detail for operators, never another person's data.
+        profile: Canonical of the profile that asks for it, empty for the base definitions.
     """
 
     severity: Severity
@@ -25,6 +26,7 @@ class Issue:
     expression: str = ""
     message_id: str = ""
     diagnostics: str = ""
+    profile: str = ""
 
     @property
     def fails(self) -> bool:

@@ -22,7 +22,7 @@ Run = Callable[[Work], Awaitable[Mapping[str, Any]]]
 
 def worker(store: Store, run: Run, *, lease: float = 30.0, attempts: int = 5) -> Worker:
     def prepare(record: JobRecord, save: Any) -> Work:
-        return Work(record, save, Jobs(), None, None)  # type: ignore[arg-type] # these jobs index nothing
+        return Work(record, save, Jobs(), None, None, None)  # type: ignore[arg-type] # these jobs index nothing
 
     jobs = {"test": Job("test", run, limit=1, attempts=attempts)}
     return Worker(store.jobs, jobs, prepare, lambda part: f"here {part}", concurrency=2, lease=lease)

@@ -12,6 +12,7 @@ from fhir_server.cli.policy import policy
 from fhir_server.cli.reindex import reindex
 from fhir_server.cli.serve import serve
 from fhir_server.cli.token import token
+from fhir_server.cli.validate import validate
 
 app = typer.Typer(
     name="fhir-server",
@@ -26,6 +27,7 @@ app.command()(serve)
 app.command()(load)
 app.command()(demo)
 app.command()(reindex)
+app.command()(validate)
 app.command()(token)
 app.command()(doctor)
 app.command()(config)

@@ -130,6 +130,24 @@ def portions(source: Source, reader: Reader) -> Iterator[Portion]:
         yield Portion(0, _transaction([]), problems=(("", str(error)),))
 
 
+def resources(source: Source, reader: Reader) -> Iterator[tuple[str, dict[str, Any] | str]]:
+    """Yield each resource of a file as it is, with its place; in place of one that cannot be read, the reason.
+
+    Args:
+        source: The file.
+        reader: Reads XML.
+    """
+    for portion in portions(source, reader) if source.path.name.endswith(LINE_ENDINGS) else ():
+        yield from zip(portion.places, (entry["resource"] for entry in portion.bundle["entry"]), strict=True)
+        yield from portion.problems
+    if not source.path.name.endswith(LINE_ENDINGS):
+        try:
+            data = _bytes(source.path)
+            yield "", reader.read(data) if source.path.name.endswith(XML_ENDINGS) else json.parse(data, "file")
+        except (BadRequest, UnreadableError, OSError, EOFError, lzma.LZMAError) as error:
+            yield "", str(error)
+
+
 def part(portion: Portion, places: frozenset[str]) -> Portion:
     """Return the portion with only the entries at these places; a transaction stays whole."""
     if not portion.places:

@@ -26,6 +26,7 @@ class Work:
         settings: How jobs are to behave.
         reindexing: Indexes stored resources again.
         repository: Returns the repository of now, unrestricted.
+        renew: Makes this process work by the implementation guides that are installed now.
     """
 
     record: JobRecord
@@ -33,6 +34,7 @@ class Work:
     settings: Jobs
     reindexing: Reindexing
     repository: Callable[[], Repository]
+    renew: Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,6 +343,14 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$diff", "POST", "{type}/$diff", False): differences("POST", "type"),
     ("$diff", "GET", "$diff", False): differences("GET", "system"),
     ("$diff", "POST", "$diff", False): differences("POST", "system"),
+    ("$validate-stored", "POST", "$validate-stored", False): on_everything("$validate-stored", "POST"),
+    ("$validate-stored", "POST", "{type}/$validate-stored", False): on_everything("{type}/$validate-stored", "POST"),
+    ("$validate-stored-status", "GET", "$validate-stored-status", False): on_everything(
+        "$validate-stored-status", "GET"
+    ),
+    ("$validate-stored-status", "DELETE", "$validate-stored-status", False): on_everything(
+        "$validate-stored-status", "DELETE"
+    ),
     ("$meta", "GET", "{type}/{id}/$meta", False): labels("$meta", "GET"),
     ("$meta", "POST", "{type}/{id}/$meta", False): labels("$meta", "POST"),
     ("$meta-add", "POST", "{type}/{id}/$meta-add", False): labels("$meta-add", "POST"),

@@ -43,6 +43,7 @@ WITH_DATA = {
     "reindex",
     "token",
     "user",
+    "validate",
 }
 
 
