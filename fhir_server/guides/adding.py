@@ -42,10 +42,10 @@ async def told(served: Iterable[Served], repository: Repository) -> list[Paramet
         Unavailable: The database cannot be reached.
     """
     added = _added(await repository.store.parameters.read())
-    own = repository.definitions.own
+    beside = _beside(repository, added)
     stated = [one for one in sorted(served, key=lambda one: one.url) if one.resource_type == PARAMETER]
     there = [(one, await _resource(repository, one)) for one in stated]
-    return [_parameter(one, resource, added, own) for one, resource in there if resource is not None]
+    return [_parameter(one, resource, added, beside) for one, resource in there if resource is not None]
 
 
 async def awaiting(served: Sequence[Served], repository: Repository) -> list[Served]:
@@ -55,12 +55,12 @@ async def awaiting(served: Sequence[Served], repository: Repository) -> list[Ser
         Unavailable: The database cannot be reached.
     """
     added = _added(await repository.store.parameters.read())
-    own, found = repository.definitions.own, []
+    beside, found = _beside(repository, added), []
     for one in served:
         if one.resource_type != PARAMETER or one.id in added:
             continue
         resource = await _resource(repository, one)
-        if resource is not None and custom.read(resource, _beside(own, added, one.id), shared=True).parameter:
+        if resource is not None and custom.read(resource, beside, shared=True).parameter:
             found.append(one)
     return found
 
@@ -69,21 +69,22 @@ def _added(register: Register) -> dict[str, Added]:
     return {row["id"]: Added.of(row) for row in register.rows}
 
 
-def _parameter(one: Served, resource: Json, added: Mapping[str, Added], own: Definitions) -> Parameter:
+def _parameter(one: Served, resource: Json, added: Mapping[str, Added], beside: Definitions) -> Parameter:
     code = str(resource.get("code", ""))
     if one.id in added:
         return Parameter(one.url, code, added[one.id].state)
     if resource.get("status") != custom.ACTIVE:
         reason = f"Its status is '{resource.get('status')}', and only what is '{custom.ACTIVE}' is added."
         return Parameter(one.url, code, "impossible", reason)
-    reading = custom.read(resource, _beside(own, added, one.id), shared=True)
+    reading = custom.read(resource, beside, shared=True)
     if reading.issues:
         return Parameter(one.url, code, "impossible", " ".join(issue.text for issue in reading.issues))
     return Parameter(one.url, code, "same")
 
 
-def _beside(own: Definitions, added: Mapping[str, Added], resource_id: str) -> Definitions:
-    return own.extended(one.parameter for one in added.values() if one.id != resource_id)
+def _beside(repository: Repository, added: Mapping[str, Added]) -> Definitions:
+    """Return FHIR's definitions with the parameters that are added: what one that is not stands beside."""
+    return repository.definitions.own.extended(one.parameter for one in added.values())
 
 
 async def _resource(repository: Repository, one: Served) -> Json | None:

@@ -1,8 +1,9 @@
 """What of a package becomes stored resources: which definitions, under which logical ids, and how they then read.
 
 A definition keeps the id that its publisher gave it, as long as nothing else has it; several versions of a guide stand side by
-side because the later one's ids end with its version. The content stays as it was published, but for the id, and for literal
-references: those to definitions of the package lead to where these are served, all others to the publisher's pages.
+side because the later one's ids end with its version. The content stays as it was published, but for the id,
+for the version where a definition leaves that to the package, and for literal references: those to definitions of the package
+lead to where these are served, all others to the publisher's pages.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ Key = tuple[str, str]
 
 GUIDE = "ImplementationGuide"
 PARAMETER = "SearchParameter"
+NAMING_SYSTEM = "NamingSystem"
 LONGEST = 64
 DIGITS = 8
 LONGEST_TEXT = 300
@@ -47,6 +49,11 @@ class Candidate:
     entry: Entry
     resource: Json
     names: tuple[str, ...]
+
+    @property
+    def canonical(self) -> str:
+        """URL; of a NamingSystem, which has none in R4, what references in the package call it."""
+        return self.entry.url or self.published
 
     @property
     def published(self) -> str:
@@ -87,18 +94,21 @@ def choose(found: Sequence[Candidate], taken: Collection[Key]) -> tuple[Served, 
         kind = one.entry.resource_type
         name = next(name for name in one.names if (kind, name) not in used)
         used.add((kind, name))
-        chosen.append(Served(kind, name, one.entry.url, one.entry.version))
+        chosen.append(Served(kind, name, one.canonical, one.entry.version))
     return tuple(chosen)
 
 
 def resources(package: Package, found: Sequence[Candidate], served: Sequence[Served]) -> list[tuple[Served, Json]]:
     """Return what is stored: the candidates under the ids chosen, in that order."""
-    by_canonical = {(one.entry.resource_type, one.entry.url, one.entry.version): one for one in found}
+    by_canonical = {(one.entry.resource_type, one.canonical, one.entry.version): one for one in found}
     pairs = [(one, by_canonical.get((one.resource_type, one.url, one.version))) for one in served]
     present = [(one, candidate) for one, candidate in pairs if candidate is not None]
     lead = {candidate.published: f"{one.resource_type}/{one.id}" for one, candidate in present}
     base = _base(package)
-    return [(one, {**_led(candidate.resource, lead, base), "id": one.id}) for one, candidate in present]
+    return [
+        (one, {**_led(candidate.resource, lead, base), "id": one.id, **_version(candidate)})
+        for one, candidate in present
+    ]
 
 
 def _definitions(package: Package, notes: list[str]) -> Iterator[Entry]:
@@ -114,6 +124,8 @@ def _definitions(package: Package, notes: list[str]) -> Iterator[Entry]:
             elif f"{entry.resource_type}/{entry.id}" not in examples and key not in seen:
                 seen.add(key)
                 yield entry
+    systems = [entry for entry in package.instances if entry.resource_type == NAMING_SYSTEM]
+    yield from (entry for entry in systems if entry.id and f"{NAMING_SYSTEM}/{entry.id}" not in examples)
     notes += [f"{name} is no type of definitions in FHIR R4, so those are not served." for name in sorted(unknown)]
 
 
@@ -171,6 +183,10 @@ def _names(entry: Entry) -> Iterator[str]:
         yield f"{own}-{version}"
     yield f"{own[: LONGEST - DIGITS - 1]}-{mark[:DIGITS]}".lstrip("-")
     yield mark
+
+
+def _version(one: Candidate) -> Json:
+    return {} if one.entry.resource_type == NAMING_SYSTEM else {"version": one.entry.version}
 
 
 def _fit(text: str) -> str:

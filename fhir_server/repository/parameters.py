@@ -70,10 +70,13 @@ class Parameters:
                 after.pop(change.id, None)
             elif isinstance(change, Create | Update):
                 stated.append(change.doc["r"])
+        others: Definitions | None = None
         # Composites last: their components may come with them.
         for resource in sorted(stated, key=lambda each: each["type"] == "composite"):
             resource_id = resource["id"]
-            others = self.own.extended(one.parameter for one in after.values() if one.id != resource_id)
+            beside = [one.parameter for one in after.values() if one.id != resource_id]
+            if others is None or list(others.added) != beside:  # guides have many that add nothing
+                others = self.own.extended(beside)
             reading = custom.read(resource, others, shared=self.published)
             known = after.pop(resource_id, None)
             if reading.issues and self.published:

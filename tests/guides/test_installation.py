@@ -214,6 +214,15 @@ async def test_small_defects_of_a_publisher_are_told_and_pass_and_what_has_no_fo
         one.profile(id="script", url=f"{url}/script", text={"status": "generated", "div": script}),
         {"resourceType": "ActorDefinition", "id": "actor", "url": f"{url}/actor"},
         {"resourceType": "ValueSet", "id": "an-example", "url": f"{url}/v", "status": "active"},
+        {
+            "resourceType": "NamingSystem",
+            "id": "system",
+            "name": "S",
+            "status": "draft",
+            "kind": "root",
+            "date": "2026",
+            "uniqueId": [{"type": "uri", "value": f"{url}/system"}],
+        },
         one.guide(),
         one.parameter(id="mean", code="gender", url=f"{url}/p1"),
         one.parameter(id="draft", code="later", status="draft", url=f"{url}/p2"),
@@ -223,6 +232,7 @@ async def test_small_defects_of_a_publisher_are_told_and_pass_and_what_has_no_fo
     assert await ids(service, "StructureDefinition", url=f"{url}/formless") == []
     assert "text" not in (await asked(service, "StructureDefinition", "script"))[1]
     assert await ids(service, "ValueSet", url=f"{url}/v") == []  # the guide says that it is an example
+    assert await ids(service, "NamingSystem", value=f"{url}/system") == ["system"]
     said = "\n".join(done.notes)
     assert "package/0.json is served as published, although it is not valid. StructureDefinition.status" in said
     assert "package/1.json is not served. " in said
