@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
@@ -18,6 +18,7 @@ from fhir_server.store.accounts import Accounts
 from fhir_server.store.client import connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.mongod import Mongod, url
+from tests.processes import Nursery, nursing
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -113,6 +114,13 @@ async def database(
         yield client[database_name]
         await client.drop_database(database_name)
         await client.drop_database(f"{database_name}_audit")
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """What starts `fhir-server`."""
+    with nursing() as nursery:
+        yield nursery
 
 
 @pytest.fixture(scope="session")

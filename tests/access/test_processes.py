@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import os
-import subprocess
-import sys
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +11,13 @@ from typing import Any
 import httpx
 import pytest_asyncio
 
-from fhir_server.model import json
 from tests.access.house import ORIGIN, STAFF, Caller, House, Json, observation
 from tests.access.test_holds import HOLD, put, report, sees
+from tests.processes import Nursery
 
 Fresh = Callable[[str], str]
 
 ROUNDS = int(os.environ.get("LIVE_ROUNDS", "20"))
-SERVE = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve", "--port", "0", "--json"]
 
 
 @dataclass(frozen=True)
@@ -31,27 +29,24 @@ class Pair:
 
 
 @contextlib.contextmanager
-def serving(house: House) -> Iterator[str]:
+def serving(nursery: Nursery, house: House) -> Iterator[str]:
     """Yield the address of a server process of its own on the record of the house."""
     settings = house.service.settings
     environment = os.environ | {
         "FHIR_DATA_DIR": str(settings.data_dir), "FHIR_MONGO__DATABASE": settings.mongo.database,
         "FHIR_MONGO__CACHE_GB": "0.25", "FHIR_AUTH__MODE": "smart", "FHIR_SERVER__BASE_URL": f"{ORIGIN}/fhir",
     }  # fmt: skip
-    with subprocess.Popen(SERVE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        try:
-            assert process.stdout is not None
-            yield json.decode(process.stdout.readline())["url"]
-        finally:
-            process.terminate()
-            process.wait(60)
+    with nursery.serving(environment=environment) as (process, said):
+        yield said["url"]
+        process.send(signal.SIGTERM)
+        process.wait(60)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def pair(workshop: House) -> AsyncIterator[Pair]:
+async def pair(nursery: Nursery, workshop: House) -> AsyncIterator[Pair]:
     doctor = await workshop.as_("user/*.cruds", user=STAFF)
     ann = await workshop.as_("patient/*.rs", user="u-ann", patient="ann")
-    with serving(workshop) as one, serving(workshop) as other:
+    with serving(nursery, workshop) as one, serving(nursery, workshop) as other:
         async with (
             httpx.AsyncClient(base_url=one, timeout=60) as first,
             httpx.AsyncClient(base_url=other, timeout=60) as second,

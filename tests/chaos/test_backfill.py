@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import shutil
-import sys
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-SERVE = "from fhir_server.cli import app; app()"
+from tests.processes import Nursery, Process
+
 PATIENTS = 1200
 COLOUR = "http://example.org/fhir/colour"
 PATIENCE = 120.0
@@ -39,19 +40,14 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Server:
-    process: asyncio.subprocess.Process
+    process: Process
     base: str
 
 
-async def started(home: Path, share: str) -> Server:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", SERVE, "serve", "--port", "0", "--json", "--data-dir", str(home)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "FHIR_MONGO__CACHE_GB": "0.25", "FHIR_JOBS__REINDEX_SHARE": share},
-    )
-    assert process.stdout is not None
-    line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+async def started(nursery: Nursery, home: Path, share: str) -> Server:
+    environment = {**os.environ, "FHIR_MONGO__CACHE_GB": "0.25", "FHIR_JOBS__REINDEX_SHARE": share}
+    process = nursery.start("serve", "--port", "0", "--json", "--data-dir", home, environment=environment)
+    line = await asyncio.wait_for(asyncio.to_thread(process.out.readline), PATIENCE)
     return Server(process, json.loads(line)["fhir"])
 
 
@@ -75,9 +71,9 @@ async def total(client: httpx.AsyncClient, base: str, colour: str) -> int:
     return int(response.json()["total"])
 
 
-async def test_indexing_goes_on_where_the_killed_server_was(home: Path) -> None:
+async def test_indexing_goes_on_where_the_killed_server_was(nursery: Nursery, home: Path) -> None:
     """The first server rests most of the time, so that it is killed with some of the work done and some not."""
-    first = await started(home, "0.01")
+    first = await started(nursery, home, "0.01")
     async with httpx.AsyncClient(timeout=60) as client:
         await load(client, first.base)
         created = await client.post(f"{first.base}/SearchParameter", json=PARAMETER)
@@ -88,9 +84,9 @@ async def test_indexing_goes_on_where_the_killed_server_was(home: Path) -> None:
                 await asyncio.sleep(0.05)
         assert refused.json()["issue"][0]["code"] == "transient"
         # The next one starts beside it and adopts the mongod; it writes with the parameter building.
-        second = await started(home, "1")
-        first.process.kill()
-        await first.process.wait()
+        second = await started(nursery, home, "1")
+        first.process.send(signal.SIGKILL)
+        await first.process.ended()
         try:
             late = await client.put(f"{second.base}/Patient/late", json={**patient(1), "id": "late"})
             assert late.status_code == 201
@@ -107,5 +103,5 @@ async def test_indexing_goes_on_where_the_killed_server_was(home: Path) -> None:
             assert told["attempt"] >= 2
             assert told["active"] == "colour"
         finally:
-            second.process.terminate()
-            await second.process.wait()
+            second.process.send(signal.SIGTERM)
+            await second.process.ended()

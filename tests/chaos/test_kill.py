@@ -22,12 +22,11 @@ from fhir_server.store.client import connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.mongod import Mongod
 from tests.chaos.writers import Writers
+from tests.processes import Nursery, Process
 
 ROUNDS = 50
 WRITES = 12
 """Acknowledged writes between two kills, at least."""
-
-SERVE = "from fhir_server.cli import app; app()"
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 class Server:
     """A running `fhir-server serve`."""
 
-    process: asyncio.subprocess.Process
+    process: Process
     base: str
 
 
@@ -53,16 +52,12 @@ def log_of(home: Path) -> Path:
     return home.with_name("server.log")
 
 
-async def started(home: Path) -> Server:
+async def started(nursery: Nursery, home: Path) -> Server:
+    environment = {**os.environ, "FHIR_MONGO__CACHE_GB": "0.25"}
+    words = ("serve", "--port", "0", "--json", "--data-dir", home)
     with log_of(home).open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", SERVE, "serve", "--port", "0", "--json", "--data-dir", str(home)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            env={**os.environ, "FHIR_MONGO__CACHE_GB": "0.25"},
-        )
-    assert process.stdout is not None
-    line = await asyncio.wait_for(process.stdout.readline(), 120)
+        process = nursery.start(*words, environment=environment, stderr=log)
+    line = await asyncio.wait_for(asyncio.to_thread(process.out.readline), 120)
     return Server(process, json.loads(line)["fhir"])
 
 
@@ -75,34 +70,34 @@ async def compared(home: Path, writers: Writers) -> AsyncIterator[None]:
         await writers.compare(client[settings.mongo.database])
 
 
-async def test_killing_the_server_loses_and_halves_nothing(home: Path) -> None:
+async def test_killing_the_server_loses_and_halves_nothing(nursery: Nursery, home: Path) -> None:
     chance = random.Random(1)
-    server = await started(home)
+    server = await started(nursery, home)
     writers = Writers(server.base)
     try:
         async with writers.at_work():
             for _ in range(ROUNDS):
                 # The next one starts beside it, as behind a load balancer; it adopts mongod from the one that is killed.
                 with writers.resting():
-                    successor = await started(home)
+                    successor = await started(nursery, home)
                 await writers.more(WRITES)
                 await asyncio.sleep(chance.uniform(0, 0.1))
-                server.process.kill()
+                server.process.send(signal.SIGKILL)
                 writers.base = successor.base
-                await server.process.wait()
+                await server.process.ended()
                 server = successor
             await writers.more(WRITES)
         async with compared(home, writers):
             pass
     finally:
-        server.process.terminate()
-        await server.process.wait()
+        server.process.send(signal.SIGTERM)
+        await server.process.ended()
     assert not Mongod(home, 0.25).is_running()
 
 
-async def test_killing_mongod_loses_and_halves_nothing(home: Path) -> None:
+async def test_killing_mongod_loses_and_halves_nothing(nursery: Nursery, home: Path) -> None:
     chance = random.Random(2)
-    server = await started(home)
+    server = await started(nursery, home)
     writers = Writers(server.base)
     mongod = Mongod(home, 0.25)
     try:
@@ -115,7 +110,7 @@ async def test_killing_mongod_loses_and_halves_nothing(home: Path) -> None:
         async with compared(home, writers):
             pass
     finally:
-        server.process.terminate()
-        await server.process.wait()
-    assert server.process.returncode == 0
+        server.process.send(signal.SIGTERM)
+        await server.process.ended()
+    assert server.process.wait() == 0
     assert not mongod.is_running()

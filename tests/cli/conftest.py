@@ -1,32 +1,14 @@
 """The command as a user runs it: a process of its own on the data directory of this test run."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
-from fhir_server.model import json
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.decode(self.out.encode())
-
+from tests.processes import Ended, Nursery
 
 Command = Callable[..., Ended]
 WITH_DATA = {
@@ -48,7 +30,7 @@ WITH_DATA = {
 
 
 @pytest.fixture(scope="module")
-def command(data_dir: Path, mongo_url: SecretStr) -> Command:
+def command(data_dir: Path, mongo_url: SecretStr, nursery: Nursery) -> Command:
     """Return a function that runs `fhir-server` with arguments, on a database that the tests of one module share."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_")}
     environment |= {
@@ -59,12 +41,9 @@ def command(data_dir: Path, mongo_url: SecretStr) -> Command:
     }
 
     def run(*arguments: str | Path, typed: str = "", **more: str) -> Ended:
-        words = [sys.executable, "-c", "from fhir_server.cli import app; app()", *map(str, arguments)]
+        words = [*arguments]
         if arguments and arguments[0] in WITH_DATA and "--help" not in arguments:
-            words += ["--data-dir", str(data_dir)]
-        done = subprocess.run(
-            words, env={**environment, **more}, input=typed, capture_output=True, text=True, timeout=400, check=False
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
+            words += ["--data-dir", data_dir]
+        return nursery.run(*words, environment={**environment, **more}, typed=typed)
 
     return run

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,6 @@ from playwright.async_api import Browser
 from pydantic import SecretStr
 
 from fhir_server.main import Service, running
-from fhir_server.model import json
 from fhir_server.settings import Auth, Mongo, Server, Settings
 from smart_auth import accounts, administration
 from smart_auth.administration import Registration
@@ -24,6 +21,7 @@ from smart_auth.records import Link
 from tests.clients.host import hosted
 from tests.clients.packages import installed
 from tests.clients.person import PASSWORD, Person
+from tests.processes import Nursery
 
 REGISTRATION_TOKEN = "for developers of apps"
 
@@ -66,7 +64,9 @@ class Process:
 
 
 @pytest.fixture(scope="session")
-def process(data_dir: Path, mongo_url: SecretStr, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def process(
+    data_dir: Path, mongo_url: SecretStr, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Process]:
     """`fhir-server serve --auth smart` with a database of its own."""
     database = f"clients_{uuid4().hex[:12]}"
     log = tmp_path_factory.mktemp("clinic") / "stderr.log"
@@ -77,17 +77,12 @@ def process(data_dir: Path, mongo_url: SecretStr, tmp_path_factory: pytest.TempP
         "FHIR_AUTH__REGISTRATION": "token",
         "FHIR_AUTH__REGISTRATION_TOKEN": REGISTRATION_TOKEN,
     }
-    command = [sys.executable, "-c", "from fhir_server.cli import app; app()"]
-    command += ["serve", "--port", "0", "--auth", "smart", "--json"]
     with (
         log.open("wb") as errors,
-        subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=errors) as server,
+        nursery.serving("--auth", "smart", environment=os.environ | environment, stderr=errors) as (server, said),
     ):
-        assert server.stdout is not None
-        said = server.stdout.readline()
-        assert said, log.read_text()
-        yield Process(json.decode(said)["url"], database)
-        server.send_signal(signal.SIGTERM)
+        yield Process(said["url"], database)
+        server.send(signal.SIGTERM)
         assert server.wait(30) == 0, log.read_text()[-4000:]
     assert "Traceback" not in log.read_text(), log.read_text()[-8000:]
 

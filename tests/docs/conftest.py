@@ -1,8 +1,7 @@
 """A real `fhir-server serve` on a database with the first patients of the demo country."""
 
-import json
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -19,12 +18,13 @@ from fhir_server.demo import country
 from fhir_server.main import running
 from fhir_server.settings import Auth, Mongo, Settings
 from smart_auth import shell
+from tests.processes import Ended, Nursery
 
 PATIENTS = 14
 """Shipments of patients, enough for those that the pages name."""
 
 FHIR_SERVER = (sys.executable, "-c", "from fhir_server.cli import app; app()")
-Command = Callable[[list[str]], subprocess.CompletedProcess[str]]
+Command = Callable[[list[str]], Ended]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -55,30 +55,18 @@ def environment(documented: Settings) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def command(environment: dict[str, str]) -> Command:
+def command(environment: dict[str, str], nursery: Nursery) -> Command:
     """Return a function that runs `fhir-server` with arguments."""
-
-    def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*FHIR_SERVER, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-
-    return run
+    return lambda arguments: nursery.run(*arguments, environment=environment)
 
 
 @pytest.fixture(scope="session")
-def server(environment: dict[str, str]) -> Iterator[str]:
+def server(environment: dict[str, str], nursery: Nursery) -> Iterator[str]:
     """Address of the running server, such as `127.0.0.1:34567`."""
-    with subprocess.Popen(
-        [*FHIR_SERVER, "serve", "--port", "0", "--json"], env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        try:
-            yield said["url"].removeprefix("http://")
-        finally:
-            process.terminate()
-            process.wait(30)
+    with nursery.serving(environment=environment) as (process, said):
+        yield said["url"].removeprefix("http://")
+        process.send(signal.SIGTERM)
+        process.wait(30)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

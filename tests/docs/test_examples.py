@@ -8,7 +8,6 @@ of the text, or a part of the JSON. `…` stands for anything.
 import json
 import re
 import shlex
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from tests.docs.conftest import Command
+from tests.processes import Ended
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -108,12 +108,12 @@ def check(example: Example, response: httpx.Response) -> None:
         assert is_part(json.loads(body), response.json()), f"{example.command}\n{response.text}"
 
 
-def check_printed(example: Example, ended: subprocess.CompletedProcess[str]) -> None:
-    assert ended.returncode == 0, f"{example.command}\n{ended.stderr}"
+def check_printed(example: Example, ended: Ended) -> None:
+    assert ended.code == 0, f"{example.command}\n{ended.err}"
     if example.kind == "json":
-        assert is_part(json.loads(example.answer), json.loads(ended.stdout)), f"{example.command}\n{ended.stdout}"
+        assert is_part(json.loads(example.answer), json.loads(ended.out)), f"{example.command}\n{ended.out}"
     elif example.kind:
-        assert like(example.answer.strip(), ended.stdout.strip()), f"{example.command}\n{ended.stdout}"
+        assert like(example.answer.strip(), ended.out.strip()), f"{example.command}\n{ended.out}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=lambda page: page.stem)

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.settings import Server, Settings
 from profiles.definitions.registry import load
 from smart_auth.realm import Realm
+from tests.processes import Nursery
 
 ORIGIN = "http://127.0.0.1"
 
@@ -149,21 +148,19 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(data_dir: Path, mongo_url: SecretStr, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(
+    data_dir: Path, mongo_url: SecretStr, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     """`fhir-server serve` on the shared mongod, with a database of its own."""
     log = tmp_path_factory.mktemp("served") / "stderr.log"
     database = f"test_{uuid4().hex[:16]}"
     settings = {"FHIR_DATA_DIR": str(data_dir), "FHIR_MONGO__DATABASE": database, "FHIR_MONGO__CACHE_GB": "0.25"}
-    command = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve", "--port", "0", "--json"]
     with (
         log.open("wb") as errors,
-        subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=errors) as process,
+        nursery.serving(environment=os.environ | settings, stderr=errors) as (process, said),
     ):
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        assert said, log.read_text()
-        yield Served(json.decode(said)["url"], log)
-        process.send_signal(signal.SIGTERM)
+        yield Served(said["url"], log)
+        process.send(signal.SIGTERM)
         assert process.wait(30) == 0, log.read_text()[-4000:]
     with MongoClient[dict[str, Any]](mongo_url.get_secret_value()) as client:
         client.drop_database(database)
