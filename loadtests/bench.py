@@ -20,7 +20,7 @@ from pathlib import Path
 
 import uvloop
 
-from loadtests import bulk, expressions, records, searches
+from loadtests import bulk, conformance, expressions, records, searches
 from loadtests.processes import Process, cpu_of, mongod, server, token, trivial
 from loadtests.raw import Raw
 from loadtests.report import Cell, Report
@@ -60,7 +60,7 @@ def _write(out: Path, text: str) -> None:
 
 
 async def _measure(folder: Path, seconds: float) -> Report:
-    report = Report(_machine(), expressions=expressions.measure())
+    report = Report(_machine(), expressions=expressions.measure(), conformance=conformance.measure())
     data_dir = folder / "data"
     with server(data_dir) as first:
         report.facts["start to ready, empty data directory"] = f"{first.seconds:.1f} s"

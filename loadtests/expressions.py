@@ -94,12 +94,12 @@ def measure() -> list[Cost]:
     engine, forgetful = Engine(definitions, units=units), Engine(definitions, units=units, kept=0)
     wire = encode(PATIENT)
     patient = decode(wire)
-    decoding = _microseconds(lambda: decode(wire))
+    decoding = microseconds(lambda: decode(wire))
     found: list[Cost] = []
     for text in EXPRESSIONS:
         compiled = engine.compile(text, "Patient")
-        evaluate = _microseconds(lambda ready=compiled: ready.evaluate(patient))  # type: ignore[misc]
-        prepare = _microseconds(lambda text=text: forgetful.compile(text, "Patient"))  # type: ignore[misc]
+        evaluate = microseconds(lambda ready=compiled: ready.evaluate(patient))  # type: ignore[misc]
+        prepare = microseconds(lambda text=text: forgetful.compile(text, "Patient"))  # type: ignore[misc]
         found.append(Cost(text, evaluate, prepare, evaluate / decoding))
     return found
 
@@ -118,7 +118,7 @@ def markdown(costs: list[Cost]) -> list[str]:
     return [*lines, *(f"| `{row[0]}` | {row[1]} | {row[2]} | {row[3]} |" for row in rows)]
 
 
-def _microseconds(work: Callable[[], object]) -> float:
+def microseconds(work: Callable[[], object]) -> float:
     """Return the least time of several rounds: whatever else the machine does only adds to it."""
     work()
     began = process_time()

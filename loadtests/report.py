@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from loadtests import expressions
+from loadtests import conformance, expressions
 from loadtests.expressions import Cost
 from loadtests.searches import Answer
 from loadtests.wire import Sample
@@ -64,6 +64,7 @@ class Report:
     searches: list[Answer] = field(default_factory=list)
     floor: float = 0
     expressions: list[Cost] = field(default_factory=list)
+    conformance: conformance.Figures = field(default_factory=conformance.Figures)
 
     def markdown(self) -> str:
         """Return the tables."""
@@ -78,6 +79,8 @@ class Report:
                 *self._loads(),
                 "",
                 *expressions.markdown(self.expressions),
+                "",
+                *conformance.markdown(self.conformance),
                 "",
             ]
         )

@@ -129,6 +129,10 @@ class Indexer:
             document["c"] = [*self._contained(resource)]
         return document
 
+    def values(self, resource: Mapping[str, Any]) -> dict[str, list[Pair]]:
+        """Return the values of each search parameter as they stand in a resource, of which `entries` makes entries."""
+        return _values(self._plan(resource["resourceType"]), resource)
+
     def _contained(self, resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the search part of each contained resource, read as if it stood alone beside the others."""
         siblings = resource["contained"]

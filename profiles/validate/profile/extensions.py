@@ -1,5 +1,6 @@
 """Extensions wherever they stand (R4 Extensibility): their definition, where it allows them, and whether they modify."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,10 @@ CANONICAL = frozenset({"CanonicalResource", "MetadataResource"})
 ANYWHERE = frozenset({"Element"})
 """Contexts that every element has, and every resource: the root of one is an element as well."""
 
-EXAMPLES = ("example.org", "example.com", "acme.com", "nema.org")
-"""Domains whose extensions nobody defines."""
+_ALLOWED = re.compile(
+    r"example\.org|example\.com|acme\.com|nema\.org|^http://hl7\.org/fhir/[0-9]\.[0-9]/StructureDefinition/extension-"
+)
+"""Domains whose extensions nobody defines, and elements of other versions of FHIR."""
 
 
 def check(  # noqa: PLR0917 - one place calls it
@@ -57,7 +60,7 @@ def _extension(item: Item, use: tuple[str, str, str], visit: Visit, validator: "
     modifies = item.where[1] == "modifierExtension"
     made = validator.find(url)
     if made is None or made.type != "Extension" or made.fails:
-        refused = made is None and validator.strict and not any(domain in url for domain in EXAMPLES)
+        refused = made is None and validator.strict and not _ALLOWED.search(url)
         message = "modifier-unknown" if modifies else "extension-unknown"
         visit.report(f"{message}-error" if refused else message, item.where, extension=shown(url))
         return
@@ -78,7 +81,10 @@ def _context(
     url, kind, inner = use
     if use in validator.placed:
         return
-    contexts = [row for row in made.origin.structure.get("context", ()) if isinstance(row, dict)]
+    # A later edition may have moved what R4 itself defines; what R4 allows stays allowed.
+    ours = validator.snapshots.source.type(url)
+    editions = (made.origin, *((ours,) if ours is not None else ()))
+    contexts = [row for one in editions for row in one.structure.get("context", ()) if isinstance(row, dict)]
     names = {kind, inner, *validator.lineage(kind), *ANYWHERE}
     if not contexts or any(row.get("type") == "element" and row.get("expression") in names for row in contexts):
         # Wherever such an element stands.

@@ -175,9 +175,12 @@ class Visit:
         return self.elsewhere.find(reference) if self.elsewhere is not None else None
 
     def anchors(self) -> set[str]:
-        """Return what a link in the narrative of this resource may name (`anchors`)."""
+        """Return what a link in the narrative of this resource may name (`anchors`), in a Bundle also in its other entries."""
         if self._anchors is None:
-            self._anchors = anchors(self.container[0])
+            outermost = self
+            while outermost.outer is not None:
+                outermost = outermost.outer
+            self._anchors = anchors(outermost.container[0])
         return self._anchors
 
     def _contained(self, name: str) -> Met | None:

@@ -1,6 +1,11 @@
-"""The examples of guides conform to the profiles of their guide, as their publishers say."""
+"""The examples of guides conform to the profiles of their guide, as their publishers say.
 
+Some of each guide by default, spread by the hash of their names; with `FHIR_ALL_EXAMPLES` in the environment all.
+"""
+
+import os
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -16,6 +21,9 @@ DEFINITIONS = frozenset({
     "StructureDefinition", "ValueSet", "CodeSystem", "ImplementationGuide", "SearchParameter", "CapabilityStatement",
     "OperationDefinition",
 })  # fmt: skip
+
+ALL = "FHIR_ALL_EXAMPLES" in os.environ
+EVERY = 8
 
 FAILING: dict[tuple[str, str], str] = {}
 
@@ -39,11 +47,13 @@ def test_examples_of_guides_conform_as_their_publishers_say(definitions: Definit
         )
         validator = ProfileValidator(Source(definitions, library), engine=engine)
         for entry in guide.instances:
-            if entry.resource_type in DEFINITIONS:
+            name = guide.key, entry.file.rpartition("/")[2]
+            taken = ALL or name in FAILING or crc32(entry.file.encode()) % EVERY == 0
+            if entry.resource_type in DEFINITIONS or not taken:
                 continue
             count += 1
             failing = [one.message_id for one in validator.check(entry.read()) if one.fails]
             if failing:
-                found[guide.key, entry.file.rpartition("/")[2]] = ", ".join(failing)
+                found[name] = ", ".join(failing)
     assert found == FAILING
-    assert count > 900
+    assert count > (900 if ALL else 900 / EVERY / 2)
