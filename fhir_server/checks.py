@@ -1,8 +1,8 @@
 """`Checks`: what is found wrong with a resource on demand, by the base definitions and by profiles (docs/validation.md)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from profiles.definitions.registry import Definitions
@@ -22,6 +22,19 @@ Json = dict[str, Any]
 
 MOST_HINTS = 1_000
 """Canonicals of which it is kept what may have been meant by them: looking takes some ten milliseconds."""
+
+
+SHAPELESS = frozenset({"structure", "invalid"})
+"""Codes of errors that say that a resource has not the shape of its type: then profiles have nothing to look at."""
+
+UNKNOWN = frozenset({"profile-unknown", "extension-unknown", "modifier-unknown"})
+
+UNLOOKED = Issue(
+    "information",
+    "informational",
+    "Profiles have not been looked at, because the structure is wrong. Correct that first, and ask again.",
+    message_id="profiles-unlooked",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +144,12 @@ class Checks:
         )
 
     def findings(
-        self, resource: Json, resource_type: str, profiles: Sequence[str] = (), asked: Asked = NOTHING_ASKED
+        self,
+        resource: Json,
+        resource_type: str,
+        profiles: Sequence[str] = (),
+        asked: Asked = NOTHING_ASKED,
+        resolve: Callable[[str], Json | None] | None = None,
     ) -> list[Issue]:
         """Return what is wrong: errors before warnings and information, each in the order of the document.
 
@@ -140,9 +158,26 @@ class Checks:
             resource_type: Type that it is to be of.
             profiles: Canonicals of profiles that it is to conform to, beside those that its meta.profile names.
             asked: What the answers in it are held against.
+            resolve: Finds the resource of a reference that is neither contained nor an entry, `None` where there is none.
         """
         found = self.validator.check(resource, resource_type, strict=True)
-        if not any(one.fails and one.code in {"structure", "invalid"} for one in found):
-            found += [*self._profiles.check(resource, profiles), *self.answers(resource, asked)]
-        found = [*dict.fromkeys(found)]
+        if not any(one.fails and one.code in SHAPELESS for one in found):
+            found += self._profiles.check(resource, profiles, resolve=resolve)
+            found += self.answers(resource, asked)
+        elif profiles or claimed(resource):
+            found.append(UNLOOKED)
+        found = [self._hinted(one) for one in dict.fromkeys(found)]
         return [one for one in found if one.fails] + [one for one in found if not one.fails]
+
+    def _hinted(self, issue: Issue) -> Issue:
+        """Return a finding that something is not known with what may have been meant by it."""
+        if issue.message_id not in UNKNOWN or not issue.profile or not (hint := self.hint(issue.profile)):
+            return issue
+        return replace(issue, text=f"{issue.text}{hint}")
+
+
+def claimed(resource: Json) -> list[str]:
+    """Return the profiles that a resource claims in meta.profile, as far as they are texts."""
+    meta = resource.get("meta")
+    rows = meta.get("profile") if isinstance(meta, dict) else None
+    return [one for one in rows if isinstance(one, str)] if isinstance(rows, list) else []

@@ -123,8 +123,7 @@ class Conformance:
         """Return a finding that a profile could not be looked at as an error, with what may have been meant."""
         if issue.message_id != UNKNOWN:
             return replace(issue, severity="error")
-        url = issue.text.partition("'")[2].partition("'")[0]
-        return replace(issue, severity="error", text=f"{issue.text}{self._checks.hint(url)}")
+        return replace(issue, severity="error", text=f"{issue.text}{self._checks.hint(issue.profile)}")
 
 
 def _regimes(said: Sequence[Profiled], resource_type: str) -> Iterator[Regime]:
@@ -148,7 +147,7 @@ def _absent(resource_type: str, url: str) -> Issue:
         "runs this server installs the package that defines it (fhir-server package install), or takes it out of "
         "validation.required."
     )
-    return Issue("warning", "not-found", text, resource_type, UNKNOWN)
+    return Issue("warning", "not-found", text, resource_type, UNKNOWN, profile=url)
 
 
 def _reason(resource_type: str) -> Issue:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from fhir_server.checks import claimed
 from fhir_server.context import Context
 from fhir_server.model import json
 from profiles.packages import versions
@@ -42,6 +43,19 @@ async def gathered(ctx: Context, canonicals: Iterable[str]) -> list[Json]:
             found.append(structure)
             waiting.extend(one for one in dict.fromkeys(needed(structure)) if one not in waiting)
     return found
+
+
+def claims(resource: Json) -> Iterator[str]:
+    """Yield the profiles that a resource claims, and those within it: contained, and of entries and parameters."""
+    waiting = [resource]
+    for one in waiting:  # grows while it is walked
+        yield from claimed(one)
+        for name, member in (("contained", ""), ("entry", "resource"), ("parameter", "resource")):
+            rows = one.get(name)
+            for row in rows if isinstance(rows, list) else ():
+                inner = row.get(member) if member and isinstance(row, dict) else row
+                if isinstance(inner, dict):
+                    waiting.append(inner)
 
 
 def needed(structure: Json) -> Iterator[str]:

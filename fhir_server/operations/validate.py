@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fhir_server.checks import Checks
 from fhir_server.context import Context
 from fhir_server.model import ids, json
 from fhir_server.model.errors import BadRequest, Conflict, FhirError, Unprocessable
 from fhir_server.model.outcome import outcome
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import Operation, parameters
+from fhir_server.operations import Operation, parameters, referenced, structures
 from fhir_server.repository import Repository
 from fhir_server.repository.answering import Answering
 from fhir_server.repository.rehearsal import rehearse
@@ -50,24 +51,38 @@ async def validate(ctx: Context) -> FhirResponse:
     """
     asked = parameters.read(ctx, DEFINITION)
     mode = _mode(ctx, asked["mode"])
-    for profile in asked["profile"]:
-        if not ctx.checks.knows(profile):
-            raise BadRequest(
-                f"There is no profile '{profile[:200]}' on this server, so nothing can be said about it. Leave it out, or ask for "
-                "one that is here.",
-                expression="http.profile",
-            )
     if mode == "delete":
+        await _checks(ctx, asked["profile"], {})
         return _answer(await _refusal(ctx, mode, {}))
     resource = await _resource(ctx, asked["resource"])
     kind = ctx.resource_type or str(resource.get("resourceType", ""))
     if kind not in ctx.definitions.resource_types:
         raise BadRequest(f"'{kind[:60]}' is not a resource type of FHIR R4.", expression="resourceType")
-    questions = await Answering(ctx.repository, ctx.checks).asked(resource)
-    found = ctx.checks.findings(resource, kind, asked["profile"], questions)
+    checks = await _checks(ctx, asked["profile"], resource)
+    questions = await Answering(ctx.repository, checks).asked(resource)
+    profiled = bool(asked["profile"]) or any(True for _ in structures.claims(resource))
+    resolve = await referenced.found(ctx, resource) if profiled else None
+    found = checks.findings(resource, kind, asked["profile"], questions, resolve)
     if mode in {"create", "update"} and not any(one.fails for one in found):
         found = [*await _refusal(ctx, mode, resource), *found]
     return _answer(found)
+
+
+async def _checks(ctx: Context, profiles: tuple[str, ...], resource: dict[str, Any]) -> Checks:
+    """Return checks that know what is asked for: profiles of FHIR and of packages, and stored ones that the caller sees.
+
+    Raises:
+        BadRequest: One that is asked for is not known.
+    """
+    checks = ctx.checks.knowing(await structures.gathered(ctx, (*profiles, *structures.claims(resource))))
+    for profile in profiles:
+        if not checks.knows(profile):
+            raise BadRequest(
+                f"There is no profile '{profile[:200]}' on this server, so nothing can be said about it.{checks.hint(profile)} "
+                "Ask for one that is here, or install the package that defines it (fhir-server package install).",
+                expression="http.profile",
+            )
+    return checks
 
 
 def _mode(ctx: Context, given: tuple[str, ...]) -> str:

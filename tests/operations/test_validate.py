@@ -134,3 +134,89 @@ async def test_what_cannot_be_asked_is_refused_with_the_remedy(
 
 async def test_a_resource_of_another_type_than_the_url_is_a_finding(client: httpx.AsyncClient) -> None:
     assert errors(await client.post("Observation/$validate", json={"resourceType": "Patient"}))
+
+
+CORE = "http://hl7.org/fhir/StructureDefinition"
+OWN = "https://clinic.example/StructureDefinition"
+
+
+def profile(name: str, kind: str, *rows: Json) -> Json:
+    return {
+        "resourceType": "StructureDefinition",
+        "id": name,
+        "url": f"{OWN}/{name}",
+        "name": name.title(),
+        "status": "active",
+        "fhirVersion": "4.0.1",
+        "kind": "resource",
+        "abstract": False,
+        "type": kind,
+        "baseDefinition": f"{CORE}/{kind}",
+        "derivation": "constraint",
+        "differential": {"element": [{"id": kind, "path": kind}, *rows]},
+    }
+
+
+async def test_a_profile_that_somebody_stored_is_known(client: httpx.AsyncClient) -> None:
+    rows = [{"id": "Patient.birthDate", "path": "Patient.birthDate", "min": 1}]
+    stored = profile("born", "Patient", *rows)
+    assert (await client.put("StructureDefinition/born", json=stored)).status_code == 201
+    claiming = {"resourceType": "Patient", "text": TEXT, "meta": {"profile": [f"{OWN}/born"]}}
+    for path, sent in (
+        (f"Patient/$validate?profile={OWN}/born", {"resourceType": "Patient", "text": TEXT}),
+        ("Patient/$validate", claiming),
+        ("$validate", {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": claiming}]}),
+    ):
+        (found,) = errors(await client.post(path, json=sent))
+        assert f"(from {OWN}/born)" in found["details"]["text"]
+    rows[0]["min"] = 0
+    assert (await client.put("StructureDefinition/born", json=profile("born", "Patient", *rows))).status_code == 200
+    assert errors(await client.post("Patient/$validate", json=claiming)) == []
+
+
+async def test_what_a_stored_resource_is_referred_to_as_it_must_be(client: httpx.AsyncClient) -> None:
+    named = profile("named", "Patient", {"id": "Patient.name", "path": "Patient.name", "min": 1})
+    subject: Json = {"id": "Observation.subject", "path": "Observation.subject"}
+    subject["type"] = [{"code": "Reference", "targetProfile": [f"{OWN}/named"]}]
+    for one in (named, profile("measured", "Observation", subject)):
+        assert (await client.put(f"StructureDefinition/{one['id']}", json=one)).status_code == 201
+    for name, more in (("nameless", {}), ("somebody", {"name": [{"text": "A"}]})):
+        body = {"resourceType": "Patient", "id": name, "text": TEXT, **more}
+        assert (await client.put(f"Patient/{name}", json=body)).status_code in {200, 201}
+    path = f"Observation/$validate?profile={OWN}/measured"
+    for reference in ("Patient/somebody", "Patient/nobody", "https://other.example/Patient/nameless"):
+        assert errors(await client.post(path, json=pressure(subject={"reference": reference}))) == [], reference
+    for reference in ("Patient/nameless", "http://localhost/fhir/Patient/nameless"):
+        (found,) = errors(await client.post(path, json=pressure(subject={"reference": reference})))
+        assert found["expression"] == ["Observation.subject"]
+        assert f"{OWN}/named" in found["details"]["text"]
+
+
+async def test_what_is_not_known_comes_with_what_may_have_been_meant(client: httpx.AsyncClient) -> None:
+    claiming: Json = {"resourceType": "Observation", "meta": {"profile": [f"{CORE}/bodyweigth"]}, "status": "final"}
+    claiming |= {"code": {"text": "x"}, "extension": [{"url": f"{CORE}/observation-bodyPositions", "valueString": "x"}]}
+    found = (await client.post("$validate", json=claiming)).json()["issue"]
+    texts = " ".join(one["details"]["text"] for one in found)
+    assert f"Did you mean '{CORE}/bodyweight'?" in texts
+    assert f"Did you mean '{CORE}/observation-bodyPosition'?" in texts
+    asked = await client.post(f"Observation/$validate?profile={CORE}/bodyweigth", json=claiming)
+    assert asked.status_code == 400
+    assert f"Did you mean '{CORE}/bodyweight'?" in asked.text
+
+
+async def test_the_answer_is_the_same_each_time_and_whatever_is_preferred(client: httpx.AsyncClient) -> None:
+    body = {**pressure(component=[], category=[]), "meta": {"profile": [PRESSURE, f"{CORE}/bodyweight"]}}
+    del body["component"], body["category"]
+    first = await client.post("$validate", json=body)
+    assert len(errors(first)) > 3
+    for prefer in ("return=minimal", "return=representation", "return=OperationOutcome", "handling=lenient"):
+        again = await client.post("$validate", json=body, headers={"Prefer": prefer})
+        assert again.content == first.content
+    severities = [one["severity"] for one in first.json()["issue"]]
+    assert severities == sorted(severities, key=["error", "warning", "information"].index)
+
+
+async def test_where_the_structure_is_wrong_it_is_said_that_profiles_wait(client: httpx.AsyncClient) -> None:
+    body = {"resourceType": "Observation", "meta": {"profile": [PRESSURE]}, "status": "final", "codes": {}}
+    found = (await client.post("$validate", json=body)).json()["issue"]
+    assert "Profiles have not been looked at" in found[-1]["details"]["text"]

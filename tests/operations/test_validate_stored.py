@@ -98,7 +98,7 @@ async def test_it_goes_on_where_it_was_and_begins_anew_by_other_packages(
     whole = await reported(client, "Observation/$validate-stored")
     kinds = [["Observation", "error", "invariant", "counted-before", "", "", 7, ["x"]]]
     tally = {"done": 40, "failing": 40, "kinds": kinds, "other": 0}
-    for packages, counted in (([], True), (["other#1.0"], False)):
+    for packages, counted in ((whole["package"], True), (["other#1.0"], False)):
         response = await client.post(f"Observation/$validate-stored?examples={1 if counted else 2}")
         job_id = response.json()["parameter"][0]["valueId"]
         last = (await record.Observation.find().sort("_id", -1).limit(1).to_list())[0]["_id"]

@@ -62,7 +62,7 @@ def _extension(item: Item, use: tuple[str, str, str], visit: Visit, validator: "
     if made is None or made.type != "Extension" or made.fails:
         refused = made is None and validator.strict and not _ALLOWED.search(url)
         message = "modifier-unknown" if modifies else "extension-unknown"
-        visit.report(f"{message}-error" if refused else message, item.where, extension=shown(url))
+        visit.report(f"{message}-error" if refused else message, item.where, extension=shown(url), url=url)
         return
     defined = bool(made.rows[0].get("isModifier"))
     if modifies and not defined:
