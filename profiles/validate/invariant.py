@@ -30,6 +30,9 @@ IN_CONTEXT: Mapping[str, ContextRule] = {**datatypes.IN_CONTEXT, **clinical.IN_C
 REUSED: Mapping[tuple[str, str], Rule] = {**clinical.REUSED, **conformance.REUSED}
 """Keys that R4 gave to several invariants, by the path that states them."""
 
+ON_TEXTS: Mapping[str, Callable[[Any], bool]] = structures.ON_TEXTS
+"""Rules of single texts, of which R4 has one."""
+
 IN_THE_WALK: Mapping[str, str] = {
     "ele-1": "members: every object and every array has content",
     "dom-3": "resource: something refers to each contained resource",
@@ -51,12 +54,18 @@ Check = Callable[[Any, Place, Walk], None]
 
 def native(key: str, path: str) -> bool:
     """Return whether an invariant that a type or element of this path states has a rule."""
-    return (path, key) in REUSED or any(key in table for table in (NATIVE, IN_CONTEXT, IN_THE_WALK))
+    return (path, key) in REUSED or any(key in table for table in (NATIVE, IN_CONTEXT, ON_TEXTS, IN_THE_WALK))
 
 
 def expressed(invariants: Iterable[Invariant], path: str) -> tuple[Invariant, ...]:
     """Return those of the invariants that are evaluated as FHIRPath."""
     return tuple(one for one in invariants if not native(one.key, path) and one.key not in UNBREAKABLE)
+
+
+def constrains(invariants: Iterable[Invariant], path: str) -> bool:
+    """Return whether an element of a primitive type states something about its values."""
+    stated = tuple(invariants)
+    return any(one.key in ON_TEXTS for one in stated) or bool(expressed(stated, path))
 
 
 def compile(invariants: Iterable[Invariant], path: str, type_name: str, engine: Engine) -> Check | None:  # noqa: A001 - the word for it
@@ -94,7 +103,11 @@ def _evaluated(one: Invariant, path: str, type_name: str, engine: Engine) -> Che
 def _rules(invariants: Iterable[Invariant], path: str) -> Check | None:
     """Return the check of those invariants of a type or element that have a rule, `None` where none has."""
     rows = [
-        (REUSED.get((path, one.key)) or NATIVE.get(one.key), IN_CONTEXT.get(one.key), constraint(one, home(path)))
+        (
+            REUSED.get((path, one.key)) or NATIVE.get(one.key) or ON_TEXTS.get(one.key),
+            IN_CONTEXT.get(one.key),
+            constraint(one, home(path)),
+        )
         for one in invariants
     ]
     rules = [row for row in rows if row[0] or row[1]]

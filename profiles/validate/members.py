@@ -67,7 +67,7 @@ def usual(element: Element, checks: "Checks") -> Callable[[str], object] | None:
 
 def _has_constraints(element: Element) -> bool:
     """Return whether the element states something about a single primitive value; of R4's own only ElementDefinition.max does."""
-    return not element.array and bool(invariant.expressed(element.invariants, element.path))
+    return not element.array and invariant.constrains(element.invariants, element.path)
 
 
 def _constrained(own: Rule, element: Element, checks: "Checks") -> Rule:

@@ -10,9 +10,6 @@ from profiles.validate.messages import shown
 from profiles.validate.packs.messages import report
 from profiles.validate.walk import Json, Place, Walk
 
-KINDS = frozenset({"document", "message", "collection"})
-"""Types of bundles whose entries belong together."""
-
 _MUST_HOLD = ("subject", "encounter", "author", "attester", "custodian", "event", "section")
 """Members of a Composition in which references must lead to entries of the document (R4 3.3.1)."""
 

@@ -1,7 +1,8 @@
 """Invariants of StructureDefinition and ElementDefinition (R4 5.3, 2.29)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from profiles.validate.rules.shape import (
     ContextRule,
@@ -20,6 +21,8 @@ from profiles.validate.walk import Json, Walk
 
 _SLICE = re.compile(r"[a-zA-Z0-9/\-_\[\]@]+", re.ASCII)
 _PATH = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*(\[x\])?)*", re.ASCII)
+_WORD = r"[^\s.,:;'\"/|?!@#$%&*()\[\]{}]{1,64}"
+_NAMES = re.compile(rf"{_WORD}(\.{_WORD}(\[x\])?(:[^\s.]+)?)*", re.ASCII)
 _BINDABLE = frozenset({"code", "Coding", "CodeableConcept", "Quantity", "string", "uri"})
 _VIEWS = ("snapshot", "differential")
 _NOT_WITH_REFERENCE = (
@@ -128,6 +131,7 @@ RULES: Mapping[str, Rule] = {
     "eld-16": lambda node: "sliceName" not in node or _SLICE.fullmatch(node["sliceName"]) is not None,
     "eld-17": only_if("targetProfile", code=("Reference", "canonical")),
     "eld-18": lambda node: node.get("isModifier") is not True or has(node, "isModifierReason"),
+    "eld-19": lambda node: "path" not in node or _NAMES.fullmatch(node["path"]) is not None,
     "eld-20": lambda node: "path" not in node or _PATH.fullmatch(node["path"]) is not None,
     "eld-21": some("expression"),
     "eld-22": needs("sliceIsConstraining", "sliceName"),
@@ -162,3 +166,7 @@ RULES: Mapping[str, Rule] = {
 }
 
 IN_CONTEXT: Mapping[str, ContextRule] = {"sdf-8": _snapshot_paths, "sdf-8a": _differential_paths}
+
+ON_TEXTS: Mapping[str, Callable[[Any], bool]] = {
+    "eld-3": lambda text: text == "*" or (text.isascii() and text.isdigit())
+}

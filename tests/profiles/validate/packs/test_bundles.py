@@ -100,6 +100,9 @@ WRONG: list[tuple[str, str, Json]] = [
     ("entry-backward", "entry[2]", document(composition(**ABOUT), patient(), entry("Basic", "1", code={"text": "x"}, **ABOUT))),
 ]  # fmt: skip
 
+ASKED_ONLY = {"reference-beside-collection"}
+"""What takes too long to be told of on a write."""
+
 RIGHT: list[Json] = [
     collection(patient(), patient("2"), patient("", URN), patient(url="urn:oid:1.2.3")),
     collection(patient(url="http://example.org/anything"), patient("2", "https://example.org/Patients/1")),
@@ -140,10 +143,10 @@ def test_a_write_is_refused_for_what_published_examples_keep(
     validator: Validator, message_id: str, _place: str, resource: Json
 ) -> None:
     severity = MESSAGES[message_id].severity
-    (written,) = issues(validator, resource, strict=False)
     (asked,) = issues(validator, resource)
+    written = [one.severity for one in issues(validator, resource, strict=False)]
     assert asked.severity == severity
-    assert written.severity == (severity if message_id in REFUSED else "warning")
+    assert written == ([severity] if message_id in REFUSED else ["warning"] if message_id not in ASKED_ONLY else [])
 
 
 def test_the_sentence_tells_which_entry_was_meant(validator: Validator) -> None:
