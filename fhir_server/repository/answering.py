@@ -15,9 +15,10 @@ from fhir_server.repository.holdings import Holdings
 from fhir_server.repository.pending import Key
 from profiles.issue import Issue
 from profiles.packages import versions
+from profiles.validate.questionnaire.expressions import RESPONSE
 from profiles.validate.questionnaire.form import objects
 from profiles.validate.questionnaire.response import COMPLETE
-from profiles.validate.questionnaire.validator import QUESTIONNAIRE, RESPONSE, canonicals, value_sets
+from profiles.validate.questionnaire.validator import QUESTIONNAIRE, canonicals, value_sets
 
 Json = dict[str, Any]
 

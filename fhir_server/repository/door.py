@@ -28,7 +28,7 @@ from fhir_server.repository.pending import Key, Pending, by_type
 from fhir_server.repository.targets import Targets, patiently, refuse_root
 from fhir_server.repository.written import Upcoming, Written, envelope, kept, stored, tombstone, version
 from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Unit, Update
-from profiles.validate.questionnaire.validator import RESPONSE
+from profiles.validate.questionnaire.expressions import RESPONSE
 
 T = TypeVar("T")
 TRIES = 50

@@ -3,12 +3,24 @@
 from typing import Any
 
 from profiles.fhirpath import patterns
+from profiles.fhirpath.engine import Engine
 from profiles.fhirpath.errors import FhirPathError
-from profiles.fhirpath.scope import Units
 from profiles.validate.messages import shown
+from profiles.validate.published import RULES
 from profiles.validate.questionnaire.compare import MOMENTS, NUMBERS, compared
+from profiles.validate.questionnaire.expressions import ITEM, RESPONSE
 from profiles.validate.questionnaire.findings import Findings, words
-from profiles.validate.questionnaire.form import ANSWERED_BY, FHIR, SDC, Form, Question, objects, value, walk
+from profiles.validate.questionnaire.form import (
+    ANSWERED_BY,
+    FHIR,
+    SDC,
+    Form,
+    Question,
+    constraints,
+    objects,
+    value,
+    walk,
+)
 from profiles.validate.walk import Place
 
 Json = dict[str, Any]
@@ -30,18 +42,20 @@ class Definition:
     Args:
         form: The Questionnaire.
         findings: Where to report.
-        units: Units of measure.
+        engine: Compiles expressions; its units compare quantities.
     """
 
-    def __init__(self, form: Form, findings: Findings, units: Units | None) -> None:
+    def __init__(self, form: Form, findings: Findings, engine: Engine) -> None:
         self._form = form
         self._findings = findings
-        self._units = units
+        self._units = engine.units
+        self._engine = engine
         self._places = {id(question): index for index, question in enumerate(walk(form.items))}
 
     def check(self, where: Place) -> None:
         """Report what is wrong with the Questionnaire."""
         self._items(self._form.items, where)
+        self._expressions(self._form.raw, RESPONSE, where)
 
     def _items(self, questions: tuple[Question, ...], where: Place) -> None:
         for index, question in enumerate(questions):
@@ -50,6 +64,7 @@ class Definition:
                 self._condition(question, condition, (here, "enableWhen", row))
             self._values(question, here)
             self._limits(question, here)
+            self._expressions(question.raw, ITEM, here)
             self._items(question.items, here)
 
     def _condition(self, question: Question, condition: Json, where: Place) -> None:
@@ -114,6 +129,13 @@ class Definition:
         if question.value_set.startswith("#") and self._form.contained(question.value_set) is None:
             place: Place = (where, "answerValueSet", None)
             self._findings.about("value-set-contained", question, place, value=shown(question.value_set))
+
+    def _expressions(self, node: Json, kind: str, where: Place) -> None:
+        for one in constraints(node):
+            try:
+                self._engine.compile(one.expression, kind, RULES)
+            except FhirPathError as error:
+                self._findings.report("expression-unusable", where, text=shown(one.expression), reason=error.reason)
 
     def _type(self, question: Question, message: str, kind: str, where: Place) -> None:
         allowed = " or ".join(ANSWERED_BY[question.type])

@@ -4,11 +4,12 @@ The answer has three values: where a condition cannot be told (an expression tha
 precision), a question may neither be demanded nor refused.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from profiles.fhirpath.scope import Units
 from profiles.validate.questionnaire.compare import compared, equal
+from profiles.validate.questionnaire.expressions import FHIRPATH, Expressions
 from profiles.validate.questionnaire.form import ENABLED_BY, Form, Question, objects, value, walk
 
 Json = dict[str, Any]
@@ -17,7 +18,6 @@ Chain = tuple[Json, ...]
 """The nodes of a response from its root to the one that has the item."""
 
 MOST_COMPARED = 50_000
-MOST_EXPRESSIONS = 200
 
 _TESTS: Mapping[str, tuple[int, ...]] = {">": (1,), "<": (-1,), ">=": (0, 1), "<=": (-1, 0)}
 
@@ -28,15 +28,13 @@ class Enabling:
     Args:
         form: The form.
         response: The response.
-        evaluate: Evaluates an expression of FHIRPath on the response, `None` where it cannot be told.
+        expressions: Evaluates expressions on it.
         units: Units of measure.
     """
 
-    def __init__(
-        self, form: Form, response: Json, evaluate: Callable[[str], bool | None] | None, units: Units | None
-    ) -> None:
+    def __init__(self, form: Form, response: Json, expressions: Expressions, units: Units | None) -> None:
         self._units = units
-        self._evaluate = evaluate
+        self._expressions = expressions
         self._compared = 0
         self._outcomes: dict[str, bool | None] = {}
         asked = {
@@ -59,15 +57,13 @@ class Enabling:
 
     def _outcome(self, extension: Json) -> bool | None:
         expression = extension.get(
-            "valueExpression", {"language": "text/fhirpath", "expression": extension.get("valueString")}
+            "valueExpression", {"language": FHIRPATH, "expression": extension.get("valueString")}
         )
         text = expression.get("expression") if isinstance(expression, dict) else None
-        if not isinstance(text, str) or self._evaluate is None or expression.get("language") != "text/fhirpath":
+        if not isinstance(text, str) or expression.get("language") != FHIRPATH:
             return None
         if text not in self._outcomes:
-            if len(self._outcomes) >= MOST_EXPRESSIONS:
-                return None
-            self._outcomes[text] = self._evaluate(text)
+            self._outcomes[text] = self._expressions.holds(text)
         return self._outcomes[text]
 
     def _collect(self, node: Json, above: tuple[int, ...], asked: set[Any]) -> None:

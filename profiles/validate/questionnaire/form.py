@@ -17,6 +17,7 @@ ENABLED_BY = (
     "http://phr.kanta.fi/StructureDefinition/fiphr-ext-questionnaire-enablewhen",
 )
 """Extensions that hold a condition as an expression: that of SDC, and that of Finland, where SDC took it from."""
+CONSTRAINTS = (f"{FHIR}questionnaire-constraint", "http://hl7.org/fhir/StructureDefinition/targetConstraint")
 EXCLUSIVE = f"{FHIR}questionnaire-optionExclusive"
 
 CHOICES = frozenset({"choice", "open-choice"})
@@ -95,6 +96,36 @@ class Question:
         for one in self.extensions.get(url, ()):
             return value(one, "value")[1]
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What must be true of the answers (the extension questionnaire-constraint of R4, targetConstraint of SDC).
+
+    Attributes:
+        key: What it is called.
+        human: It in words.
+        expression: It in FHIRPath.
+        fails: Whether it refuses a completed response.
+    """
+
+    key: str
+    human: str
+    expression: str
+    fails: bool
+
+
+def constraints(node: Json) -> Iterator[Constraint]:
+    """Yield the constraints of a Questionnaire or of an item."""
+    for one in (*objects(node, "extension"), *objects(node, "modifierExtension")):
+        if one.get("url") in CONSTRAINTS:
+            parts = {part.get("url"): value(part, "value")[1] for part in objects(one, "extension")}
+            stated = parts.get("expression")
+            if isinstance(stated, dict):
+                stated = stated.get("expression") if stated.get("language") == "text/fhirpath" else None
+            if isinstance(stated, str):
+                key, human = str(parts.get("key") or ""), str(parts.get("human") or "")
+                yield Constraint(key, human, stated, parts.get("severity") != "warning")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from profiles.validate.walk import Place
 
 Json = dict[str, Any]
 
+UNIT_OPEN = f"{SDC}unitOpen"
 ENTRY_FORMAT = f"{FHIR}entryFormat"
 LONGEST_MATCHED = 100_000
 MOST_NAMED = 200
@@ -156,6 +157,8 @@ class Limits:
 
     def _unit_options(self, question: Question, kind: str, given: Any, limits: list[Any], where: Place) -> None:
         options = [one for one in limits if isinstance(one, dict)]
+        if question.extended(UNIT_OPEN) in {"optionsOrType", "optionsOrString"}:
+            return
         if kind != "Quantity" or not options or any(_is_unit(given, one) for one in options):
             return
         allowed = ", ".join(shown(one.get("code", one.get("display", ""))) for one in options)

@@ -77,6 +77,11 @@ MESSAGES: Mapping[str, Message] = {
         "processing",
         "The regular expression of item '{link}' is not checked: {reason}",
     ),
+    "expression-unusable": Message(
+        "warning",
+        "processing",
+        "The expression '{text}' is not evaluated: {reason} Correct it.",
+    ),
     # A response as a whole
     "questionnaire-absent": Message(
         "information",
@@ -196,6 +201,16 @@ MESSAGES: Mapping[str, Message] = {
         "error",
         "structure",
         "Only one answer to '{link}' is allowed, but found {found}: the question does not repeat. Remove the others.",
+    ),
+    "constraint": Message(
+        "error",
+        "invariant",
+        "A constraint of the Questionnaire is not met: {key}: '{human}'. Correct the answers that it is about.",
+    ),
+    "constraint-yet": Message(
+        "warning",
+        "invariant",
+        "A constraint of the Questionnaire is not met: {key}: '{human}'.",
     ),
     # Answers
     "answer-empty": Message(

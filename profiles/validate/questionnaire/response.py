@@ -10,8 +10,9 @@ from profiles.primitives import span
 from profiles.validate.messages import shown
 from profiles.validate.questionnaire.answers import Answers
 from profiles.validate.questionnaire.enabling import Chain, Enabling, all_of
+from profiles.validate.questionnaire.expressions import Expressions
 from profiles.validate.questionnaire.findings import Findings
-from profiles.validate.questionnaire.form import FHIR, Form, Question, objects, value
+from profiles.validate.questionnaire.form import FHIR, Form, Question, constraints, objects, value
 from profiles.validate.reference import named
 from profiles.validate.walk import Place
 
@@ -33,13 +34,17 @@ class Response:
         findings: Where to report.
         answers: The checks of its answers.
         enabling: The conditions of the form, asked of this response.
+        expressions: Evaluates constraints.
     """
 
-    def __init__(self, form: Form, findings: Findings, answers: Answers, enabling: Enabling) -> None:
+    def __init__(
+        self, form: Form, findings: Findings, answers: Answers, enabling: Enabling, expressions: Expressions
+    ) -> None:
         self._form = form
         self._findings = findings
         self._answers = answers
         self._enabling = enabling
+        self._expressions = expressions
         self._complete = False
 
     def check(self, response: Json, where: Place) -> None:
@@ -47,6 +52,7 @@ class Response:
         self._complete = response.get("status") in COMPLETE
         self._circumstances(response, where)
         self._items(self._form.items, (response,), where, enabled=True)
+        self._constraints(self._form.raw, None, where)
 
     def _circumstances(self, response: Json, where: Place) -> None:
         questionnaire, name = self._form.raw, shown(self._form.name)
@@ -131,6 +137,7 @@ class Response:
 
     def _item(self, question: Question, item: Json, chain: Chain, where: Place, *, enabled: bool | None) -> None:
         self._text(question, item, where)
+        self._constraints(question.raw, item, where)
         answers, inner = objects(item, "answer"), (*chain, item)
         if question.type == "display":
             if "item" in item:
@@ -150,6 +157,12 @@ class Response:
             self._answers.check(question, answer, here)
             self._items(question.items, (*inner, answer), here, enabled=enabled)
         self._answers.exclusive(question, answers, where)
+
+    def _constraints(self, node: Json, item: Json | None, where: Place) -> None:
+        for one in constraints(node):
+            if self._expressions.holds(one.expression, item) is False:
+                message = "constraint" if one.fails and self._complete else "constraint-yet"
+                self._findings.report(message, where, key=shown(one.key), human=shown(one.human or one.expression))
 
     def _number(self, question: Question, answers: list[Json], where: Place, *, enabled: bool | None) -> None:
         if question.required and enabled and not answers:

@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from profiles.fhirpath.engine import Engine
-from profiles.fhirpath.errors import FhirPathError
 from profiles.issue import Issue
 from profiles.validate.messages import shown
 from profiles.validate.profile.codes import Codes
-from profiles.validate.published import RULES
 from profiles.validate.questionnaire.answers import Answers
 from profiles.validate.questionnaire.definition import Definition
 from profiles.validate.questionnaire.enabling import Enabling
+from profiles.validate.questionnaire.expressions import RESPONSE, Expressions
 from profiles.validate.questionnaire.findings import Findings
 from profiles.validate.questionnaire.form import form, objects, walk
 from profiles.validate.questionnaire.messages import issue
@@ -21,7 +20,6 @@ from profiles.validate.walk import Place
 Json = dict[str, Any]
 
 QUESTIONNAIRE = "Questionnaire"
-RESPONSE = "QuestionnaireResponse"
 NOTHING: Mapping[str, Json] = {}
 
 
@@ -65,7 +63,7 @@ class QuestionnaireValidator:
         try:
             for placed in subjects(resource):
                 if placed.resource["resourceType"] == QUESTIONNAIRE:
-                    Definition(form(placed.resource, placed.root), findings, self._engine.units).check(placed.where)
+                    Definition(form(placed.resource, placed.root), findings, self._engine).check(placed.where)
                 else:
                     self._response(placed, find, value_sets, findings)
         except RecursionError:
@@ -91,24 +89,9 @@ class QuestionnaireValidator:
             asked = form(found, placed.root if canonical.startswith("#") else None)
             units = self._engine.units
             answers = Answers(asked, findings, self._codes, units, value_sets)
-            enabling = Enabling(asked, placed.resource, self._evaluate(placed.resource), units)
-            Response(asked, findings, answers, enabling).check(placed.resource, where)
-
-    def _evaluate(self, response: Json) -> Callable[[str], bool | None]:
-        """Return what evaluates conditions on a response; after one that takes too long, none is."""
-        spent = False
-
-        def evaluate(text: str) -> bool | None:
-            nonlocal spent
-            if spent:
-                return None
-            try:
-                return self._engine.compile(text, RESPONSE, RULES).boolean(response, resource=response)
-            except FhirPathError as error:
-                spent = error.when == "limit"
-                return None
-
-        return evaluate
+            expressions = Expressions(self._engine, placed.resource)
+            enabling = Enabling(asked, placed.resource, expressions, units)
+            Response(asked, findings, answers, enabling, expressions).check(placed.resource, where)
 
 
 def subjects(resource: Json) -> Iterator[Placed]:

@@ -80,6 +80,20 @@ CASES: dict[str, tuple[list[Json], list[str]]] = {
         ],
         ["bounds"],
     ),
+    "a constraint that is no expression": (
+        [
+            question(
+                "a",
+                extension=[
+                    {
+                        "url": f"{FHIR}questionnaire-constraint",
+                        "extension": [{"url": "expression", "valueString": "answer.("}],
+                    }
+                ],
+            )
+        ],
+        ["expression-unusable"],
+    ),
     "an expression that only backtracking can do": (
         [question("a", extension=[{"url": f"{FHIR}regex", "valueString": "(?=a)b"}])],
         ["regex-unusable"],

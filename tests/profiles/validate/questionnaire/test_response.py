@@ -430,6 +430,38 @@ def test_a_condition_may_be_an_expression(questionnaires: QuestionnaireValidator
     assert questionnaires.check(*_sent(asked, [item("b", NO)])) == []
 
 
+def constraint(expression: str, **more: Any) -> Json:
+    parts = {"key": "k", "severity": "error", "human": "It adds up", **more}
+    rows = [{"url": name, "valueCode" if name == "severity" else "valueString": text} for name, text in parts.items()]
+    rows.append({"url": "expression", "valueString": expression})
+    return {"url": f"{FHIR}questionnaire-constraint", "extension": rows}
+
+
+def test_constraints_are_about_the_response_or_about_an_item(questionnaires: QuestionnaireValidator) -> None:
+    asked = [question(kind="integer", extension=[constraint("answer.value > 1")])]
+    response, find = _sent(asked, [item("1", {"valueInteger": 1})])
+    assert [(one.message_id, one.expression) for one in questionnaires.check(response, find)] == [
+        ("constraint", "QuestionnaireResponse.item[0]")
+    ]
+    assert questionnaires.check(*_sent(asked, [item("1", {"valueInteger": 2})])) == []
+    response, find = _sent([question(kind="integer")], [item("1", {"valueInteger": 1})])
+    found = find(URL)
+    found["extension"] = [constraint("item.answer.value.sum() > 1", severity="warning")]
+    assert [one.severity for one in questionnaires.check(response, find)] == ["warning"]
+    found["extension"] = [constraint("item.answer.value.sum() > 1")]
+    assert [one.severity for one in questionnaires.check(response, find)] == ["error"]
+    assert [one.severity for one in questionnaires.check({**response, "status": "in-progress"}, find)] == ["warning"]
+
+
+def test_expressions_that_take_for_ever_have_a_second_for_all_of_them(questionnaires: QuestionnaireValidator) -> None:
+    endless = "answer.value.length().repeat($this + {}).count() > 0"
+    asked = [question(str(one), extension=[constraint(endless.format(one + 1))]) for one in range(100)]
+    before = process_time()
+    found = questionnaires.check(*_sent(asked, [item(str(one), "a") for one in range(100)]))
+    assert process_time() - before < 3
+    assert not any(one.fails for one in found)
+
+
 @pytest.mark.parametrize(
     ("status", "severity"), [("completed", "error"), ("amended", "error"), ("in-progress", "warning")]
 )
