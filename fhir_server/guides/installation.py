@@ -164,22 +164,43 @@ class Installation:
 
     async def _complete(self, package: Package, row: PackageRow | None, digest: str, size: int) -> None:
         """Write what is not written yet of a package, and make it count."""
-        found, notes = serving.candidates(package, self._begin().intake)
+        intake = self._begin().intake
+        found, notes = serving.candidates(package, intake)
         begun = row is not None
         row = row or await self._entered(package, digest, size, found, notes)
-        made = serving.resources(package, found, row.served)
+        if row.state == "installed":
+            return
+        made = serving.resources(package, found, row.served, intake.reading.base)
         if begun:
             made = [pair for pair in made if not await self._written(*pair)]
         sizes = {one: len(json.encode(resource)) for one, resource in made}
         by_served = dict(made)
         for batch in _batches([*by_served], sizes):
-            rows = [(one, by_served[one]) for one in batch]
-            await self._begin().exclusively([], _types(batch), lambda bound, rows=rows: _put(bound, rows))  # type: ignore[misc]
+            await self._batch(row.key, [(one, by_served[one]) for one in batch])
 
         async def count(bound: Repository) -> None:
-            await self._packages.enter(row.key, "installed", _unit(bound).session)
+            if await self._unfinished(row.key, bound):
+                await self._packages.enter(row.key, "installed", _unit(bound).session)
 
         await self._begin().exclusively([LOCK], [], count)
+
+    async def _batch(self, key: str, rows: Sequence[tuple[Served, Json]]) -> None:
+        async def put(bound: Repository) -> None:
+            if await self._unfinished(key, bound):
+                await _put(bound, rows)
+
+        await self._begin().exclusively([LOCK], _types([one for one, _ in rows]), put)
+
+    async def _unfinished(self, key: str, bound: Repository) -> bool:
+        """Return whether a package still is on its way, as a unit of work sees it that nobody else changes packages beside.
+
+        Raises:
+            Conflict: Somebody removes it.
+        """
+        found = {one.key: one.state for one in await self._packages.rows(_unit(bound).session)}.get(key, "removing")
+        if found == "removing":
+            raise Conflict(f"{key} is being removed by somebody else. Install it again when that is done.")
+        return found == "installing"
 
     async def _entered(
         self, package: Package, digest: str, size: int, found: Sequence[Candidate], notes: Sequence[str]
@@ -190,6 +211,9 @@ class Installation:
 
         async def enter(bound: Repository) -> PackageRow:
             rows = await self._packages.rows(_unit(bound).session)
+            other = next((one for one in rows if one.key == package.key), None)
+            if other is not None and other.digest == digest and other.state != "removing":
+                return other  # somebody installs it just now
             taken = {(one.resource_type, one.id) for other in rows for one in other.served}
             taken |= await self._store.exists(wanted, lambda _: ANYTHING, _unit(bound).session)
             row = PackageRow(

@@ -14,6 +14,7 @@ from typing import Any
 
 from fhir_server.intake import SHARED, Intake
 from fhir_server.model import ids, reference
+from fhir_server.model.errors import FhirError
 from fhir_server.store import Served
 from profiles.issue import Issue
 from profiles.packages.package import Entry, Package
@@ -30,8 +31,10 @@ DIGITS = 8
 LONGEST_TEXT = 300
 ANY_ID = "0"
 """Id of a definition until one is chosen; that of the publisher may be none that R4 knows."""
-UNREADABLE = "primitive-kind"
-"""Message id for what nobody could index: it is of no JSON type that its elements may have."""
+UNSTORABLE = "primitive-kind"
+"""Message id of what cannot be stored whatever its elements say; it is not forgiven."""
+MOST_BYTES = 8 * 2**20
+"""JSON of one definition; as a document it is larger, and the database takes 16 MiB."""
 
 _UNFIT = re.compile(r"[^A-Za-z0-9\-.]+", re.ASCII)
 
@@ -98,15 +101,24 @@ def choose(found: Sequence[Candidate], taken: Collection[Key]) -> tuple[Served, 
     return tuple(chosen)
 
 
-def resources(package: Package, found: Sequence[Candidate], served: Sequence[Served]) -> list[tuple[Served, Json]]:
-    """Return what is stored: the candidates under the ids chosen, in that order."""
+def resources(
+    package: Package, found: Sequence[Candidate], served: Sequence[Served], own: str = ""
+) -> list[tuple[Served, Json]]:
+    """Return what is stored: the candidates under the ids chosen, in that order.
+
+    Args:
+        package: The package.
+        found: Its candidates.
+        served: What `choose` returned.
+        own: Base of this server, where it is known.
+    """
     by_canonical = {(one.entry.resource_type, one.canonical, one.entry.version): one for one in found}
     pairs = [(one, by_canonical.get((one.resource_type, one.url, one.version))) for one in served]
     present = [(one, candidate) for one, candidate in pairs if candidate is not None]
     lead = {candidate.published: f"{one.resource_type}/{one.id}" for one, candidate in present}
-    base = _base(package)
+    base = _base(package, own)
     return [
-        (one, {**_led(candidate.resource, lead, base), "id": one.id, **_version(candidate)})
+        (one, {**_led(candidate.resource, lead, base, own), "id": one.id, **_version(candidate)})
         for one, candidate in present
     ]
 
@@ -146,7 +158,11 @@ def _examples(package: Package) -> Collection[str]:
 
 def _sound(entry: Entry, intake: Intake, notes: list[str]) -> Json | None:
     """Return the resource as far as it can be stored; `None` where it cannot. What is wrong with it is noted."""
-    resource = {**entry.read(), "id": ANY_ID}
+    try:
+        resource = {**entry.read(), "id": ANY_ID}
+    except RecursionError:
+        notes.append(f"{entry.file} is not served. It is nested too deeply.")
+        return None
     found = _findings(resource, intake)
     if any(one.message_id.startswith(NARRATIVE) for one in found) and "text" in resource:
         notes.append(f"{entry.file}: its narrative is left out. {_shown(found[0])}")
@@ -164,12 +180,20 @@ def _sound(entry: Entry, intake: Intake, notes: list[str]) -> Json | None:
 
 def _findings(resource: Json, intake: Intake) -> list[Issue]:
     """Return what fails a definition, of what can be forgiven and of what cannot."""
-    found = intake.check(resource)
     try:
-        intake.fields(resource)
+        found = [one for one in intake.check(resource) if one.fails]
+        size = len(intake.draft(resource["resourceType"], ANY_ID, resource, published=True).wire)
+    except FhirError as error:
+        return [_unstorable(str(error))]
     except (TypeError, ValueError, AttributeError, KeyError, IndexError, RecursionError) as error:
-        return [Issue("error", "structure", f"Its values cannot be read ({type(error).__name__}).", "", UNREADABLE)]
-    return [one for one in found if one.fails]
+        return [_unstorable(f"Its values cannot be read ({type(error).__name__}).")]
+    if size > MOST_BYTES:
+        return [_unstorable(f"It has {size} bytes, and a resource that is stored may have {MOST_BYTES}.")]
+    return found
+
+
+def _unstorable(text: str) -> Issue:
+    return Issue("error", "structure", text, "", UNSTORABLE)
 
 
 def _names(entry: Entry) -> Iterator[str]:
@@ -193,24 +217,23 @@ def _fit(text: str) -> str:
     return _UNFIT.sub("-", text).strip("-.")
 
 
-def _base(package: Package) -> str:
-    """Return the base of the guide's own pages, without slash at the end."""
-    if package.canonical:
-        return package.canonical.rstrip("/")
+def _base(package: Package, own: str) -> str:
+    """Return the base of the guide's own pages, without slash at the end; a name where those would be here."""
     guides = [entry.url.partition(f"/{GUIDE}/") for entry in package.of_type(GUIDE)]
-    return next((base for base, slash, _ in guides if slash), f"urn:package:{package.name}")
+    found = package.canonical.rstrip("/") or next((base for base, slash, _ in guides if slash), "")
+    return found if "://" in found and found != own.rstrip("/") else f"urn:package:{package.name}"
 
 
-def _led(value: Any, lead: Mapping[str, str], base: str) -> Any:
+def _led(value: Any, lead: Mapping[str, str], base: str, own: str) -> Any:
     """Return a value with its literal references leading somewhere."""
     if isinstance(value, list):
-        return [_led(child, lead, base) for child in value]
+        return [_led(child, lead, base, own) for child in value]
     if not isinstance(value, dict):
         return value
-    made = {name: _led(child, lead, base) for name, child in value.items()}
+    made = {name: _led(child, lead, base, own) for name, child in value.items()}
     text = value.get("reference")
-    if isinstance(text, str) and reference.local(text):
-        made["reference"] = lead.get(text, f"{base}/{text}")
+    if isinstance(text, str) and (local := reference.local(text, own)):
+        made["reference"] = lead.get(str(local), f"{base}/{local}")
     return made
 
 

@@ -1,18 +1,26 @@
 """Packages are installed whole or not at all, several versions side by side, and leave nothing behind."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from fhir_server.guides import Parameter
-from fhir_server.main import Service
+from fhir_server.main import Service, running
 from fhir_server.model import json
 from fhir_server.model.errors import Conflict, NotFound
 from fhir_server.model.request import FhirRequest
 from fhir_server.repository import Repository
+from fhir_server.settings import Server, Settings
 from profiles.own.package import BASE as CANONICAL
 from profiles.own.package import package
+from profiles.packages.package import read as read_package
+from tests.conftest import dropped
 from tests.guides.packages import Publisher
+from tests.profiles.packages.test_package import packed
+from tests.serving import own
 
 Json = dict[str, Any]
 BASE = "http://localhost/fhir"
@@ -260,3 +268,67 @@ async def test_the_servers_own_definitions_are_served_as_they_are(service: Servi
     await service.packages.remove("aquifer")
     assert await ids(service, "CodeSystem", url=url) == []
     assert service.shelf.checks.knows(f"{CANONICAL}/StructureDefinition/aquifer-patient")
+
+
+async def test_two_processes_that_install_at_once_do_not_get_in_each_others_way(
+    service: Service, own_settings: Settings
+) -> None:
+    """The same version twice and another one, all at once: each is whole, and no id is taken twice."""
+    one = Publisher("meeting")
+    async with running(own_settings) as another:
+        done = await asyncio.gather(
+            service.packages.install(one.whole("1.0.0")),
+            another.packages.install(one.whole("1.0.0")),
+            another.packages.install(one.whole("2.0.0")),
+        )
+        assert [sum(each.resources.values()) for each in done] == [3, 3, 3]
+        await service.shelf.refresh()
+        for each in (service, another):
+            assert {"meeting#1.0.0", "meeting#2.0.0"} <= {*each.shelf.library.packages}
+    for kind, resource in (("StructureDefinition", one.profile()), ("SearchParameter", one.parameter())):
+        found = await ids(service, kind, url=resource["url"])
+        assert len(found) == len({*found}) == 2, found
+
+
+async def test_what_cannot_be_stored_is_left_out_and_the_rest_is_installed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Publisher("unstorable")
+    deep = b'{"resourceType":"ValueSet","id":"deep","url":"http://deep.example","status":"active","x":%b%b}'
+    unknown = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "NOSUCH"}]}
+    files: dict[str, object] = {
+        "package/package.json": {"name": "unstorable", "version": "1.0.0", "fhirVersions": ["4.0.1"]},
+        "package/deep.json": deep % (b"[" * 900, b"]" * 900),
+        "package/large.json": one.profile(id="large", url="http://large.example", description="x" * 5000),
+        "package/meta.json": one.profile(id="labelled", url="http://labelled.example", meta=unknown),
+        "package/fine.json": one.profile(),
+    }
+    monkeypatch.setattr("fhir_server.guides.serving.MOST_BYTES", 4000)
+    done = await service.packages.install(read_package(packed(files)))
+    assert await ids(service, "StructureDefinition", url=one.profile_url) == ["unstorable-patient"]
+    said = "\n".join(done.notes)
+    assert "package/deep.json is not served. " in said
+    assert "package/large.json is not served. It has 5" in said
+    assert sum(done.resources.values()) in {1, 2}  # whether a label is known, the settings say
+
+
+async def test_a_guide_whose_base_is_that_of_this_server_refers_to_nothing_that_is_not_here(
+    data_dir: Path, mongo_url: SecretStr
+) -> None:
+    one = Publisher("home")
+    settings = own(data_dir, "home", server=Server(base_url=one.canonical))
+    rows = [
+        f"{one.canonical}/Patient/an-example",
+        "Patient/an-example",
+        f"{one.canonical}/StructureDefinition/home-patient",
+    ]
+    definition = {"resource": [{"reference": {"reference": row}} for row in rows]}
+    async with running(settings) as here:
+        await here.packages.install(one.package("1.0.0", one.profile(), one.guide(definition=definition)))
+        _, read = await asked(here, "ImplementationGuide", "home")
+    await dropped(data_dir, settings.mongo.database)
+    assert [row["reference"]["reference"] for row in read["definition"]["resource"]] == [
+        "urn:package:home/Patient/an-example",
+        "urn:package:home/Patient/an-example",
+        "StructureDefinition/home-patient",
+    ]
