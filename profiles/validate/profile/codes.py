@@ -80,7 +80,8 @@ class Codes:
         try:
             expansion = value_set.get("expansion")
             if isinstance(expansion, dict):
-                return _contains(expansion, system, code)
+                found = _contains(expansion, system, code)
+                return True if found else None if _is_page(expansion) else False
             return self._composed(value_set, system, code, ())
         except (AttributeError, KeyError, TypeError, RecursionError):
             # It is not as R4 has it, or leads back to itself.
@@ -230,6 +231,12 @@ def _codes(node: Json) -> Iterator[str]:
         concept = open_concepts.pop()
         yield str(concept["code"])
         open_concepts += concept.get("concept", ())
+
+
+def _is_page(expansion: Json) -> bool:
+    """Return whether an expansion has less than all."""
+    total = expansion.get("total")
+    return type(total) is int and total > len(expansion.get("contains", ()))
 
 
 def _contains(node: Json, system: str, code: str) -> bool:

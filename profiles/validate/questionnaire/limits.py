@@ -72,6 +72,7 @@ class Limits:
             f"{FHIR}mimeType": self._media,
             f"{FHIR}questionnaire-unitOption": self._unit_options,
             f"{FHIR}questionnaire-referenceResource": self._targets,
+            f"{FHIR}questionnaire-referenceProfile": self._profiles,
         }
 
     def check(self, question: Question, kind: str, given: Any, where: Place) -> None:
@@ -173,6 +174,12 @@ class Limits:
             self._findings.about("answer-unit", question, where, value=words(kind, given), allowed=shown(limit))
         elif met is None:
             self._findings.about("answer-set-unchecked", question, where, value=words(kind, given), set=shown(limit))
+
+    def _profiles(self, question: Question, kind: str, given: Any, limits: list[Any], where: Place) -> None:
+        """Of profiles only those that are types are held against the target: what else it conforms to is not at hand."""
+        types = [one.removeprefix(FHIR) for one in limits if isinstance(one, str)]
+        if types and all(one.isalpha() and one[0].isupper() for one in types):
+            self._targets(question, kind, given, types, where)
 
     def _targets(self, question: Question, kind: str, given: Any, limits: list[Any], where: Place) -> None:
         if kind != "Reference":

@@ -324,6 +324,26 @@ CASES: dict[str, tuple[list[Json], list[Json], set[str]]] = {
         [item("1", {"valueReference": {"reference": "Patient/1"}})],
         ends("answer-target"),
     ),
+    "another target than a type that is named as a profile": (
+        [
+            question(
+                kind="reference",
+                extension=[limit(f"{FHIR}questionnaire-referenceProfile", valueCanonical=f"{FHIR}Practitioner")],
+            )
+        ],
+        [item("1", {"valueReference": {"reference": "Patient/1"}})],
+        ends("answer-target"),
+    ),
+    "a target that is to conform to a profile": (
+        [
+            question(
+                kind="reference",
+                extension=[limit(f"{FHIR}questionnaire-referenceProfile", valueCanonical="http://example.org/mine")],
+            )
+        ],
+        [item("1", {"valueReference": {"reference": "Patient/1"}})],
+        ends(),
+    ),
     "a malformed uuid": (
         [question(kind="url")],
         [item("1", {"valueUri": "urn:uuid:1"})],
@@ -489,6 +509,25 @@ def test_a_contained_questionnaire_has_its_value_sets_beside_it(questionnaires: 
     assert [one.message_id for one in questionnaires.check(response, find)] == ["answer-set"]
     response["item"] = [item("1", coding("red"))]
     assert questionnaires.check(response, find) == []
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"), [(1, ["answer-set"]), (2, ["answer-set-unchecked"]), (None, ["answer-set"])]
+)
+def test_an_expansion_says_what_is_in_it_and_if_it_is_whole_what_is_not(
+    total: int | None, expected: list[str], questionnaires: QuestionnaireValidator
+) -> None:
+    contains = [{"system": COLOURS, "code": "red"}]
+    expansion = {"timestamp": "2026", "contains": contains, **({"total": total} if total else {})}
+    colours = {"resourceType": "ValueSet", "url": "http://example.org/c", "status": "active", "expansion": expansion}
+    asked = [question(kind="choice", answerValueSet="http://example.org/c")]
+
+    def found(code: str) -> list[str]:
+        sent, find = _sent(asked, [item("1", coding(code))])
+        return [one.message_id for one in questionnaires.check(sent, find, {"http://example.org/c": colours})]
+
+    assert found("red") == []
+    assert found("green") == expected
 
 
 def test_responses_in_a_bundle_are_checked_where_they_are(questionnaires: QuestionnaireValidator) -> None:
