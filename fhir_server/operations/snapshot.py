@@ -47,7 +47,8 @@ async def snapshot(ctx: Context) -> FhirResponse:
     made = await asyncio.to_thread(ctx.checks.knowing(known).snapshot, structure)
     if made.fails or any(one.fails for one in made.issues):
         raise Unprocessable("The StructureDefinition has no snapshot.", issues=made.issues)
-    return FhirResponse(200, {}, json.encode(_with(structure, made.rows)))
+    rows = [_worded(ctx, row) for row in made.rows]
+    return FhirResponse(200, {}, json.encode(_with(structure, rows)))
 
 
 async def _asked(ctx: Context) -> Json:
@@ -79,11 +80,21 @@ async def _asked(ctx: Context) -> Json:
     return known
 
 
-def _with(structure: Json, rows: tuple[Json, ...]) -> Json:
+def _worded(ctx: Context, row: Json) -> Json:
+    """Return an element with what it is in words, which only `$snapshot` needs: those of its type where the profile says none."""
+    path = row.get("base", {}).get("path") or row["path"]
+    short, definition, reason = ctx.definitions.wording(path) or ("", "", "")
+    said = {"short": short or row["path"], "definition": definition or short or row["path"]}
+    if row.get("isModifier"):
+        said["isModifierReason"] = reason or said["definition"]
+    return {**row, **{name: text for name, text in said.items() if name not in row}}
+
+
+def _with(structure: Json, rows: list[Json]) -> Json:
     """Return the StructureDefinition with a snapshot, which stands before the differential."""
     rest = {name: value for name, value in structure.items() if name not in {"snapshot", "differential"}}
     last = {"differential": structure["differential"]} if "differential" in structure else {}
-    return {**rest, "snapshot": {"element": list(rows)}, **last}
+    return {**rest, "snapshot": {"element": rows}, **last}
 
 
 OPERATION = Operation(

@@ -1,4 +1,4 @@
-"""The compiled definitions as files: a hot part that every process loads, and lazy parts for terminology and structures.
+"""The compiled definitions as files: a hot part that every process loads, and lazy parts for terminology, structures and wording.
 
 All are gzipped JSON; `MANIFEST.json` beside them names the source and the hashes. The hot part is the records of
 `model.py` as they are, so reading it back needs no mapping; its types stay undecoded until somebody asks for one.
@@ -23,6 +23,7 @@ REMEDY = "Install the package again, or run `fhir-server definitions build`."
 CORE = "r4.core.json.gz"
 TERMINOLOGY = "r4.terminology.json.gz"
 STRUCTURES = "r4.structures.json.gz"
+WORDING = "r4.wording.json.gz"
 MANIFEST = "MANIFEST.json"
 
 Content = TypeVar("Content")
@@ -76,6 +77,17 @@ class Structures:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """The part that is for people only: what the elements of types are, in words.
+
+    Attributes:
+        elements: By path, of the type that states it: in short, in full, and why it is a modifier (empty for those that are none).
+    """
+
+    elements: dict[str, tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One file of the artifact: its size, its hash, and the hash of what it holds (which no zlib version changes)."""
 
@@ -105,7 +117,7 @@ class Manifest:
     counts: dict[str, int]
 
 
-def write(folder: Path, name: str, content: Core | Terminology | Structures) -> Part:
+def write(folder: Path, name: str, content: Core | Terminology | Structures | Wording) -> Part:
     """Write one part and return its row of the manifest. Equal content gives equal bytes."""
     plain = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode(content)
     packed = io.BytesIO()
@@ -143,6 +155,11 @@ def read_terminology(folder: Path) -> Terminology:
 def read_structures(folder: Path) -> Structures:
     """Return the part with the StructureDefinitions. Fails as `read_core` does."""
     return _read(folder / STRUCTURES, msgspec.json.Decoder(Structures))
+
+
+def read_wording(folder: Path) -> Wording:
+    """Return the part with what elements are in words. Fails as `read_core` does."""
+    return _read(folder / WORDING, msgspec.json.Decoder(Wording))
 
 
 def read_manifest(folder: Path) -> Manifest:

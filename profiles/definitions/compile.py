@@ -1,6 +1,6 @@
 """Build step: the official R4 package → the artifact in `profiles/data/`.
 
-Facts only: no narrative, no definitions in prose, no mappings. The result is a pure function of the package.
+Facts only: no narrative, no definitions in prose but those of elements, in a part of their own, no mappings. The result is a pure function of the package.
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.definitions import artifact, package, structures
-from profiles.definitions.artifact import Core, Manifest, Terminology
+from profiles.definitions.artifact import Core, Manifest, Terminology, Wording
 from profiles.definitions.codes import Enumerator
 from profiles.definitions.facts import facts
 from profiles.definitions.model import (
@@ -78,11 +78,25 @@ def build(source: Path, out: Path) -> Manifest:
             artifact.STRUCTURES: artifact.write(
                 out, artifact.STRUCTURES, artifact.encode_structures(facts(row) for row in of["StructureDefinition"])
             ),
+            artifact.WORDING: artifact.write(out, artifact.WORDING, _wording(of["StructureDefinition"])),
         },
         counts=_counts(types, core, terminology),
     )
     artifact.write_manifest(out, manifest)
     return manifest
+
+
+def _wording(rows: Iterable[Json]) -> Wording:
+    """Return what elements are in words, each where it is stated first."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for structure in rows:
+        if structure.get("derivation") == "constraint":
+            continue
+        for row in structure.get("snapshot", {}).get("element", ()):
+            if row.get("base", {}).get("path", row["path"]) == row["path"]:
+                words = (row.get("short", ""), row.get("definition", ""), row.get("isModifierReason", ""))
+                found[row["path"]] = words
+    return Wording(dict(sorted(found.items())))
 
 
 def _ordered(rows: Iterable[Json]) -> list[Json]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from profiles.definitions import artifact
-from profiles.definitions.artifact import Core, Structures, Terminology
+from profiles.definitions.artifact import Core, Structures, Terminology, Wording
 from profiles.definitions.model import Compartment, OperationDefinition, RequiredSet, SearchParameter, TypeDefinition
 
 DATA = Path(__file__).parent.parent / "data"
@@ -149,6 +149,14 @@ class Definitions:
         """Canonical URLs of all StructureDefinitions of R4, in order."""
         return tuple(self._terminology.structures.structures)
 
+    def wording(self, path: str) -> tuple[str, str, str] | None:
+        """Return what an element is in words, by the path that states it first (`base.path`), or `None`.
+
+        Returns:
+            In short, in full, and why it is a modifier; each empty where nothing is said.
+        """
+        return self._terminology.wording.elements.get(path)
+
     def _lineage(self, name: str) -> list[str]:
         found: list[str] = []
         definition = self.types.get(name)
@@ -167,6 +175,10 @@ class _Terms:
     @cached_property
     def read(self) -> Terminology:
         return artifact.read_terminology(self._folder)
+
+    @cached_property
+    def wording(self) -> Wording:
+        return artifact.read_wording(self._folder)
 
     @cached_property
     def structures(self) -> Structures:

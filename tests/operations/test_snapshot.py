@@ -83,6 +83,23 @@ async def test_profiles_that_come_with_fhir_are_there_by_url(client: httpx.Async
     assert "Patient.contact" in elements(await client.get(PATH, params={"url": f"{CORE}/Patient"}))
 
 
+@pytest.mark.parametrize("name", ["bp", "Patient", "patient-birthPlace", "Quantity", "shareablevalueset", "own"])
+async def test_a_snapshot_is_complete_and_can_be_stored(client: httpx.AsyncClient, name: str) -> None:
+    """What an element is in words is that of the profile, else that of the type."""
+    given = profile("own", f"{CORE}/Patient", row("Patient.active", min=1, short="In use"))
+    response = await client.post(PATH, json=given if name == "own" else sent(url=f"{CORE}/{name}"))
+    found = elements(response)
+    assert all(one["short"] and one["definition"] for one in found.values())
+    if name == "own":
+        assert found["Patient.active"]["short"] == "In use"
+        assert found["Patient.active"]["definition"].startswith("Whether this patient record is in active use.")
+        assert found["Patient.active"]["isModifierReason"].startswith("This element is labelled as a modifier")
+        assert found["Patient.birthDate"]["short"] == "The date of birth for the individual"
+    stored = await client.put(f"StructureDefinition/whole-{name}", json={**response.json(), "id": f"whole-{name}"})
+    assert stored.status_code == 201, stored.text
+    await client.delete(f"StructureDefinition/whole-{name}")
+
+
 async def test_what_has_no_snapshot_is_refused_with_the_reason(client: httpx.AsyncClient) -> None:
     missing = profile("lost", f"{OWN}/nowhere")
     assert f"The base definition '{OWN}/nowhere'" in refused(await client.post(PATH, json=missing), 422)
