@@ -69,31 +69,43 @@ def _pair(node: Any) -> Coding | None:
     return (system, code) if type(code) is str and type(system) is str else None
 
 
-def _check(message_id: str, value_set: str, codes: Codes, url: str) -> Check:
+def _check(  # noqa: C901 - most of it is the closures in it
+    message_id: str, value_set: str, codes: Codes, url: str
+) -> Check:
     demanded = message_id in {"binding-required", "binding-maximum"}
     accepted: set[Coding] = set()
 
     def check(item: Item, visit: Visit) -> None:
+        value = item.value
+        if type(value) is str:
+            if ("", value) in accepted:
+                return
+        elif type(value) is dict:
+            visit.shared.bound.add(value_set)
+            if _first(value) in accepted:
+                return
         found = codings(item)
         if found is None:
             return
-        visit.bound.add(value_set)
-        if found and found[0] in accepted:
-            return
         answers = [codes.member(value_set, system, code) for system, code in found]
-        if True in answers:
-            if answers[0] and len(accepted) < MOST_ACCEPTED and codes.knows(value_set, *found[0]):
-                accepted.add(found[0])
-            return
-        if not found:
-            # Text alone is what an extensible binding allows; a primitive without a value says why it has none.
-            if message_id == "binding-required" and item.type in {"CodeableConcept", "Coding"}:
-                visit.report("binding-missing", item.where, set=codes.name(value_set), url=url)
-            return
-        given = ", ".join(f"'{shown(f'{system}#{code}' if system else code)}'" for system, code in found[:3])
-        if None not in answers:
-            visit.report(message_id, item.where, value=given, set=codes.name(value_set), url=url)
-        elif demanded:
-            visit.report("binding-unchecked", item.where, value=given, set=codes.name(value_set), url=url)
+        if True not in answers and (demanded or None not in answers):
+            told(item, found, visit, open_=None in answers)
+        elif len(accepted) < MOST_ACCEPTED and answers[0] is not False and codes.stays(value_set, *found[0]):
+            accepted.add(found[0])
+
+    def told(item: Item, found: list[Coding], visit: Visit, *, open_: bool) -> None:
+        places = {"set": codes.name(value_set), "url": url}
+        if found:
+            given = ", ".join(f"'{shown(f'{system}#{code}' if system else code)}'" for system, code in found[:3])
+            visit.report("binding-unchecked" if open_ else message_id, item.where, value=given, **places)
+        # Text alone is what an extensible binding allows; a primitive without a value says why it has none.
+        elif message_id == "binding-required" and item.type in {"CodeableConcept", "Coding"}:
+            visit.report("binding-missing", item.where, **places)
 
     return check
+
+
+def _first(value: Json) -> Coding | None:
+    """Return the first or only coding of a value, which nearly always is the one that fits."""
+    rows = value.get("coding")
+    return _pair(rows[0] if type(rows) is list and rows else value)

@@ -87,10 +87,10 @@ class Codes:
             # It is not as R4 has it, or leads back to itself.
             return None
 
-    def knows(self, value_set: str, system: str, code: str) -> bool:
-        """Return whether the answer of `member` is from what is at hand, and stays."""
+    def stays(self, value_set: str, system: str, code: str) -> bool:
+        """Return whether the answer of `member` stays: it is from what is at hand, or there is nobody else to ask."""
         url = value_set if "#" in value_set else value_set.partition("|")[0]
-        return self._answers.get((url, system, code)) is not None
+        return self._terminology is None or self._answers.get((url, system, code)) is not None
 
     def _known(self, url: str, system: str, code: str, within: tuple[str, ...]) -> bool | None:
         pairs = self._pairs(url)

@@ -38,5 +38,7 @@ def _displayed(system: str, code: str, display: str, visit: Visit, validator: "P
     """Return whether a value set that an element of the resource is bound to displays the code so."""
     folded = display.casefold()
     return any(
-        one.casefold() == folded for bound in visit.bound for one in validator.codes.displays(bound, system, code)
+        one.casefold() == folded
+        for bound in visit.shared.bound
+        for one in validator.codes.displays(bound, system, code)
     )

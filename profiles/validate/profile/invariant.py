@@ -1,6 +1,7 @@
 """Constraints that a profile adds (ElementDefinition.constraint): FHIRPath on the element, in its resource."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from profiles.definitions.model import Invariant
@@ -44,6 +45,7 @@ def compile(rules: list[Json], validator: "ProfileValidator", origin: Origin, ho
 def _check(rule: Invariant, validator: "ProfileValidator", origin: Origin) -> Check:
     finding = constraint(rule, origin.url)
     asks = any(name in rule.expression for name in ASKING)
+    placed = asks or "%" in rule.expression
     compiled: dict[str, Compiled | str] = {}
 
     def check(item: Item, visit: Visit) -> None:
@@ -57,9 +59,11 @@ def _check(rule: Invariant, validator: "ProfileValidator", origin: Origin) -> Ch
         open_: list[str] = []
         services = _services(validator, origin, item, visit, open_) if asks else None
         try:
-            met = expression.boolean(
-                node, services=services, resource=visit.resource[0], rootResource=visit.container[0]
-            )
+            if placed:
+                resources = {"resource": visit.resource[0], "rootResource": visit.container[0]}
+                met = expression.boolean(node, services=services, **resources)
+            else:
+                met = expression.boolean(node, services=services)
         except FhirPathError as error:
             visit.report("invariant-unusable", item.where, key=rule.key, url=origin.url, reason=str(error))
             return
@@ -98,12 +102,12 @@ def _services(validator: "ProfileValidator", origin: Origin, item: Item, visit: 
         return found
 
     def conforms(value: Any, profile: str) -> bool | None:
-        visit.spend(STEPS_OF_A_QUESTION)
+        visit.shared.spend(STEPS_OF_A_QUESTION)
         kind = value.get("resourceType", item.type) if isinstance(value, dict) else item.type
         # The engine makes values of its own, whose identity may come again: nothing is kept about them. What is being
         # worked out stays known, so that a profile that asks about itself comes to an end.
         there = visit.aside()
-        there.known = {key: found for key, found in visit.known.items() if found is None}
+        there.shared = replace(visit.shared, known={key: one for key, one in visit.shared.known.items() if one is None})
         found = validator.outcome(Item(value, None, item.where, kind), profile, origin, there)
         if found is None:
             open_.append(profile)

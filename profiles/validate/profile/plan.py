@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Check = Callable[[Item, Visit], None]
-MemberCheck = tuple[str, str, Member, bool, Callable[[Json, Place, Visit], None]]
-"""The keys of an element that is no choice and of what belongs to it, how any element is found, whether there is something to
-check where it is absent, and the check."""
+MemberCheck = tuple[str, str, Member, int, Callable[[Json, Place, Visit], None]]
+"""The keys of an element that is no choice and of what belongs to it, how any element is found, when there is something
+to check where it is absent, and the check."""
+
+SELDOM, IF_SUPPORTED, ALWAYS = range(3)
+"""When there is something to check about an element that is absent: never, where absent must-support elements are told, always."""
 
 NOTHING = Node("", {}, "")
 
@@ -174,7 +177,7 @@ class Planner:
         def counted(owner: Json, place: Place, visit: Visit) -> None:
             value = owner.get(key)
             found = len(value) if type(value) is list else int(key in owner or sibling in owner)
-            if not least <= found <= most:
+            if not least <= found <= most or (supported and not found and visit.shared.must_support):
                 check(owner, place, visit)
             elif each is not None and found:
                 plain(owner, place, visit)
@@ -182,10 +185,10 @@ class Planner:
         one: Check = each or _accept
         key, sibling, *_ = where.only or ("", "")
         most = limit(row.get("max", "*"))
-        least = max(row.get("min", 0), int(self.validator.must_support and bool(row.get("mustSupport"))))
-        wanted = self.validator.must_support and bool(row.get("mustSupport"))
-        demanded = checks[0] is not None and (bool(row.get("min")) or wanted)
-        demanded = demanded or any(one.row.get("min") for one in node.slices.values())
+        least, supported = row.get("min", 0), bool(row.get("mustSupport"))
+        demanded = ALWAYS if any(one.row.get("min") for one in node.slices.values()) else SELDOM
+        if checks[0] is not None and demanded == SELDOM:
+            demanded = ALWAYS if row.get("min") else IF_SUPPORTED if supported else SELDOM
         if not tests and groups is None:
             return key, sibling, where, demanded, plain
         # Nearly always the number is right, which can be told without a look at the values.
@@ -206,7 +209,7 @@ class Planner:
                 visit.report("minimum", place, path=path, min=low, found=found, url=url, name=where.name)
             elif found > high:
                 visit.report("maximum", items[high].where, path=path, max=high, found=found, url=url)
-            elif not found and needed and visit.must_support:
+            elif not found and needed and visit.shared.must_support:
                 visit.report("must-support", place, path=path, url=url)
 
         return check
@@ -306,8 +309,9 @@ def _members(members: list[MemberCheck], item: Item, visit: Visit) -> None:
     owner, place = item.value, item.where
     if type(owner) is not dict:
         owner = item.object
+    least = IF_SUPPORTED if visit.shared.must_support else ALWAYS
     for key, sibling, where, demanded, part in members:
-        if demanded or (key in owner or sibling in owner if key else where.present(owner)):
+        if demanded >= least or (key in owner or sibling in owner if key else where.present(owner)):
             part(owner, place, visit)
 
 

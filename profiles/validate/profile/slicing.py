@@ -98,9 +98,9 @@ class Sorter:
         for index in range(len(slices)) if self.typed is None else self._fitting(item):
             steps += 1
             if slices[index].matches(item, visit):
-                visit.spend(steps)
+                visit.shared.spend(steps)
                 return index
-        visit.spend(steps)
+        visit.shared.spend(steps)
         return None
 
     def _fitting(self, item: Item) -> tuple[int, ...]:

@@ -17,13 +17,15 @@ from profiles.validate.profile.items import Item
 from profiles.validate.profile.messages import issue
 from profiles.validate.profile.plan import NOTHING, Check, Planner
 from profiles.validate.profile.systems import Systems
-from profiles.validate.profile.visit import Elsewhere, TooCostlyError, Visit
+from profiles.validate.profile.visit import Elsewhere, Shared, TooCostlyError, Visit
 from profiles.validate.walk import Place
 
 Json = dict[str, Any]
 
 MOST_FOUND = 10_000
 STEPS_OF_A_PROFILE = 10
+
+_HOLDERS = frozenset({"contained", "entry", "parameter"})
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ class ProfileValidator:
         name = str(resource.get("resourceType", ""))
         elsewhere = Elsewhere(resolve) if resolve is not None else None
         told = self.must_support if must_support is None else must_support
-        visit = Visit((resource, (None, name, None)), must_support=told, elsewhere=elsewhere)
+        visit = Visit((resource, (None, name, None)), Shared(told, elsewhere))
         try:
             self._resource(resource, visit, tuple(profiles), declared=declared)
         except RecursionError:
@@ -103,9 +105,8 @@ class ProfileValidator:
 
     def _resource(self, resource: Json, visit: Visit, profiles: tuple[str, ...], *, declared: bool) -> None:
         where = visit.resource[1]
-        said = (
-            resource.get("meta", {}).get("profile", []) if declared and isinstance(resource.get("meta"), dict) else []
-        )
+        meta = resource.get("meta") if declared else None
+        said = meta.get("profile", ()) if isinstance(meta, dict) else ()
         item = Item(resource, None, where, str(resource.get("resourceType", "")))
         meant = implied.profiles(resource, self.snapshots.source) if self.strict else ()
         for url in dict.fromkeys((*profiles, *(one for one in said if isinstance(one, str)), *meant)):
@@ -118,7 +119,7 @@ class ProfileValidator:
             for one in self.snapshots.make(resource).issues:
                 visit.add(one)
         elements.check(resource, where, visit, self)
-        for value, place in _inner(resource, where):
+        for value, place in () if _HOLDERS.isdisjoint(resource) else _inner(resource, where):
             inner = visit.within(value, place)
             self._resource(value, inner, (), declared=declared)
             for one in inner.issues:
@@ -137,12 +138,12 @@ class ProfileValidator:
         if made is None:
             return None
         snapshot = made.snapshot
-        visit.spend(STEPS_OF_A_PROFILE)
+        visit.shared.spend(STEPS_OF_A_PROFILE)
         # Primitive values are shared: their identity says nothing about their place.
         value = item.value
         owner = value if type(value) is dict else item.sibling
         key = (id(owner), made.key) if type(owner) is dict else None
-        known = visit.known
+        known = visit.shared.known
         if key is not None:
             if key in known:
                 # A profile that is met again while it is worked out holds as far as it is concerned.

@@ -6,6 +6,7 @@ once and kept by the identity of the value, which lives as long as the visit.
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from profiles.issue import Issue
@@ -19,7 +20,6 @@ MOST_ISSUES = 1000
 MOST_STEPS = 1_000_000
 """A step is one look whether a value belongs to a slice; the largest documents of guides take a thousand."""
 
-_NEW = object.__new__
 
 _ANCHOR = re.compile(r"""\s(?:id|name)\s*=\s*["']([^"']{1,300})["']""")
 
@@ -47,62 +47,25 @@ class Elsewhere:
         return self._met[reference]
 
 
-class Visit:
-    """The state within one resource.
+@dataclass(slots=True)
+class Shared:
+    """What all visits of a validation share.
 
     Attributes:
-        issues: What was found.
-        known: Findings by value and profile; `None` while they are being worked out. Shared by all visits of a validation.
-        resource: The resource being visited, and its place.
-        container: The resource that it is contained in, else itself.
-        outer: The visit of the Bundle that it is an entry of, else `None`.
         must_support: Whether must-support elements that are absent are told.
         elsewhere: Finds resources that are not at hand by their reference, if anybody does.
-        bound: Value sets that elements met so far are bound to. Shared likewise.
-        budget: Steps that are left, in a list that all visits share.
+        known: Findings by value and profile; `None` while they are being worked out.
+        bound: Value sets that elements met so far are bound to.
+        targets: By the identity of a Bundle, its entries by what refers to them.
+        budget: Steps that are left, in a list that is shared with visits for which nothing is known.
     """
 
-    __slots__ = (
-        "_anchors",
-        "_targets",
-        "bound",
-        "budget",
-        "container",
-        "elsewhere",
-        "issues",
-        "known",
-        "must_support",
-        "outer",
-        "resource",
-    )
-
-    def __init__(
-        self,
-        resource: Met,
-        *,
-        container: Met | None = None,
-        outer: "Visit | None" = None,
-        must_support: bool = False,
-        known: dict[tuple[int, str], list[Issue] | None] | None = None,
-        elsewhere: Elsewhere | None = None,
-        bound: set[str] | None = None,
-        budget: list[int] | None = None,
-    ) -> None:
-        self.elsewhere = elsewhere
-        self.bound: set[str] = set() if bound is None else bound
-        self.budget = [MOST_STEPS] if budget is None else budget
-        self.issues: list[Issue] = []
-        self.known = {} if known is None else known
-        self.resource = resource
-        self.container = container or resource
-        self.outer = outer
-        self.must_support = must_support
-        self._targets: dict[str, Met] | None = None
-        self._anchors: set[str] | None = None
-
-    def report(self, message_id: str, where: Place, **places: object) -> None:
-        """Add the finding of a message at a place."""
-        self.add(issue(message_id, render(where), **places))
+    must_support: bool = False
+    elsewhere: Elsewhere | None = None
+    known: dict[tuple[int, str], list[Issue] | None] = field(default_factory=dict)
+    bound: set[str] = field(default_factory=set)
+    targets: dict[int, dict[str, Met]] = field(default_factory=dict)
+    budget: list[int] = field(default_factory=lambda: [MOST_STEPS])
 
     def spend(self, steps: int) -> None:
         """Take steps off what is left of them.
@@ -114,6 +77,34 @@ class Visit:
         if self.budget[0] < 0:
             raise TooCostlyError
 
+
+class Visit:
+    """The state within one resource.
+
+    Attributes:
+        resource: The resource being visited, and its place.
+        shared: What all visits share.
+        container: The resource that it is contained in, else itself.
+        outer: The visit of the Bundle that it is an entry of, else `None`.
+        issues: What was found.
+    """
+
+    __slots__ = ("_anchors", "container", "issues", "outer", "resource", "shared")
+
+    def __init__(
+        self, resource: Met, shared: Shared, container: Met | None = None, outer: "Visit | None" = None
+    ) -> None:
+        self.resource = resource
+        self.shared = shared
+        self.container = container or resource
+        self.outer = outer
+        self.issues: list[Issue] = []
+        self._anchors: set[str] | None = None
+
+    def report(self, message_id: str, where: Place, **places: object) -> None:
+        """Add the finding of a message at a place."""
+        self.add(issue(message_id, render(where), **places))
+
     def add(self, found: Issue) -> None:
         """Add a finding, as long as there are not too many."""
         if len(self.issues) < MOST_ISSUES:
@@ -121,44 +112,17 @@ class Visit:
 
     def aside(self) -> "Visit":
         """Return a visit at the same place whose findings are only looked at."""
-        found: Visit = _NEW(Visit)
-        found.resource = self.resource
-        found.container = self.container
-        found.outer = self.outer
-        found.must_support = self.must_support
-        found.known = self.known
-        found.elsewhere = self.elsewhere
-        found.bound = self.bound
-        found.budget = self.budget
-        found.issues = []
-        found._targets = self._targets
-        found._anchors = self._anchors
-        return found
+        return Visit(self.resource, self.shared, self.container, self.outer)
 
     def within(self, value: Json, where: Place) -> "Visit":
         """Return the visit of a resource that stands in this one: contained, or an entry or parameter."""
-        contained = len(where) == 3 and where[1] == "contained"
-        return Visit(
-            (value, (where, value, None)),
-            container=self.container if contained else None,
-            outer=self.outer if contained else self,
-            must_support=self.must_support,
-            known=self.known,
-            elsewhere=self.elsewhere,
-            bound=self.bound,
-            budget=self.budget,
-        )
+        if where[1] == "contained":
+            return Visit((value, (where, value, None)), self.shared, self.container, self.outer)
+        return Visit((value, (where, value, None)), self.shared, None, self)
 
     def apart(self, value: Json, where: Place) -> "Visit":
         """Return the visit of a resource that stands elsewhere."""
-        return Visit(
-            (value, where),
-            must_support=self.must_support,
-            known=self.known,
-            elsewhere=self.elsewhere,
-            bound=self.bound,
-            budget=self.budget,
-        )
+        return Visit((value, where), self.shared)
 
     def resolve(self, reference: object) -> Met | None:
         """Return the resource that a reference means, if it is contained, or an entry of the Bundle, else `None`."""
@@ -168,11 +132,14 @@ class Visit:
             return self._contained(reference[1:])
         visit: Visit | None = self
         while visit is not None:
-            found = visit.targets.get(reference) or visit.targets.get(reference.partition("/_history/")[0])
-            if found is not None:
-                return found
+            if visit.resource[0].get("resourceType") == "Bundle":
+                targets = visit.targets
+                found = targets.get(reference) or targets.get(reference.partition("/_history/")[0])
+                if found is not None:
+                    return found
             visit = visit.outer
-        return self.elsewhere.find(reference) if self.elsewhere is not None else None
+        elsewhere = self.shared.elsewhere
+        return elsewhere.find(reference) if elsewhere is not None else None
 
     def anchors(self) -> set[str]:
         """Return what a link in the narrative of this resource may name (`anchors`), in a Bundle also in its other entries."""
@@ -196,9 +163,10 @@ class Visit:
     @property
     def targets(self) -> dict[str, Met]:
         """Resources of the entries by full URL and by `Type/id`, if this is the visit of a Bundle."""
-        if self._targets is None:
-            self._targets = dict(_entries(*self.resource))
-        return self._targets
+        known, key = self.shared.targets, id(self.resource[0])
+        if key not in known:
+            known[key] = dict(_entries(*self.resource))
+        return known[key]
 
 
 def _entries(bundle: Json, where: Place) -> Iterator[tuple[str, Met]]:
