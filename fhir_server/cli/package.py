@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from fhir_server.cli.load import bar
 from fhir_server.cli.options import AsJson, DataDir, complain, expected_failures, print_json, quiet_logs, settings_of
@@ -79,7 +80,7 @@ def list_(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if not rows:
         Console(highlight=False).print("No guide is installed.")
         return
-    table = Table("package", "state", "resources", "title", "not installed, but needed")
+    table = Table(Column("package", no_wrap=True), "state", "resources", "title", "not installed, but needed")
     for row in rows:
         state = row.state if row.state == "installed" else f"{row.state}: not whole, install it again or remove it"
         table.add_row(row.key, state, str(len(row.served)), row.title, ", ".join(missing.get(row.key, ())))
@@ -106,18 +107,17 @@ async def _install(
     from fhir_server.guides.gathering import Gathering
     from fhir_server.guides.registry import Registry
     from fhir_server.main import running, working
-    from profiles.packages.archive import PackageError
     from profiles.packages.library import Library
 
     rules = settings.packages
     registry = Registry(rules.registry, rules.max_bytes, rules.timeout_seconds) if rules.registry else None
+    gathering = Gathering(rules.max_bytes, rules.folder, registry)
+    with _readable():
+        await gathering.find(asked)
     async with (working if wait else running)(settings) as service:
         installed = [(row.name, row.version) for row in await service.packages.rows() if row.state == "installed"]
-        try:
-            found = await Gathering(installed, rules.max_bytes, rules.folder, registry).gather(asked)
-        except PackageError as error:
-            complain(str(error))
-            raise typer.Exit(1) from None
+        with _readable():
+            found = await gathering.complete(installed)
         if strict:
             together = Library([*service.shelf.library.packages.values(), *found.packages])
             keys = {package.key for package in found.packages}
@@ -139,6 +139,18 @@ async def _install(
         # What was missing may have come since; and what was building may be active.
         again = [await service.packages.told(one.key, was_there=one.was_there) for one in done]
         return again, dict(found.failures)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn what is wrong with a package into one sentence on stderr and exit code 1."""
+    from profiles.packages.archive import PackageError
+
+    try:
+        yield
+    except PackageError as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
 
 
 async def _indexed(service: "Service") -> None:

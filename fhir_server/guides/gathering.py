@@ -33,16 +33,13 @@ class Gathering:
     """Finds packages.
 
     Args:
-        installed: Names and versions of what is installed, which fulfils dependencies.
         max_bytes: Greatest size of a file.
         folder: Where packages are looked for, or `None`.
         registry: Where packages that are asked for by name come from, with what they depend on; or `None`.
     """
 
-    def __init__(
-        self, installed: Iterable[tuple[str, str]], max_bytes: int, folder: Path | None, registry: Registry | None
-    ) -> None:
-        self._installed = tuple(installed)
+    def __init__(self, max_bytes: int, folder: Path | None, registry: Registry | None) -> None:
+        self._installed: tuple[tuple[str, str], ...] = ()
         self._max_bytes = max_bytes
         self._folder = folder
         self._registry = registry
@@ -50,17 +47,28 @@ class Gathering:
         self._fetched: set[str] = set()
         self._failures: dict[str, str] = {}
 
-    async def gather(self, asked: Sequence[str]) -> Gathered:
-        """Return the packages that are asked for, with what they depend on as far as it is found.
+    async def find(self, asked: Iterable[str]) -> None:
+        """Read the packages that are asked for.
 
         Args:
             asked: Paths of files, or `name@version`.
 
         Raises:
-            PackageError: One that is asked for cannot be read, or is not there.
+            PackageError: One of them cannot be read, or is not there.
         """
         for one in asked:
             self._keep(await self._asked(one))
+
+    async def complete(self, installed: Iterable[tuple[str, str]] = ()) -> Gathered:
+        """Return what was found, with what it depends on as far as that is found.
+
+        Args:
+            installed: Names and versions of what is installed, which fulfils dependencies.
+
+        Raises:
+            PackageError: Two different packages have one name and version.
+        """
+        self._installed = tuple(installed)
         queue = [*self._found.values()]
         for package in queue:  # grows while it is walked
             for name, version in sorted(package.dependencies.items()):

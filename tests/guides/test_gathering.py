@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.guides.gathering import Gathering
+from fhir_server.guides.gathering import Gathered, Gathering
 from fhir_server.guides.registry import Registry
 from fhir_server.model import json
 from profiles.own.package import package
@@ -22,8 +22,13 @@ def archive(version: str, name: str, title: str = "A profile", **needs: str) -> 
     return one.archive(version, one.profile(version, title=title), **needs)
 
 
-def keys(found: object) -> list[str]:
-    return [package.key for package in found.packages]  # type: ignore[attr-defined]
+async def gathered(gathering: Gathering, asked: list[str], *installed: tuple[str, str]) -> Gathered:
+    await gathering.find(asked)
+    return await gathering.complete(installed)
+
+
+def keys(found: Gathered) -> list[str]:
+    return [package.key for package in found.packages]
 
 
 class Shelves(BaseHTTPRequestHandler):
@@ -83,7 +88,7 @@ async def test_files_of_a_command_fulfil_each_other_and_come_in_the_order_of_the
     for name, more in needs.items():
         (tmp_path / f"{name}.tgz").write_bytes(archive("1.0.0", name, **more))
     files = [str(tmp_path / f"{name}.tgz") for name in needs]
-    found = await Gathering((), MIB, None, None).gather(files)
+    found = await gathered(Gathering(MIB, None, None), files)
     assert keys(found) == ["three#1.0.0", "two#1.0.0", "one#1.0.0"]
     assert not found.failures
 
@@ -94,19 +99,19 @@ async def test_what_is_depended_on_comes_from_the_folder_unless_it_is_there(tmp_
     (tmp_path / "based-1.3.0.tgz").write_bytes(b"of no interest")
     asked = tmp_path / "asked"
     asked.write_bytes(archive("1.0.0", "top", base="1.x", other="1.0.0"))
-    assert keys(await Gathering((), MIB, tmp_path, None).gather([str(asked)])) == ["base#1.2.0", "top#1.0.0"]
-    assert keys(await Gathering([("base", "1.0.0")], MIB, tmp_path, None).gather([str(asked)])) == ["top#1.0.0"]
-    assert keys(await Gathering((), MIB, None, None).gather([str(asked)])) == ["top#1.0.0"]
-    assert keys(await Gathering((), MIB, tmp_path, None).gather(["base@1.0.0", "base"])) == ["base#1.0.0", "base#2.0.0"]
+    assert keys(await gathered(Gathering(MIB, tmp_path, None), [str(asked)])) == ["base#1.2.0", "top#1.0.0"]
+    assert keys(await gathered(Gathering(MIB, tmp_path, None), [str(asked)], ("base", "1.0.0"))) == ["top#1.0.0"]
+    assert keys(await gathered(Gathering(MIB, None, None), [str(asked)])) == ["top#1.0.0"]
+    assert keys(await gathered(Gathering(MIB, tmp_path, None), ["base@1.0.0", "base"])) == ["base#1.0.0", "base#2.0.0"]
 
 
 async def test_what_is_named_comes_from_the_registry_with_what_it_depends_on(registry: Registry) -> None:
-    found = await Gathering((), MIB, None, registry).gather(["top@1.0.0"])
+    found = await gathered(Gathering(MIB, None, registry), ["top@1.0.0"])
     assert keys(found) == ["base#1.0.0", "top#1.0.0"]
     assert [*found.failures] == ["gone#2.0.0"]
     assert "has no gone@2.0.0" in found.failures["gone#2.0.0"]
-    assert keys(await Gathering((), MIB, None, registry).gather(["base"])) == ["base#1.1.0"]
-    assert keys(await Gathering((), MIB, None, registry).gather(["base#1.x", "moved@1.0.0"])) == [
+    assert keys(await gathered(Gathering(MIB, None, registry), ["base"])) == ["base#1.1.0"]
+    assert keys(await gathered(Gathering(MIB, None, registry), ["base#1.x", "moved@1.0.0"])) == [
         "base#1.1.0", "moved#1.0.0",
     ]  # fmt: skip
 
@@ -114,7 +119,7 @@ async def test_what_is_named_comes_from_the_registry_with_what_it_depends_on(reg
 async def test_a_file_does_not_make_anybody_ask_the_registry(registry: Registry, tmp_path: Path) -> None:
     file = tmp_path / "top.tgz"
     file.write_bytes(archive("1.0.0", "top", base="1.0.0"))
-    found = await Gathering((), MIB, None, registry).gather([str(file)])
+    found = await gathered(Gathering(MIB, None, registry), [str(file)])
     assert (keys(found), found.failures) == (["top#1.0.0"], {})
 
 
@@ -135,18 +140,18 @@ async def test_a_file_does_not_make_anybody_ask_the_registry(registry: Registry,
 )
 async def test_what_cannot_be_had_is_said(registry: Registry, asked: str, said: str) -> None:
     with pytest.raises(PackageError) as refused:
-        await Gathering((), MIB, None, registry).gather([asked])
+        await gathered(Gathering(MIB, None, registry), [asked])
     assert said in str(refused.value)
 
 
 async def test_a_registry_that_cannot_be_reached_or_is_not_set_is_said(tmp_path: Path) -> None:
     nobody = Registry("http://127.0.0.1:9", MIB, 5)
     with pytest.raises(PackageError, match=r"could not be fetched from http://127\.0\.0\.1:9 .*Give its file"):
-        await Gathering((), MIB, None, nobody).gather(["top@1.0.0"])
+        await gathered(Gathering(MIB, None, nobody), ["top@1.0.0"])
     with pytest.raises(PackageError, match=r"top@1\.0\.0: no registry is set\. Give its file"):
-        await Gathering((), MIB, None, None).gather(["top@1.0.0"])
+        await gathered(Gathering(MIB, None, None), ["top@1.0.0"])
     with pytest.raises(PackageError, match="is no folder"):
-        await Gathering((), MIB, tmp_path / "none", None).gather(["top@1.0.0"])
+        await gathered(Gathering(MIB, tmp_path / "none", None), ["top@1.0.0"])
 
 
 async def test_two_files_of_one_version_and_files_that_are_too_large_are_refused(tmp_path: Path) -> None:
@@ -154,14 +159,14 @@ async def test_two_files_of_one_version_and_files_that_are_too_large_are_refused
     one.write_bytes(archive("1.0.0", "guide"))
     two.write_bytes(archive("1.0.0", "guide", "Other"))
     with pytest.raises(PackageError, match=r"Two different files are guide#1\.0\.0"):
-        await Gathering((), MIB, None, None).gather([str(one), str(two)])
+        await gathered(Gathering(MIB, None, None), [str(one), str(two)])
     with pytest.raises(PackageError, match=r"and 100 are allowed\. Raise packages\.max_bytes"):
-        await Gathering((), 100, None, None).gather([str(one)])
+        await gathered(Gathering(100, None, None), [str(one)])
 
 
 async def test_the_servers_own_package_comes_with_it_and_from_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "aquifer.tgz").write_bytes(archive("9.0.0", "aquifer"))
-    gathering = Gathering((), 2 * MIB, tmp_path, None)
-    assert keys(await gathering.gather(["aquifer"])) == [package().key]
+    gathering = Gathering(2 * MIB, tmp_path, None)
+    assert keys(await gathered(gathering, ["aquifer"])) == [package().key]
     with pytest.raises(PackageError, match="not what this server comes with"):
-        await gathering.gather(["aquifer@9.0.0"])
+        await gathering.find(["aquifer@9.0.0"])

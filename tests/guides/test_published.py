@@ -67,7 +67,9 @@ def chosen(folder: Path) -> list[Path]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def done(service: Service, test_data: Path) -> Done:
     files = [str(file) for file in chosen(test_data / "packages")]
-    found = await Gathering((), 128 * MIB, None, None).gather(files)
+    gathering = Gathering(128 * MIB, None, None)
+    await gathering.find(files)
+    found = await gathering.complete()
     results = {package.key: await service.packages.install(package) for package in found.packages}
     assert len(results) == len(files)
     return Done({package.key: package for package in found.packages}, results)
