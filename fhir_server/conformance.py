@@ -95,6 +95,14 @@ class Conformance:
             found = self._found[key] = self._nearest(resource_type, line)
         return found
 
+    def unmet(self, tree: Tree) -> list[str]:
+        """Return what in the settings leads nowhere: required profiles that are not installed, facilities that are not there."""
+        required = [self._rules.required, *(one.required for one in self._rules.facilities.values())]
+        profiles = dict.fromkeys(url for by_type in required for urls in by_type.values() for url in urls)
+        absent = [f"the required profile '{url}' is not installed" for url in profiles if not self._checks.knows(url)]
+        strange = [one for one in self._rules.facilities if one not in tree]
+        return [*absent, *(f"there is no Organization/{one}" for one in strange)]
+
     def _at(self, draft: Draft, facility: str, tree: Tree) -> Rule:
         if draft.resource_type != "Organization" or facility in tree:
             return self.rule(draft.resource_type, facility, tree)

@@ -212,6 +212,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 store.clock.follow(service.renew)
                 await Reindexing(store, service.editions).begin()
                 await _found(service.repository)
+                await _warn(service.repository)
                 if settings.auth.mode == "smart":
                     await authority.found(records, service.realm)
                 async with _background(store.upkeep()), kept(store, settings, spool):
@@ -331,3 +332,10 @@ async def _found(repository: Repository) -> None:
         organization = {"resourceType": "Organization", "id": ROOT, "active": True, "name": "Root of this deployment"}
         await repository.update("Organization", ROOT, organization)
         structlog.get_logger("main").info("root_organization_created", id=ROOT)
+
+
+async def _warn(repository: Repository) -> None:
+    """Log what in the settings of validation leads nowhere: where it is enforced, every write is refused for it."""
+    if repository.validation.required or repository.validation.facilities:
+        for text in repository.conformance.unmet(await repository.house.now()):
+            structlog.get_logger("main").warning("validation_rule_unmet", reason=text)

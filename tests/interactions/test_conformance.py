@@ -208,3 +208,16 @@ async def test_nothing_is_asked_of_the_database_for_it(service: Service) -> None
     """The hierarchy that was read a moment ago does."""
     first = await service.repository.house.lately(60)
     assert await service.repository.house.lately(60) is first
+
+
+async def test_rules_that_lead_nowhere_are_told_at_the_start(
+    service: Service, own_settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rules = Validation(required={"Patient": (UNKNOWN, PRESSURE)}, facilities={"nowhere": Profiled(profiles="warn")})
+    async with running(own_settings.model_copy(update={"validation": rules})):
+        log = "".join(capfd.readouterr())
+    assert log.count("validation_rule_unmet") == 2
+    assert f"the required profile '{UNKNOWN}' is not installed" in log
+    assert "there is no Organization/nowhere" in log
+    async with running(own_settings):
+        assert "validation_rule_unmet" not in "".join(capfd.readouterr())

@@ -25,6 +25,8 @@ _UNNAMED = frozenset(
 )
 _DISCRIMINATING = frozenset({"value", "pattern", "exists"})
 _MOST_CONSTRAINTS = 2_000
+_DEEPEST = 64
+"""Steps of a path that are followed; no definition is nested so deeply, and thousands of such paths would take minutes."""
 
 
 def check(node: Json, where: Place, walk: Walk, checks: "Checks") -> None:
@@ -150,6 +152,8 @@ def _leads(name: str, steps: list[str], definitions: Definitions) -> bool:
 
 def _at(start: TypeDefinition, steps: list[str], definitions: Definitions) -> tuple[str, ...] | None:
     """Return the types of what members lead to, `()` where they lead nowhere, `None` where that cannot be told."""
+    if len(steps) > _DEEPEST:
+        return None
     found: tuple[TypeDefinition, ...] = (start,)
     names: tuple[str, ...] = (start.name,)
     for step in steps:

@@ -1,5 +1,6 @@
 """Definitions as wholes: code systems, value sets, structures, search parameters, capabilities and operations."""
 
+import time
 from typing import Any
 
 import pytest
@@ -234,3 +235,10 @@ def test_hostile_expressions_are_read_in_bounded_time(validator: Validator) -> N
         (issue,) = told(validator, parameter(f"Organization.{expression}"))
         assert issue.message_id == "search-expression"
         assert len(issue.text) < 600
+
+
+def test_paths_that_are_nested_without_end_take_bounded_time(validator: Validator) -> None:
+    elements = [{"path": "Patient" + ".extension" * depth, "max": "1"} for depth in range(1_000)]
+    began = time.process_time()
+    validator.check(structure(*elements))
+    assert time.process_time() - began < 3
