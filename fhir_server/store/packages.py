@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pymongo import WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.store import failures
@@ -23,6 +23,7 @@ ROWS, PARTS = "packages", "package_parts"
 META, KEY = "meta", "packages"
 PART = 8 * 2**20
 """Bytes of a part; a document holds less than 16 MiB."""
+NAMESPACE_EXISTS = 48
 DAY_MS = 24 * 3600 * 1000
 
 State = Literal["installing", "installed", "removing"]
@@ -92,12 +93,6 @@ class Packages:
         self._parts = database.get_collection(PARTS, **options)
         self._meta = database.get_collection(META, **options)
 
-    async def open(self) -> None:
-        """Create the number and the collections; inside a transaction that would be too late (see `unit_of_work`)."""
-        await self._meta.update_one({"_id": KEY}, {"$setOnInsert": {"version": 0}}, upsert=True)
-        await self._parts.create_index("digest", name="digest")
-        await self._rows.create_index("name", name="name")
-
     async def version(self) -> int:
         """Return the number, which every change of what is installed raises.
 
@@ -129,7 +124,7 @@ class Packages:
             Unavailable: The database cannot be reached.
         """
         try:
-            parts = await self._parts.find({"digest": row.digest}).sort("number", 1).to_list()
+            parts = await self._parts.find(_parts_of(row.digest)).sort("_id", 1).to_list()
         except PyMongoError as error:
             raise failures.expected(error) from error
         content = b"".join(part["content"] for part in parts)
@@ -142,13 +137,14 @@ class Packages:
             Unavailable: The database cannot be reached.
         """
         try:
+            await self._prepare()
             named = await self._rows.distinct("digest")
             old = {"$lt": ["$at", {"$subtract": ["$$NOW", DAY_MS]}]}
             await self._parts.delete_many({"digest": {"$nin": [*named, digest]}, "$expr": old})
             for number, at in enumerate(range(0, len(content), PART)):
-                part = {"digest": digest, "number": number, "content": content[at : at + PART]}
+                part = {"digest": digest, "content": content[at : at + PART]}
                 change = {"$set": part, "$currentDate": {"at": True}}
-                await self._parts.update_one({"_id": f"{digest}/{number}"}, change, upsert=True)
+                await self._parts.update_one({"_id": f"{digest}/{number:08}"}, change, upsert=True)
         except PyMongoError as error:
             raise failures.expected(error) from error
 
@@ -167,7 +163,7 @@ class Packages:
             PyMongoError: As the transaction takes it.
         """
         await self._rows.update_one({"_id": key}, {"$set": {"state": state}}, session=session)
-        await self._meta.update_one({"_id": KEY}, {"$inc": {"version": 1}}, session=session)
+        await self._meta.update_one({"_id": KEY}, {"$inc": {"version": 1}}, upsert=True, session=session)
 
     async def forget(self, row: PackageRow) -> None:
         """Delete a package that is not installed.
@@ -177,9 +173,21 @@ class Packages:
         """
         try:
             await self._rows.delete_one({"_id": row.key})
-            await self._parts.delete_many({"digest": row.digest})
+            await self._parts.delete_many(_parts_of(row.digest))
         except PyMongoError as error:
             raise failures.expected(error) from error
+
+    async def _prepare(self) -> None:
+        """Create the collection of the rows, which are written in transactions: there it would be too late (see `unit_of_work`)."""
+        try:
+            await self._rows.database.create_collection(ROWS, check_exists=False)
+        except OperationFailure as error:
+            if error.code != NAMESPACE_EXISTS:
+                raise
+
+
+def _parts_of(digest: str) -> dict[str, Any]:
+    return {"_id": {"$gte": f"{digest}/", "$lt": f"{digest}0"}}
 
 
 def _document(row: PackageRow) -> dict[str, Any]:

@@ -128,7 +128,6 @@ class Store:
             await store.clock.open()
             await store.jobs.open()
             await store.parameters.open()
-            await store.packages.open()
             await store.patient_links.open()
             await store.relations.open()
             await store.glass.open()
