@@ -126,6 +126,22 @@ class Holdings:
         found = noted.matched(self.footprint, await self.pages.matches(resource_type, pairs, reach, most))
         return redacted.several(self.scope, found)
 
+    async def meant(self, resource_type: str, urls: str, most: int) -> list[Stored]:
+        """Return at most `most` definitions that canonicals mean, of those that may be shown where something leads to them.
+
+        Args:
+            resource_type: A type with a `url`.
+            urls: Value of the search parameter `url`.
+            most: How many.
+
+        Raises:
+            InvalidParameter: It is no such value.
+            Unavailable: Not all is indexed that it may match.
+        """
+        reach = self._reach(self.scope.shown)
+        found = noted.matched(self.footprint, await self.pages.matches(resource_type, (("url", urls),), reach, most))
+        return redacted.several(self.scope, found)
+
     async def search(self, request: SearchRequest, base: str) -> SearchPage:
         """Return one page of a search with its includes.
 

@@ -20,6 +20,7 @@ async def test_a_hidden_questionnaire_tells_nothing(house: House, doctor: Caller
     }
     assert (await doctor.ask("PUT", f"Questionnaire/{name}", asked)).status_code == 201
     writer = await house.as_("user/QuestionnaireResponse.cruds", user=STAFF)
+    ann = await house.as_("patient/*.cruds", user="u-ann", patient="ann")
 
     async def told(caller: Caller, canonical: str) -> Any:
         item = {"linkId": "1", "answer": [{"valueString": "five"}]}
@@ -38,7 +39,8 @@ async def test_a_hidden_questionnaire_tells_nothing(house: House, doctor: Caller
         (f"Questionnaire/{name}", f"Questionnaire/{fresh('other')}"),
         (f"{ORIGIN}/fhir/Questionnaire/{name}", f"{ORIGIN}/fhir/Questionnaire/{fresh('other')}"),
     ):
-        assert any("answered by integer" in one for one in await told(doctor, canonical))
+        for who in (doctor, ann):
+            assert any("answered by integer" in one for one in await told(who, canonical))
         hidden = await told(writer, canonical)
         assert hidden == await told(writer, nothing)
         assert any("could not be found" in one for one in hidden)
