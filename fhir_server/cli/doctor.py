@@ -35,7 +35,7 @@ class Line:
 
 
 def doctor(*, data_dir: DataDir = None, check_all: Every = False, mend: Mend = False, as_json: AsJson = False) -> None:
-    """Say what is wrong and how to mend it: settings, MongoDB, disk, stored versions, references.
+    """Say what is wrong and how to mend it: settings, MongoDB, disk, stored versions, references, guides.
 
     Changes nothing unless --mend is given. Exit code 1 when there is an error, 0 when there are only warnings.
     """
@@ -66,7 +66,9 @@ async def _examine(settings: Settings, *, check_all: bool, mend: bool) -> list[L
                 found = await findings(client, settings, mend=mend)
                 lines += [Line(finding.level, finding.text, finding.remedy) for finding in found]
                 if not any(finding.level == "error" for finding in found) or check_all:
-                    lines += [line async for line in _record(client[settings.mongo.database], check_all=check_all)]
+                    database = client[settings.mongo.database]
+                    lines += [line async for line in _record(database, check_all=check_all)]
+                    lines += [line async for line in _guides(database)]
     except MongoUnavailable as error:
         text, _, remedy = str(error).partition("; ")
         lines.append(Line("error", text, remedy))
@@ -112,6 +114,28 @@ async def _record(database: Any, *, check_all: bool) -> AsyncIterator[Line]:
     if not found:
         extent = "all resources" if check_all else f"up to {SAMPLE} resources"
         yield Line("ok", f"the references of {extent} of each of {len(types)} types lead somewhere")
+
+
+async def _guides(database: Any) -> AsyncIterator[Line]:
+    """Yield what is wrong with installed guides: those that are not whole, and those whose content is damaged."""
+    from fhir_server.store import Packages
+
+    packages = Packages(database)
+    rows = await packages.rows()
+    whole = 0
+    for row in rows:
+        again = f"fhir-server package install, with the file of {row.key}"
+        if row.state == "installing":
+            yield Line("warning", f"the guide {row.key} is installed in part, and not worked by", again)
+        elif row.state == "removing":
+            remedy = f"fhir-server package remove {row.name}@{row.version}"
+            yield Line("warning", f"the guide {row.key} is removed in part, and not worked by", remedy)
+        elif await packages.content(row) is None:
+            yield Line("error", f"the content of the guide {row.key} is not what was stored", again)
+        else:
+            whole += 1
+    if rows and whole == len(rows):
+        yield Line("ok", f"{whole} implementation guides are installed")
 
 
 def _show(lines: list[Line]) -> None:

@@ -78,7 +78,7 @@ class Installation:
         return sorted(await self._packages.rows(), key=lambda row: (row.name, versions.order(row.version)))
 
     async def install(self, package: Package) -> Installed:
-        """Install a package, or what an installation that was cut off left out; do nothing where it is there.
+        """Install a package, or what an installation that was cut off left out; mend its content where it is there.
 
         Raises:
             Conflict: Another package of this name and version is installed, or it is the R4 core package.
@@ -95,7 +95,9 @@ class Installation:
                 f"has {package.sha256}. Remove it first: `fhir-server package remove {row.name}@{row.version}`."
             )
         was_there = row is not None and row.state == "installed"
-        if not was_there:
+        if row and was_there:
+            await self._mend(row, content)
+        else:
             if row and (row.digest != digest or row.state == "removing"):
                 await self.remove(row.name, row.version)
                 row = None
@@ -183,6 +185,17 @@ class Installation:
                 await self._packages.enter(row.key, "installed", _unit(bound).session)
 
         await self._begin().exclusively([LOCK], [], count)
+
+    async def _mend(self, row: PackageRow, content: bytes) -> None:
+        """Store the content of an installed package again if it is damaged."""
+        if await self._packages.content(row) is not None:
+            return
+        await self._packages.keep(row.digest, content)
+
+        async def tell(bound: Repository) -> None:
+            await self._packages.enter(row.key, row.state, _unit(bound).session)
+
+        await self._begin().exclusively([LOCK], [], tell)
 
     async def _batch(self, key: str, rows: Sequence[tuple[Served, Json]]) -> None:
         async def put(bound: Repository) -> None:

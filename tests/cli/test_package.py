@@ -84,3 +84,12 @@ def test_nothing_is_installed_where_all_that_is_needed_is_wanted_and_not_there(
     assert done.err == (
         "error: absent#2 and missing#1 cannot be found, so nothing is installed. Name their files too.\n"
     )
+
+
+def test_the_doctor_knows_guides_that_are_whole(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "healthy.tgz"
+    one = Publisher("healthy")
+    file.write_bytes(one.archive("1.0.0", one.profile()))
+    assert command("package", "install", file, **NO_REGISTRY).code == 0
+    texts = [one["text"] for one in command("doctor", "--json").json["findings"] if one["level"] == "ok"]
+    assert [text for text in texts if text.endswith("implementation guides are installed")], texts

@@ -50,7 +50,7 @@ async def test_a_process_that_writes_learns_of_it_without_being_asked(service: S
     assert "unasked#1.0.0" in another.shelf.library.packages
 
 
-async def test_a_package_that_is_damaged_is_left_out_and_the_server_starts(
+async def test_a_package_that_is_damaged_is_left_out_until_it_is_installed_again(
     service: Service, own_settings: Settings
 ) -> None:
     for name in ("damaged", "sound"):
@@ -61,3 +61,6 @@ async def test_a_package_that_is_damaged_is_left_out_and_the_server_starts(
         assert "sound#1.0.0" in late.shelf.library.packages
         assert "damaged#1.0.0" not in late.shelf.library.packages
         assert late.shelf.version == service.shelf.version
+        await service.packages.install(Publisher("damaged").whole())
+        assert await late.shelf.refresh()
+        assert "damaged#1.0.0" in late.shelf.library.packages
