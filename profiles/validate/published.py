@@ -74,6 +74,13 @@ MENDED: Mapping[str, Mended] = {
     "lastModified.exists().not() or authoredOn.exists().not() or lastModified >= authoredOn": Mended(
         "(lastModified < authoredOn).allFalse()", "as per-1"
     ),
+    "max='*' or (max.toInteger() > 0)": Mended(
+        "max.empty() or max = '*' or max.toInteger() > 0", "a focus without maximum fails, which need not have one"
+    ),
+    "binding.empty() or type.code.empty() or type.select((code = 'code') or (code = 'Coding') or (code='CodeableConcept') or (code = 'Quantity') or (code = 'string') or (code = 'uri')).exists()": Mended(
+        "binding.empty() or type.code.empty() or type.where((code = 'code') or (code = 'Coding') or (code='CodeableConcept') or (code = 'Quantity') or (code = 'string') or (code = 'uri')).exists()",
+        "what select() gives is never empty, so that none can fail",
+    ),
     ELEMENT_NAMES: Mended(
         ELEMENT_NAMES.replace("matches", "matchesFull"),
         "a part of the path is enough for matches(), so that none can fail",

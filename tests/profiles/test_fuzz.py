@@ -1,5 +1,8 @@
 """Whatever JSON comes, a check answers with findings and never with an exception."""
 
+import os
+import random
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +12,12 @@ from hypothesis import strategies as st
 from profiles.definitions.registry import load
 from profiles.issue import Issue
 from profiles.validate.validator import Validator
+from tests.profiles.test_every_invariant import RESOURCES
+
+Json = dict[str, Any]
+
+EVERY = int(os.environ.get("EXAMPLES_EVERY", "40"))
+"""Every fortieth example loses members; 1 for all of them."""
 
 DEFINITIONS = load()
 VALIDATOR = Validator(DEFINITIONS)
@@ -48,6 +57,25 @@ def shaped(draw: st.DrawFn, type_name: str, depth: int = 3) -> Any:
     return node
 
 
+SMALL = [*RESOURCES.values()]
+
+EXTENDED = {"extension": [{"url": "urn:x", "valueBoolean": True}]}
+
+
+def members(node: Json, type_name: str) -> Iterator[tuple[Json, str, bool]]:
+    """Yield each member of a resource, with the object that has it and whether it is a primitive."""
+    definition = DEFINITIONS.type(type_name)
+    for key, value in node.items():
+        element = definition.elements.get(key) if definition else None
+        known = DEFINITIONS.type(element.type) if element else None
+        if element is None or known is None:
+            continue
+        yield node, key, known.kind == "primitive"
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict):
+                yield from members(one, one.get("resourceType", element.type))
+
+
 def is_well_formed(found: list[Issue]) -> bool:
     return all(issue.text and issue.code and len(issue.text) < 2000 for issue in found)
 
@@ -78,3 +106,21 @@ def test_a_check_of_any_value_never_raises(value: Any) -> None:
 def test_a_narrative_of_any_text_never_raises(text: str) -> None:
     for div in (text, f'<div xmlns="http://www.w3.org/1999/xhtml">{text}</div>'):
         assert is_well_formed(VALIDATOR.check({"resourceType": "Patient", "text": {"status": "empty", "div": div}}))
+
+
+def test_a_resource_that_loses_a_member_or_the_value_of_one_never_raises(examples: dict[str, Json]) -> None:
+    """A value may be gone while its extensions stay: rules must not count on it."""
+    chance = random.Random(6)
+    rows = [(examples[name], examples[name]["resourceType"]) for name in sorted(examples)[::EVERY]]
+    rows += [(one, one["resourceType"]) for one in SMALL]
+    for resource, resource_type in rows:
+        found = list(members(resource, resource_type))
+        for node, key, primitive in chance.sample(found, min(len(found), 20)):
+            before = dict(node)
+            value = node.pop(key)
+            assert is_well_formed(VALIDATOR.check(resource, strict=True))
+            if primitive:
+                node[f"_{key}"] = [EXTENDED] * len(value) if isinstance(value, list) else EXTENDED
+                assert is_well_formed(VALIDATOR.check(resource, strict=True))
+            node.clear()
+            node.update(before)

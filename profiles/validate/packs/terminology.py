@@ -66,6 +66,8 @@ def _properties(node: Json, where: Place, walk: Walk) -> dict[str, str]:
     for index, one in enumerate(many(node, "property")):
         here = (where, "property", index)
         code, uri, kind = one.get("code"), one.get("uri"), one.get("type")
+        if type(code) is not str:
+            continue
         if code in types:
             report(walk, "property-repeated", here, what="code", value=shown(code))
         else:

@@ -52,7 +52,8 @@ def _named(node: Json) -> bool:
 
 
 def _positive(node: Json) -> bool:
-    return node.get("max") == "*" or int(node["max"]) > 0
+    most = node.get("max", "*")
+    return most == "*" or (most.isdecimal() and int(most[:20]) > 0)
 
 
 def _all_codes(node: Json) -> Iterator[Any]:

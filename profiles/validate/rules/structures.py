@@ -40,7 +40,9 @@ _HL7 = "http://hl7.org/fhir/StructureDefinition"
 
 
 def _roots(node: Json) -> list[Json]:
-    return [element for view in _VIEWS for element in inner(node, view, "element") if "." not in element["path"]]
+    return [
+        element for view in _VIEWS for element in inner(node, view, "element") if "." not in element.get("path", "")
+    ]
 
 
 def _bare_roots(node: Json) -> bool:
@@ -50,24 +52,24 @@ def _bare_roots(node: Json) -> bool:
 def _first_has_no_type(view: str) -> Rule:
     return lambda node: (
         node.get("kind") == "logical"
-        or not any(has(one, "type") and "." not in one["path"] for one in inner(node, view, "element")[:1])
+        or not any(has(one, "type") and "." not in one.get("path", "") for one in inner(node, view, "element")[:1])
     )
 
 
 def _named_by_type(node: Json) -> bool:
     first = inner(node, "snapshot", "element")[:1]
-    return node.get("kind") == "logical" or not first or first[0]["path"] == node.get("type")
+    return node.get("kind") == "logical" or not first or first[0].get("path") == node.get("type")
 
 
 def _snapshot_paths(node: Json, walk: Walk) -> bool:
-    paths = [element["path"] for element in many(node, "element")]
+    paths = [element.get("path", "") for element in many(node, "element")]
     first = paths[0] if paths else ""
     named = walk.current.get("kind") == "logical" or first == walk.current.get("type")
     return named and all(path.startswith(f"{first}.") for path in paths[1:])
 
 
 def _differential_paths(node: Json, walk: Walk) -> bool:
-    paths = [element["path"] for element in many(node, "element")]
+    paths = [element.get("path", "") for element in many(node, "element")]
     first = paths[0] if paths else ""
     named = walk.current.get("kind") == "logical" or first.startswith(walk.current.get("type", ""))
     return named and all(path.startswith(first.partition(".")[0] + ".") for path in paths[1:])
@@ -158,7 +160,7 @@ RULES: Mapping[str, Rule] = {
     "sdf-17": _own_ids("differential"),
     "sdf-18": only_if("contextInvariant", type="Extension"),
     "sdf-20": lambda node: (
-        not any("slicing" in element for element in many(node, "element") if "." not in element["path"])
+        not any("slicing" in element for element in many(node, "element") if "." not in element.get("path", ""))
     ),
     "sdf-21": lambda node: node.get("derivation") == "specialization" or not _defaults(node, "differential"),
     "sdf-22": lambda node: not (_is_hl7(node) and _defaults(node, *_VIEWS)),
