@@ -22,6 +22,7 @@ from fhir_server.settings import Mongo, Settings
 from smart_auth import accounts, people, token_endpoint
 from smart_auth.exchange import Request
 from smart_auth.realm import Realm
+from tests.smart_auth.house import QUICK
 
 HERE = Request(address="192.0.2.1")
 
@@ -36,7 +37,7 @@ async def service(
         poster = Poster(service)
         for shipment in (*country.ground(), *islice(country.patients(), 2)):
             assert (await poster.post(shipment.bundle, shipment.facility)).status == 200
-        yield replace(service, settings=own)
+        yield replace(service, settings=own, realm=replace(service.realm, passwords=QUICK))
 
 
 async def signed_in(service: Service, told: demo_accounts.Told) -> list[str]:

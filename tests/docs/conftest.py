@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
@@ -13,12 +14,14 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from fhir_server.cli import demo_accounts
 from fhir_server.cli.posting import Poster
 from fhir_server.demo import country
 from fhir_server.main import running
-from fhir_server.settings import Auth, Mongo, Settings
+from fhir_server.settings import Auth, Mongo, Server, Settings
 from smart_auth import shell
 from tests.processes import Ended, Nursery
+from tests.smart_auth.house import QUICK
 
 PATIENTS = 14
 """Shipments of patients, enough for those that the pages name."""
@@ -67,6 +70,15 @@ def server(environment: dict[str, str], nursery: Nursery) -> Iterator[str]:
         yield said["url"].removeprefix("http://")
         process.send(signal.SIGTERM)
         process.wait(30)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def passwords(documented: Settings, server: str) -> dict[str, str]:
+    """The passwords that `make run` prints, by login; with them the apps are registered, at the address of the server."""
+    here = documented.model_copy(update={"server": Server(base_url=f"http://{server}/fhir")})
+    async with running(here) as service:
+        told = await demo_accounts.made(replace(service, realm=replace(service.realm, passwords=QUICK)))
+    return {one.login: one.password for one in told.people}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

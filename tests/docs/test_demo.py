@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 import pytest
 import pytest_asyncio
 
-from fhir_server.cli import demo_accounts
 from fhir_server.main import Service, running
 from fhir_server.model.errors import FhirError
 from fhir_server.model.request import FhirRequest
@@ -22,9 +21,8 @@ ROWS = ROW.findall(PAGE.read_text(encoding="utf-8"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def service(documented: Settings) -> AsyncIterator[Service]:
+async def service(documented: Settings, passwords: dict[str, str]) -> AsyncIterator[Service]:
     async with running(documented) as service:
-        await demo_accounts.made(service)
         yield service
 
 

@@ -11,12 +11,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser
 
-from fhir_server.cli import demo_accounts
-from fhir_server.main import running
-from fhir_server.settings import Server, Settings
 from tests.clients.person import Person
 from tests.docs.conftest import FHIR_SERVER
 
@@ -38,15 +34,6 @@ class Followed:
     printed: list[str]
     folder: Path
     site: str
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def passwords(documented: Settings, server: str) -> dict[str, str]:
-    """The passwords that `make run` prints, by login."""
-    here = documented.model_copy(update={"server": Server(base_url=f"http://{server}/fhir")})
-    async with running(here) as service:
-        told = await demo_accounts.made(service)
-    return {one.login: one.password for one in told.people}
 
 
 @pytest.fixture(scope="module")

@@ -441,7 +441,7 @@ def test_keeps_what_its_openapi_document_promises(http: httpx.Client, served: Se
         assert isinstance(found, Ok), found
         operation = found.ok()
 
-        @settings(FUZZ, max_examples=max(10, EXAMPLES // 15))
+        @settings(FUZZ, max_examples=max(10, EXAMPLES // 40))
         @given(case=operation.as_strategy(generation_mode=mode))
         def keeps(case: schemathesis.Case[Any]) -> None:
             case.call_and_validate(excluded_checks=excluded, timeout=SLOWEST_SECONDS)
