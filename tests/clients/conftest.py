@@ -19,8 +19,8 @@ from smart_auth import accounts, administration
 from smart_auth.administration import Registration
 from smart_auth.records import Link
 from tests.clients.host import hosted
-from tests.clients.packages import installed
 from tests.clients.person import PASSWORD, Person
+from tests.npm import installed
 from tests.processes import Nursery
 
 REGISTRATION_TOKEN = "for developers of apps"
@@ -105,7 +105,7 @@ async def clinic(data_dir: Path, process: Process, app_origin: str) -> AsyncIter
 @pytest.fixture(scope="session")
 def packages() -> Path:
     """The folder with the packages of npm."""
-    return installed()
+    return installed(Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")

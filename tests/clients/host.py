@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.clients.packages import HERE
+HERE = Path(__file__).parent
 
 
 class _Pages(SimpleHTTPRequestHandler):

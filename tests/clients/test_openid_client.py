@@ -12,8 +12,9 @@ import pytest
 from fhir_server.model import json
 from smart_auth.administration import Registration
 from tests.clients.conftest import REGISTRATION_TOKEN, Clinic, Meet
-from tests.clients.packages import HERE
 from tests.clients.test_backend import KEYS
+
+HERE = Path(__file__).parent
 
 SCOPE = "openid fhirUser profile launch/patient patient/Patient.rs offline_access"
 
