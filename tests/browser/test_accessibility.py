@@ -25,14 +25,10 @@ SCOPE = (
 
 @pytest.mark.parametrize(("how", "lang"), LOOKS, ids=["phone", "dark-german", "dark-hindi-phone", "forced-colors"])
 async def test_no_page_has_a_violation(chromium: Browser, axe: str, town: Town, how: dict[str, Any], lang: str) -> None:
-    async with walking(chromium, town, axe, lang, **how) as walker:
-        await patient(walker)
-    async with walking(chromium, town, axe, lang, **how) as walker:
-        await account(walker)
-    async with walking(chromium, town, axe, lang, **how) as walker:
-        await staff(walker)
-    async with walking(chromium, town, axe, lang, **how) as walker:
-        await others(walker)
+    looked: set[str] = set()
+    for walk in (patient, account, staff, others):
+        async with walking(chromium, town, axe, lang, looked, **how) as walker:
+            await walk(walker)
 
 
 async def patient(walker: Walker) -> None:
@@ -114,7 +110,7 @@ async def others(walker: Walker) -> None:
     await walker.go(f"{town.site}/auth/continue?request=made-up")
     await walker.go(town.asking(scope="openid launch/patient patient/*.rs"))
     await walker.sign_in("two")
-    async with walking(walker.page.context.browser, town, walker.axe, walker.lang) as other:  # type: ignore[arg-type]
+    async with walking(walker.page.context.browser, town, walker.axe, walker.lang, walker.looked) as other:  # type: ignore[arg-type]
         await other.go(town.asking(scope="openid user/Patient.rs"))
         await other.sign_in("both")
         await other.digits()

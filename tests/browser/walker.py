@@ -1,5 +1,6 @@
 """A person in a real browser, who looks at each page on the way."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from tests.smart_auth.house import PASSWORD
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN = "rules => axe.run(document, {runOnly: rules}).then(found => found.violations)"
+VARIED = re.compile(r' (?:value|href|action|src)="[^"]*"')
 SHAPE = """() => ({
   wide: document.documentElement.scrollWidth, room: innerWidth, lang: document.documentElement.lang, title: document.title,
   scripts: document.scripts.length, headings: document.querySelectorAll('h1').length,
@@ -30,7 +32,7 @@ class Walker:
         town: Where it walks.
         lang: Language that every page is to have.
         axe: Source of axe-core; empty to look at nothing.
-        seen: Titles of the pages that were looked at.
+        looked: What was examined, without values and targets of links: the same page again has the same violations.
         complaints: What the browser complained of: policies that were violated, errors.
     """
 
@@ -38,7 +40,7 @@ class Walker:
     town: Town
     lang: str = "en"
     axe: str = ""
-    seen: list[str] = field(default_factory=list)
+    looked: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
 
     async def look(self) -> None:
@@ -48,11 +50,14 @@ class Walker:
         assert shape["wide"] <= shape["room"], f"{where} scrolls sideways"
         assert shape["lang"] == self.lang, where
         assert (shape["scripts"], shape["styled"], shape["headings"]) == (0, 0, 1), where
+        drawn = VARIED.sub("", await self.page.content())
+        if drawn in self.looked:
+            return
+        self.looked.add(drawn)
         await self.page.evaluate(self.axe)
         found: list[dict[str, Any]] = await self.page.evaluate(RUN, RULES)
         told = [(one["id"], one["help"], [node["html"][:200] for node in one["nodes"]]) for one in found]
         assert not told, f"{where}: {told}"
-        self.seen.append(shape["title"])
 
     async def go(self, url: str) -> None:
         await self.page.goto(url)
@@ -83,11 +88,13 @@ class Walker:
 
 
 @asynccontextmanager
-async def walking(chromium: Browser, town: Town, axe: str = "", lang: str = "en", **how: Any) -> AsyncIterator[Walker]:
+async def walking(
+    chromium: Browser, town: Town, axe: str = "", lang: str = "en", looked: set[str] | None = None, **how: Any
+) -> AsyncIterator[Walker]:
     """A walker with a browser profile of its own; whatever the browser complained of fails the test."""
     context = await chromium.new_context(locale=lang, **how)
     page = await context.new_page()
-    walker = Walker(page, town, lang, axe)
+    walker = Walker(page, town, lang, axe, set() if looked is None else looked)
     page.on("console", lambda said: walker.complaints.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: walker.complaints.append(str(error)))
     try:
