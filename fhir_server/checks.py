@@ -122,6 +122,17 @@ class Checks:
         """Return the snapshot of a StructureDefinition, made from its differential, with what is wrong with it."""
         return self._profiles.snapshots.make(structure)
 
+    def packaged(self, structure: Json) -> Snapshot | None:
+        """Return the snapshot of a StructureDefinition of a package: what it names means what its package means by it.
+
+        `None` for one that is in no package, or says something else there.
+        """
+        origin = self._profiles.snapshots.source.find(f"{structure.get('url')}|{structure.get('version')}")
+        if origin is None or origin.package is None:
+            return None
+        same = all(origin.structure.get(name) == structure.get(name) for name in ("baseDefinition", "differential"))
+        return self._profiles.snapshots.of(origin) if same else None
+
     def conformity(self, resource: Json, profiles: Sequence[str]) -> list[Issue]:
         """Return the errors and warnings of what profiles find wrong with a resource that the base definitions let pass.
 

@@ -9,6 +9,7 @@ from fhir_server.model.request import FhirResponse
 from fhir_server.operations import Operation, parameters, structures
 from fhir_server.operations.structures import TYPE, Json
 from profiles.definitions.model import OperationDefinition, OperationParameter
+from profiles.snapshot.generate import Snapshot
 
 MOST_ROWS = 5_000
 """Elements of a differential; the largest that guides publish has some 300."""
@@ -38,17 +39,18 @@ async def snapshot(ctx: Context) -> FhirResponse:
         Unprocessable: It has no snapshot: its base is not known, it is based on itself, or says what cannot be.
     """
     structure = await _asked(ctx)
-    rows = structure.get("differential", {}).get("element", ())
-    if len(rows) > MOST_ROWS:
-        text = f"The differential has {len(rows)} elements; {MOST_ROWS} are taken at once. Split the profile."
-        raise Unprocessable(text, expression=f"{TYPE}.differential")
-    others = await structures.gathered(ctx, structures.needed(structure))
-    known = [structure, *(one for one in others if one.get("url") != structure.get("url"))]
-    made = await asyncio.to_thread(ctx.checks.knowing(known).snapshot, structure)
+    made = ctx.checks.packaged(structure) or await _made(ctx, structure)
     if made.fails or any(one.fails for one in made.issues):
         raise Unprocessable("The StructureDefinition has no snapshot.", issues=made.issues)
     rows = [_worded(ctx, row) for row in made.rows]
     return FhirResponse(200, {}, json.encode(_with(structure, rows)))
+
+
+async def _made(ctx: Context, structure: Json) -> Snapshot:
+    """Return the snapshot of what is in no package, based on what the caller may see."""
+    others = await structures.gathered(ctx, structures.needed(structure))
+    known = [structure, *(one for one in others if one.get("url") != structure.get("url"))]
+    return await asyncio.to_thread(ctx.checks.knowing(known).snapshot, structure)
 
 
 async def _asked(ctx: Context) -> Json:
@@ -60,6 +62,7 @@ async def _asked(ctx: Context) -> Json:
                 f"The instance says which one is meant. Leave 'definition' and 'url' out, or ask at [base]/{TYPE}."
             )
         stored: Json = json.decode((await ctx.repository.read(TYPE, ctx.id)).body)
+        _refuse_long(stored)
         return stored
     if len(definition) + len(url) != 1:
         raise BadRequest(
@@ -67,6 +70,7 @@ async def _asked(ctx: Context) -> Json:
         )
     if definition:
         sent: Json = definition[0]
+        _refuse_long(sent)
         if found := [one for one in ctx.checks.base(sent, TYPE) if one.fails]:
             raise BadRequest("The StructureDefinition is not valid.", issues=found)
         return sent
@@ -78,6 +82,14 @@ async def _asked(ctx: Context) -> Json:
             expression="http.url",
         )
     return known
+
+
+def _refuse_long(structure: Json) -> None:
+    differential = structure.get("differential")
+    rows = differential.get("element") if isinstance(differential, dict) else None
+    if isinstance(rows, list) and len(rows) > MOST_ROWS:
+        text = f"The differential has {len(rows)} elements; {MOST_ROWS} are taken at once. Split the profile."
+        raise Unprocessable(text, expression=f"{TYPE}.differential")
 
 
 def _worded(ctx: Context, row: Json) -> Json:
