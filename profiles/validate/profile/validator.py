@@ -17,7 +17,7 @@ from profiles.validate.profile.items import Item
 from profiles.validate.profile.messages import issue
 from profiles.validate.profile.plan import NOTHING, Check, Planner
 from profiles.validate.profile.systems import Systems
-from profiles.validate.profile.visit import Elsewhere, Shared, TooCostlyError, Visit
+from profiles.validate.profile.visit import Elsewhere, Found, Shared, Told, TooCostlyError, Visit
 from profiles.validate.walk import Place
 
 Json = dict[str, Any]
@@ -100,7 +100,7 @@ class ProfileValidator:
             return [issue("too-deep", name)]
         except TooCostlyError:
             visit.issues.append(issue("too-costly", name))
-        found = list(dict.fromkeys(visit.issues))
+        found = list(dict.fromkeys(one.issue if isinstance(one, Told) else one for one in visit.issues))
         return [one for one in found if one.fails] + [one for one in found if not one.fails]
 
     def _resource(self, resource: Json, visit: Visit, profiles: tuple[str, ...], *, declared: bool) -> None:
@@ -125,7 +125,7 @@ class ProfileValidator:
             for one in inner.issues:
                 visit.add(one)
 
-    def outcome(self, item: Item, profile: str, within: Origin | None, visit: Visit) -> list[Issue] | None:
+    def outcome(self, item: Item, profile: str, within: Origin | None, visit: Visit) -> list[Found] | None:
         """Return what a profile finds wrong with a value; `None` where it is not known.
 
         Args:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from profiles.issue import Issue
-from profiles.validate.profile.messages import issue
+from profiles.validate.profile.messages import MESSAGES, issue
 from profiles.validate.walk import Place, render
 
 Json = dict[str, Any]
@@ -26,6 +26,38 @@ _ANCHOR = re.compile(r"""\s(?:id|name)\s*=\s*["']([^"']{1,300})["']""")
 
 class TooCostlyError(Exception):
     """Profiles ask more of a resource than is worth its time."""
+
+
+class Told:
+    """A finding whose sentence is made when somebody asks for it: most are only looked at, whether a profile fits.
+
+    Attributes:
+        fails: Whether it refuses the resource.
+    """
+
+    __slots__ = ("_made", "_message_id", "_places", "_where", "fails")
+
+    def __init__(self, message_id: str, where: Place, places: dict[str, object]) -> None:
+        self.fails = MESSAGES[message_id].severity == "error"
+        self._message_id = message_id
+        self._where = where
+        self._places = places
+        self._made: Issue | None = None
+
+    @property
+    def issue(self) -> Issue:
+        """The finding itself."""
+        if self._made is None:
+            self._made = issue(self._message_id, render(self._where), **self._places)
+        return self._made
+
+    @property
+    def text(self) -> str:
+        """Its sentence."""
+        return self.issue.text
+
+
+Found = Issue | Told
 
 
 class Elsewhere:
@@ -62,7 +94,7 @@ class Shared:
 
     must_support: bool = False
     elsewhere: Elsewhere | None = None
-    known: dict[tuple[int, str], list[Issue] | None] = field(default_factory=dict)
+    known: dict[tuple[int, str], list[Found] | None] = field(default_factory=dict)
     bound: set[str] = field(default_factory=set)
     targets: dict[int, dict[str, Met]] = field(default_factory=dict)
     budget: list[int] = field(default_factory=lambda: [MOST_STEPS])
@@ -98,14 +130,14 @@ class Visit:
         self.shared = shared
         self.container = container or resource
         self.outer = outer
-        self.issues: list[Issue] = []
+        self.issues: list[Found] = []
         self._anchors: set[str] | None = None
 
     def report(self, message_id: str, where: Place, **places: object) -> None:
         """Add the finding of a message at a place."""
-        self.add(issue(message_id, render(where), **places))
+        self.add(Told(message_id, where, places))
 
-    def add(self, found: Issue) -> None:
+    def add(self, found: Found) -> None:
         """Add a finding, as long as there are not too many."""
         if len(self.issues) < MOST_ISSUES:
             self.issues.append(found)
