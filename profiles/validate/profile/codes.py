@@ -33,6 +33,7 @@ class Codes:
 
     def __init__(self, source: Source, terminology: Terminology | None = None) -> None:
         self._definitions = source.definitions
+        self._source = source
         self._terminology = terminology
         self._sets = Resources("ValueSet", source)
         self._systems = Resources("CodeSystem", source)
@@ -44,6 +45,12 @@ class Codes:
         """Return how a value set is called in messages: its name, else its URL."""
         found = self._sets.get(value_set.partition("|")[0])
         return str(found.get("name") or value_set) if found else value_set
+
+    def resource(self, kind: str, canonical: str) -> Json | None:
+        """Return a definition of another kind that was given or is in a package, such as a Measure, or `None`."""
+        url = canonical.partition("|")[0]
+        found = self._source.library.find(canonical, resource_type=kind)
+        return self._source.given(kind, url) or (found.entry.read() if found is not None else None)
 
     def contained(self, name: str, origin: Origin) -> str:
         """Return the URL of a value set that a profile contains."""

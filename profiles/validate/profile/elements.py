@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profiles.definitions.registry import Definitions
-from profiles.validate.profile import attachments, codings, extensions, links
+from profiles.validate.profile import attachments, codings, extensions, links, uris
 from profiles.validate.profile.visit import Visit
 from profiles.validate.walk import Place
 
@@ -43,7 +43,7 @@ def check(resource: Json, where: Place, visit: Visit, validator: "ProfileValidat
     _check(resource, kind, "", where, visit, validator)
 
 
-def _check(  # noqa: PLR0917 - every object comes through here; each part costs
+def _check(  # noqa: C901, PLR0917 - every object comes through here; each part costs
     owner: Json, kind: str, inner: str, where: Place, visit: Visit, validator: "ProfileValidator"
 ) -> None:
     if "extension" in owner or "modifierExtension" in owner:
@@ -51,6 +51,9 @@ def _check(  # noqa: PLR0917 - every object comes through here; each part costs
     own = CHECKS.get(kind)
     if own is not None:
         own(owner, where, visit, validator)
+    if validator.strict:
+        uris.check(owner, kind, where, visit, validator)
+        visit.identify(owner, where)
     parts = validator.parts(kind)
     for key, member in owner.items():
         if type(member) is str or (part := parts.get(key)) is None:

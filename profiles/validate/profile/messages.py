@@ -259,6 +259,31 @@ MESSAGES: Mapping[str, Message] = {
         "Its profiles take too many steps on this resource, and the check was given up: what is told is not all. Send the "
         "resource in parts, or name fewer profiles.",
     ),
+    "uri-form": Message(
+        "error",
+        "invalid",
+        "'{value}' is not a valid UUID or OID. Write urn:uuid: with a UUID in lower case, or urn:oid: with an OID.",
+    ),
+    "id-duplicate": Message(
+        "error",
+        "duplicate",
+        "Two elements of the resource have the id '{value}'. Give each its own, or leave it out.",
+    ),
+    "report-group": Message(
+        "error",
+        "business-rule",
+        "No group of the measure has the code of this group ({code}). Give it the code of a group of the measure.",
+    ),
+    "report-group-missing": Message(
+        "error",
+        "business-rule",
+        "The measure has a group with the code {code}, and the report has none. Add it.",
+    ),
+    "report-part": Message(
+        "error",
+        "business-rule",
+        "No {part} of this group of the measure has the code {code}. Give it the code of one.",
+    ),
     "value-missing": Message(
         "error",
         "required",

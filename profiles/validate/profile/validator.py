@@ -1,7 +1,7 @@
 """`ProfileValidator`: what profiles find wrong with a resource, beyond the check that every write passes (`Validator`)."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from profiles.issue import Issue
 from profiles.snapshot.generate import MOST_KEPT, Snapshot, Snapshots
 from profiles.snapshot.source import Origin, Source
 from profiles.validate import invariant
-from profiles.validate.profile import elements, implied
+from profiles.validate.profile import elements, implied, reports, uris
 from profiles.validate.profile.codes import Codes, Terminology
 from profiles.validate.profile.items import Item
 from profiles.validate.profile.messages import issue
@@ -67,6 +67,7 @@ class ProfileValidator:
         self._origins: dict[tuple[str, Origin | None], Origin | None] = {}
         self._profiles: OrderedDict[str, _Profile] = OrderedDict()
         self._held = 0
+        self._uris: dict[str, Mapping[str, str]] = {}
         self._parts: dict[str, dict[str, elements.Part]] = {}
         self.placed: set[tuple[str, str, str]] = set()
         self._lineages: dict[str, tuple[str, ...]] = {}
@@ -118,6 +119,8 @@ class ProfileValidator:
         if self.strict and item.type == "StructureDefinition" and resource.get("derivation") == "constraint":
             for one in self.snapshots.make(resource).issues:
                 visit.add(one)
+        if self.strict and item.type == "MeasureReport":
+            reports.check(resource, where, visit, self)
         elements.check(resource, where, visit, self)
         for value, place in () if _HOLDERS.isdisjoint(resource) else _inner(resource, where):
             inner = visit.within(value, place)
@@ -217,6 +220,13 @@ class ProfileValidator:
         found = self._parts.get(kind)
         if found is None:
             found = self._parts[kind] = elements.parts(kind, self.snapshots.source.definitions)
+        return found
+
+    def uris(self, kind: str) -> Mapping[str, str]:
+        """Return the members of a type that are URIs (`uris.uris`)."""
+        found = self._uris.get(kind)
+        if found is None:
+            found = self._uris[kind] = uris.uris(kind, self.snapshots.source.definitions)
         return found
 
     def member_of(self, value: Any, value_set: str) -> bool | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from profiles.issue import Issue
+from profiles.validate.messages import shown
 from profiles.validate.profile.messages import MESSAGES, issue
 from profiles.validate.walk import Place, render
 
@@ -119,9 +120,10 @@ class Visit:
         container: The resource that it is contained in, else itself.
         outer: The visit of the Bundle that it is an entry of, else `None`.
         issues: What was found.
+        ids: Ids of elements met so far, where they are noted.
     """
 
-    __slots__ = ("_anchors", "container", "issues", "outer", "resource", "shared")
+    __slots__ = ("_anchors", "container", "ids", "issues", "outer", "resource", "shared")
 
     def __init__(
         self, resource: Met, shared: Shared, container: Met | None = None, outer: "Visit | None" = None
@@ -131,6 +133,7 @@ class Visit:
         self.container = container or resource
         self.outer = outer
         self.issues: list[Found] = []
+        self.ids: set[str] = set()
         self._anchors: set[str] | None = None
 
     def report(self, message_id: str, where: Place, **places: object) -> None:
@@ -141,6 +144,15 @@ class Visit:
         """Add a finding, as long as there are not too many."""
         if len(self.issues) < MOST_ISSUES:
             self.issues.append(found)
+
+    def identify(self, owner: Json, where: Place) -> None:
+        """Note the id of an element, and report one that another element of the resource has."""
+        name, resource = owner.get("id"), self.resource[0]
+        # Those of ElementDefinitions are paths, the same in snapshot and differential.
+        if isinstance(name, str) and owner is not resource and resource.get("resourceType") != "StructureDefinition":
+            if name in self.ids:
+                self.report("id-duplicate", where, value=shown(name))
+            self.ids.add(name)
 
     def aside(self) -> "Visit":
         """Return a visit at the same place whose findings are only looked at."""

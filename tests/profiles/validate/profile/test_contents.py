@@ -238,3 +238,52 @@ def test_a_profile_that_goes_into_what_refers_to_an_element_says_all_of_it_there
     part = {"name": "inner", "valueString": "x"}
     resource = {"resourceType": "Parameters", "parameter": [{"name": "outer", "part": [part]}]}
     assert said(found(resource, p, profiles=(p["url"],))) == []
+
+
+def test_uuids_and_oids_are_what_they_say(found: Any) -> None:
+    def told(url: str) -> list[tuple[str, str]]:
+        resource = {
+            "resourceType": "ValueSet",
+            "status": "draft",
+            "url": url,
+            "compose": {"include": [{"valueSet": [url]}]},
+        }
+        return said(found(resource, strict=True))
+
+    at = [("uri-form", "ValueSet.url"), ("uri-form", "ValueSet.compose.include[0].valueSet[0]")]
+    for fine in (
+        "urn:uuid:c757873d-ec9a-4326-a141-556f43239520",
+        "urn:oid:1.2.3",
+        "urn:ietf:rfc:3986",
+        "http://x.org|1",
+    ):
+        assert told(fine) == []
+    for wrong in ("urn:uuid:C757873D-ec9a-4326-a141-556f43239520", "urn:uuid:1", "urn:oid:1.x", "oid:1.2.3"):
+        assert told(wrong) == at
+
+
+def test_elements_have_ids_of_their_own(found: Any) -> None:
+    resource = {
+        "resourceType": "Basic",
+        "id": "a",
+        "code": {"id": "a", "coding": [{"id": "b", "code": "c"}, {"id": "b", "code": "d"}]},
+    }
+    assert said(found(resource, strict=True)) == [("id-duplicate", "Basic.code.coding[1]")]
+    assert said(found(resource)) == []
+
+
+def test_a_report_has_the_groups_of_its_measure(found: Any) -> None:
+    def group(code: str, *populations: str) -> Json:
+        return {"code": {"text": code}, "population": [{"code": concept(one, "urn:x")} for one in populations]}
+
+    def report(*groups: Json) -> list[tuple[str, str]]:
+        resource = {"resourceType": "MeasureReport", "measure": "http://x.org/m|1", "group": list(groups)}
+        return said(found(resource, measure, strict=True))
+
+    measure = {"resourceType": "Measure", "url": "http://x.org/m", "group": [group("a", "p", "q"), group("b", "p")]}
+    assert report(group("a", "q"), group("b", "p")) == []
+    assert report(group("a", "r"), group("b")) == [("report-part", "MeasureReport.group[0].population[0]")]
+    assert report(group("a"), group("c")) == [
+        ("report-group", "MeasureReport.group[1]"),
+        ("report-group-missing", "MeasureReport"),
+    ]
