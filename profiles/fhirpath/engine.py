@@ -1,6 +1,7 @@
 """`Engine`: compiles expressions and keeps those that were asked for last. `Compiled`: evaluates one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -128,16 +129,30 @@ class Compiled:
         """
         return [outside(item) for item in self.nodes(subject, services=services, **environment)]
 
-    def boolean(self, subject: Any, *, services: Services | None = None, **environment: Any) -> bool:
+    def boolean(
+        self, subject: Any, *, services: Services | None = None, budget: list[int] | None = None, **environment: Any
+    ) -> bool:
         """Return whether the result is true, as invariants ask: nothing is false, and a single item that is no Boolean is true.
+
+        Args:
+            subject: As of `evaluate`.
+            services: As of `evaluate`.
+            budget: As of `nodes`.
+            environment: As of `evaluate`.
 
         Raises:
             FhirPathError: It fails on this data, takes too much, or gives several items.
         """
-        return bool(truth(self.nodes(subject, services=services, **environment), "A condition"))
+        return bool(truth(self.nodes(subject, services=services, budget=budget, **environment), "A condition"))
 
     def nodes(
-        self, subject: Any, *, services: Services | None = None, limits: Limits | None = None, **environment: Any
+        self,
+        subject: Any,
+        *,
+        services: Services | None = None,
+        limits: Limits | None = None,
+        budget: list[int] | None = None,
+        **environment: Any,
     ) -> Items:
         """Return the results as they are: elements as `Node`s that know their place, values as numbers, `Moment`s and `Amount`s.
 
@@ -145,18 +160,22 @@ class Compiled:
             subject: As of `evaluate`.
             services: As of `evaluate`.
             limits: What it may take, in place of those of the engine.
+            budget: Steps that are left to several evaluations together, as the only item; those that it takes are taken off.
             environment: As of `evaluate`.
 
         Raises:
             FhirPathError: It fails on this data, or takes too much.
         """
         engine = self._engine
+        limits = engine.limits if limits is None else limits
+        if budget is not None and budget[0] < limits.steps:
+            limits = replace(limits, steps=max(budget[0], 0))
         node = subject if type(subject) is Node else Node(subject, _kind(engine.model, subject, self._type))
         scope = Scope(
             engine.model,
             engine.units,
             engine.services if services is None else services,
-            engine.limits if limits is None else limits,
+            limits,
             _variables(engine.model, node, environment),
             [node],
         )
@@ -167,6 +186,9 @@ class Compiled:
             raise error.of(self.text) from None
         except RecursionError:
             raise _too_deep().of(self.text) from None
+        finally:
+            if budget is not None:
+                budget[0] -= scope.taken
 
 
 def _too_deep() -> FhirPathError:

@@ -125,6 +125,11 @@ class Scope:
         self.until = 0.0
         self.now: datetime | None = None
 
+    @property
+    def taken(self) -> int:
+        """Steps that were taken so far."""
+        return self.used + _CHUNK - self.left
+
     def spend(self, steps: int) -> None:
         """Take steps from the budget.
 

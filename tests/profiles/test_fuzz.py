@@ -19,6 +19,9 @@ Json = dict[str, Any]
 EVERY = int(os.environ.get("EXAMPLES_EVERY", "40"))
 """Every fortieth example loses members; 1 for all of them."""
 
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "80"))
+"""Resources that are made up; making them takes longer than checking them."""
+
 DEFINITIONS = load()
 VALIDATOR = Validator(DEFINITIONS)
 TYPES = sorted(DEFINITIONS.resource_types)
@@ -80,7 +83,7 @@ def is_well_formed(found: list[Issue]) -> bool:
     return all(issue.text and issue.code and len(issue.text) < 2000 for issue in found)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=ROUNDS, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data())
 def test_a_check_of_anything_like_a_resource_never_raises(data: st.DataObject) -> None:
     resource = data.draw(shaped(data.draw(st.sampled_from(TYPES))))

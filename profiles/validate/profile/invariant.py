@@ -12,7 +12,7 @@ from profiles.fhirpath.shapes import Rules
 from profiles.snapshot.source import Origin
 from profiles.validate.messages import constraint
 from profiles.validate.profile.items import Item
-from profiles.validate.profile.visit import Visit
+from profiles.validate.profile.visit import TooCostlyError, Visit
 from profiles.validate.walk import render
 
 if TYPE_CHECKING:
@@ -58,13 +58,16 @@ def _check(rule: Invariant, validator: "ProfileValidator", origin: Origin) -> Ch
         node = validator.engine.node(item.value, item.type, item.sibling)
         open_: list[str] = []
         services = _services(validator, origin, item, visit, open_) if asks else None
+        budget = visit.shared.expressions
         try:
             if placed:
                 resources = {"resource": visit.resource[0], "rootResource": visit.container[0]}
-                met = expression.boolean(node, services=services, **resources)
+                met = expression.boolean(node, services=services, budget=budget, **resources)
             else:
-                met = expression.boolean(node, services=services)
+                met = expression.boolean(node, services=services, budget=budget)
         except FhirPathError as error:
+            if budget[0] <= 0:
+                raise TooCostlyError from None
             visit.report("invariant-unusable", item.where, key=rule.key, url=origin.url, reason=str(error))
             return
         if not met and open_:

@@ -21,6 +21,8 @@ MOST_ISSUES = 1000
 MOST_STEPS = 1_000_000
 """A step is one look whether a value belongs to a slice; the largest documents of guides take a thousand."""
 
+MOST_EVALUATED = 3_000_000
+"""Steps of the expressions of all constraints (FHIRPath) together; a resource of a few KB takes some hundred."""
 
 _ANCHOR = re.compile(r"""\s(?:id|name)\s*=\s*["']([^"']{1,300})["']""")
 
@@ -91,6 +93,7 @@ class Shared:
         bound: Value sets that elements met so far are bound to.
         targets: By the identity of a Bundle, its entries by what refers to them.
         budget: Steps that are left, in a list that is shared with visits for which nothing is known.
+        expressions: Steps that are left to the expressions of all constraints together, likewise.
     """
 
     must_support: bool = False
@@ -99,6 +102,7 @@ class Shared:
     bound: set[str] = field(default_factory=set)
     targets: dict[int, dict[str, Met]] = field(default_factory=dict)
     budget: list[int] = field(default_factory=lambda: [MOST_STEPS])
+    expressions: list[int] = field(default_factory=lambda: [MOST_EVALUATED])
 
     def spend(self, steps: int) -> None:
         """Take steps off what is left of them.

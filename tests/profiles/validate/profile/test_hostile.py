@@ -70,6 +70,25 @@ def test_constraints_that_ask_about_ever_more_profiles_come_to_an_end(findings: 
     assert said(found)[0] == ("too-costly", "Basic")
 
 
+def test_constraints_that_look_at_everything_for_each_element_come_to_an_end(findings: Any, seconds: Any) -> None:
+    rule = {
+        "key": "k",
+        "severity": "error",
+        "human": "h",
+        "expression": "%resource.component.code.text.where($this = 'none').empty()",
+    }
+    p = profile("Observation", {"path": "Observation.component", "constraint": [rule]})
+    values = [component(f"other-{number}") for number in range(3000)]
+    assert said(findings(observation(component=values), p)) == [("too-costly", "Observation")]
+    assert findings(observation(component=values[:100]), p) == []
+
+
+def test_a_regular_expression_that_backtracks_takes_no_longer(findings: Any, seconds: Any) -> None:
+    rule = {"key": "k", "severity": "error", "human": "h", "expression": "text.matches('(x+x+)+y').not()"}
+    p = profile("Observation", {"path": "Observation.code", "constraint": [rule]})
+    assert findings(observation(code={"text": "x" * 5_000}), p) == []
+
+
 def test_thousands_of_slices_and_thousands_of_values_come_to_an_end(findings: Any, seconds: Any) -> None:
     rows: list[Json] = [sliced("Observation.component", "pattern", "code")]
     for number in range(300):
