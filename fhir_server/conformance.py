@@ -98,10 +98,18 @@ class Conformance:
     def unmet(self, tree: Tree) -> list[str]:
         """Return what in the settings leads nowhere: required profiles that are not installed, facilities that are not there."""
         required = [self._rules.required, *(one.required for one in self._rules.facilities.values())]
-        profiles = dict.fromkeys(url for by_type in required for urls in by_type.values() for url in urls)
-        absent = [f"the required profile '{url}' is not installed" for url in profiles if not self._checks.knows(url)]
+        asked = dict.fromkeys((kind, url) for by_type in required for kind, urls in by_type.items() for url in urls)
+        reasons = [reason for kind, url in asked if (reason := self._unfit(kind, url))]
         strange = [one for one in self._rules.facilities if one not in tree]
-        return [*absent, *(f"there is no Organization/{one}" for one in strange)]
+        return [*reasons, *(f"there is no Organization/{one}" for one in strange)]
+
+    def _unfit(self, resource_type: str, url: str) -> str:
+        """Return why no resource of a type can be shown to conform to a profile, empty where it can."""
+        if not self._checks.knows(url):
+            return f"the required profile '{url}' is not installed.{self._checks.hint(url)}"
+        found = self._checks.type_of(url)
+        fits = found in {resource_type, "DomainResource", "Resource"}
+        return "" if fits else f"the profile '{url}' is required of every {resource_type}, and is for {found}"
 
     def _at(self, draft: Draft, facility: str, tree: Tree) -> Rule:
         if draft.resource_type != "Organization" or facility in tree:

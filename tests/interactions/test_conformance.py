@@ -213,11 +213,13 @@ async def test_nothing_is_asked_of_the_database_for_it(service: Service) -> None
 async def test_rules_that_lead_nowhere_are_told_at_the_start(
     service: Service, own_settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    rules = Validation(required={"Patient": (UNKNOWN, PRESSURE)}, facilities={"nowhere": Profiled(profiles="warn")})
+    required = {"Patient": (UNKNOWN, PRESSURE), "Group": (ACTUAL,)}
+    rules = Validation(required=required, facilities={"nowhere": Profiled(profiles="warn")})
     async with running(own_settings.model_copy(update={"validation": rules})):
         log = "".join(capfd.readouterr())
-    assert log.count("validation_rule_unmet") == 2
+    assert log.count("validation_rule_unmet") == 3
     assert f"the required profile '{UNKNOWN}' is not installed" in log
+    assert f"the profile '{PRESSURE}' is required of every Patient, and is for Observation" in log
     assert "there is no Organization/nowhere" in log
     async with running(own_settings):
         assert "validation_rule_unmet" not in "".join(capfd.readouterr())
