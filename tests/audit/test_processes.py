@@ -19,15 +19,11 @@ from fhir_server.store.client import connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.trail import audit_database
 from loadtests.processes import SERVER
+from tests.processes import Nursery
 
 WRITES = 400
 AT_ONCE = 24
 RESOURCE = {"resourceType": "Observation", "status": "final", "code": {"text": "count"}}
-
-
-def _run(data_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", SERVER, *words, "--data-dir", str(data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 @contextmanager
@@ -83,25 +79,27 @@ async def _stored(data_dir: Path) -> tuple[list[str], list[dict[str, Any]], int]
         return ids, rows, len(lanes)
 
 
-async def test_AU_3_concurrent_writes_on_two_processes_are_linked_and_sealed(tmp_path: Path) -> None:
+async def test_AU_3_concurrent_writes_on_two_processes_are_linked_and_sealed(tmp_path: Path, nursery: Nursery) -> None:
     with _served(tmp_path, 2) as (_, url):
-        token = _run(tmp_path, "token").stdout.strip()
+        token = nursery.run("token", "--data-dir", tmp_path, environment=os.environ).out.strip()
         assert await _write(url, token, WRITES) == Counter({201: WRITES})
     ids, rows, lanes = await _stored(tmp_path)
     assert len(ids) == len(rows) == WRITES
     assert sorted(row["e"][0].split("/")[1] for row in rows) == sorted(ids)
     assert {row["rq"] for row in rows} == {f"write-{number}" for number in range(WRITES)}
     assert lanes >= 2
-    checked = json.loads(_run(tmp_path, "audit", "verify", "--json").stdout)
+    checked = nursery.run("audit", "verify", "--json", "--data-dir", tmp_path, environment=os.environ).json
     assert checked["sound"], checked["faults"]
     assert checked["rows"] >= WRITES
     assert (checked["unlinked"], checked["unsealed"]) == (0, 0)
     assert checked["seals"] >= 1
 
 
-async def test_EV_1_a_kill_leaves_neither_a_write_without_row_nor_a_row_without_write(tmp_path: Path) -> None:
+async def test_EV_1_a_kill_leaves_neither_a_write_without_row_nor_a_row_without_write(
+    tmp_path: Path, nursery: Nursery
+) -> None:
     with _served(tmp_path, 1) as (process, url):
-        token = _run(tmp_path, "token").stdout.strip()
+        token = nursery.run("token", "--data-dir", tmp_path, environment=os.environ).out.strip()
 
         def kill(seen: Counter[int]) -> None:
             if seen[201] == WRITES // 4:
@@ -112,5 +110,5 @@ async def test_EV_1_a_kill_leaves_neither_a_write_without_row_nor_a_row_without_
     ids, rows, _ = await _stored(tmp_path)
     assert len(ids) >= seen[201] >= WRITES // 4
     assert sorted(row["e"][0].split("/")[1] for row in rows) == sorted(ids)
-    checked = json.loads(_run(tmp_path, "audit", "verify", "--json").stdout)
+    checked = nursery.run("audit", "verify", "--json", "--data-dir", tmp_path, environment=os.environ).json
     assert checked["sound"], checked["faults"]

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 
 from fhir_server.model import json
+from tests.processes import Nursery
 
 SERVE = [sys.executable, "-c", "from fhir_server.cli import app; app()", "serve"]
 
@@ -83,13 +84,15 @@ def test_several_processes_answer_and_a_killed_one_is_replaced(environment: dict
         assert process.wait(30) == 0
 
 
-def test_what_a_command_takes_back_is_refused_by_the_next_request_on_every_process(environment: dict[str, str]) -> None:
+def test_what_a_command_takes_back_is_refused_by_the_next_request_on_every_process(
+    environment: dict[str, str], nursery: Nursery
+) -> None:
     smart = {**environment, "FHIR_AUTH__MODE": "smart"}
 
     def run(*words: str) -> str:
-        command = [*SERVE[:-1], *words]
-        done = subprocess.run(command, env=smart, input="", capture_output=True, text=True, timeout=200, check=True)
-        return done.stdout.strip()
+        done = nursery.run(*words, environment=smart)
+        assert done.code == 0, done.err
+        return done.out.strip()
 
     with serving(smart, "--workers", "2") as (process, said):
         run("user", "add", "nurse", "--name", "Nurse", "--kind", "staff", "--print-link")
