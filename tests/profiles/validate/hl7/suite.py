@@ -103,13 +103,13 @@ class Suite:
         """Return the resource in a file.
 
         Raises:
-            BadFileError: It holds none.
+            BadFileError: It holds none, or is not in the suite.
         """
         try:
             return (
                 self._reader.read(self.files[name], ordered=False) if name.endswith(".xml") else parse(self.files[name])
             )
-        except (FhirError, UnreadableError) as error:
+        except (FhirError, UnreadableError, KeyError) as error:
             raise BadFileError(name) from error
 
     def given(self, case: Case) -> list[Json]:
@@ -126,7 +126,14 @@ class Suite:
         """Return the resource that a reference means: the suite's files are named by id."""
         name = reference.rpartition("/")[2]
         found = next((f"{name}{end}" for end in READABLE if f"{name}{end}" in self.files), "")
-        return self.read(found) if found else None
+        try:
+            return self.read(found) if found else None
+        except BadFileError:
+            return None
+
+    def url(self, source: str) -> str:
+        """Return the URL of a profile, which a case names by its file or by its URL."""
+        return str(self.read(source)["url"]) if source in self.files else source
 
     def package(self, name: str) -> Package | None:
         """Return a package that comes with the suite, `None` where there is none of that name for R4."""
