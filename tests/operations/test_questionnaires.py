@@ -120,6 +120,18 @@ async def test_what_is_not_a_questionnaire_or_not_there_is_told(client: httpx.As
     assert await validated(client, response("Questionnaire/nowhere", 5)) == {"questionnaire-unknown"}
 
 
+async def test_what_is_no_resource_at_all_is_told_as_such(client: httpx.AsyncClient) -> None:
+    wrong = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": {"resourceType": ["x"], "contained": 1}}],
+    }
+    for body in (wrong, response({"x": "y"}, 5), response(f"{URL}/a", 5, contained=[{"resourceType": {}}])):  # type: ignore[arg-type]
+        answer = await client.post("$validate", json=body)
+        assert answer.status_code == 200, answer.text
+        assert any(issue["severity"] == "error" for issue in answer.json()["issue"])
+
+
 async def test_a_questionnaire_that_cannot_be_answered_is_told(client: httpx.AsyncClient) -> None:
     asked = {"question": "2", "operator": "exists", "answerBoolean": True}
     wrong = questionnaire("wrong", item=[{"linkId": "1", "type": "string", "enableWhen": [asked]}])

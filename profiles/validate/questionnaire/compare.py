@@ -24,6 +24,8 @@ def equal(kind: str, one: Any, other_kind: str, other: Any, units: Units | None)
         return None if order is None else order == 0
     if kind != other_kind:
         return False
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return bool(one == other)
     if kind == "Coding":
         return _same_coding(one, other)
     if kind == "Reference":
@@ -39,7 +41,7 @@ def compared(kind: str, one: Any, other: Any, units: Units | None) -> int | None
         return _moments(one, other)
     if kind in {"time", "string"}:
         return _order(one, other) if isinstance(one, str) and isinstance(other, str) else None
-    if kind == "Quantity":
+    if kind == "Quantity" and isinstance(one, dict) and isinstance(other, dict):
         return _amounts(one, other, units)
     return None
 

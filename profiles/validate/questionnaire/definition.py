@@ -101,7 +101,7 @@ class Definition:
             self._findings.about(
                 "enable-when-type", question, where, found=kind, asked=asked, type=target.type, allowed=names
             )
-        elif operator not in {"=", "!="} and kind not in ORDERED:
+        elif operator not in ("=", "!=") and kind not in ORDERED:
             self._findings.about("enable-when-order", question, where, operator=shown(operator), found=kind)
 
     def _is_within(self, target: Question, question: Question) -> bool:

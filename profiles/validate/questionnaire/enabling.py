@@ -38,7 +38,7 @@ class Enabling:
         self._compared = 0
         self._outcomes: dict[str, bool | None] = {}
         asked = {
-            condition.get("question")
+            str(condition.get("question"))
             for question in walk(form.items)
             for condition in objects(question.raw, "enableWhen")
         }
@@ -71,7 +71,7 @@ class Enabling:
         for item in objects(node, "item"):
             link = item.get("linkId")
             answers = objects(item, "answer")
-            if link in asked and isinstance(link, str):
+            if isinstance(link, str) and link in asked:
                 found = [one for one in (value(answer, "value") for answer in answers) if one[0]]
                 for place in above:
                     self._answers.setdefault((place, link), []).extend(found)
@@ -109,7 +109,8 @@ class Enabling:
 
     def _ordered(self, operator: Any, answer: Answer, expected: Any) -> bool | None:
         order = compared(*answer, expected, self._units)
-        return None if order is None or operator not in _TESTS else order in _TESTS[operator]
+        outcomes = _TESTS.get(operator) if isinstance(operator, str) else None
+        return None if order is None or outcomes is None else order in outcomes
 
 
 def all_of(answers: Iterable[bool | None]) -> bool | None:

@@ -158,7 +158,7 @@ class Limits:
 
     def _unit_options(self, question: Question, kind: str, given: Any, limits: list[Any], where: Place) -> None:
         options = [one for one in limits if isinstance(one, dict)]
-        if question.extended(UNIT_OPEN) in {"optionsOrType", "optionsOrString"}:
+        if question.extended(UNIT_OPEN) in ("optionsOrType", "optionsOrString"):
             return
         if kind != "Quantity" or not options or any(_is_unit(given, one) for one in options):
             return

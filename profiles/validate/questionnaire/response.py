@@ -19,11 +19,11 @@ from profiles.validate.walk import Place
 Json = dict[str, Any]
 Row = tuple[int, Json]
 
-COMPLETE = frozenset({"completed", "amended"})
+COMPLETE = ("completed", "amended")
 LEAST = f"{FHIR}questionnaire-minOccurs"
 MOST = f"{FHIR}questionnaire-maxOccurs"
 TRANSLATION = f"{FHIR}translation"
-UNUSED = frozenset({"draft", "retired"})
+UNUSED = ("draft", "retired")
 
 
 class Response:

@@ -100,7 +100,7 @@ def subjects(resource: Json) -> Iterator[Placed]:
 
 
 def _inner(resource: Json, where: Place, root: Json) -> Iterator[Placed]:
-    if resource.get("resourceType") in {QUESTIONNAIRE, RESPONSE}:
+    if resource.get("resourceType") in (QUESTIONNAIRE, RESPONSE):  # not a set: it may be a list
         yield Placed(resource, where, root)
     for index, one in enumerate(objects(resource, "contained")):
         yield from _inner(one, ((where, "contained", index), one, None), root)

@@ -67,6 +67,21 @@ CASES: dict[str, tuple[list[Json], list[str]]] = {
         [question("a", "choice", answerValueSet="#colours")],
         ["value-set-contained"],
     ),
+    "a least quantity and no greatest": (
+        [
+            question(
+                "a",
+                "quantity",
+                extension=[
+                    {
+                        "url": "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-minQuantity",
+                        "valueQuantity": {"value": 1, "unit": "kg"},
+                    }
+                ],
+            )
+        ],
+        [],
+    ),
     "bounds that nothing is within": (
         [
             question(
