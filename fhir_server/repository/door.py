@@ -234,8 +234,7 @@ class Repository(Holdings):
         await self.send()
         for draft in pending.answered:
             await Answering(self, self.checks).checked(draft, "enforce", pending.places)
-        for resource_type, resource_id in sorted(pending.deleted):
-            await self._targets.refuse_referrer(resource_type, resource_id)
+        await self._targets.refuse_referrers(sorted(pending.deleted))
 
     @property
     def _targets(self) -> Targets:

@@ -89,6 +89,17 @@ class Targets:
         issues = [_missing(key, needed[key], places) for key in missing]
         raise Unprocessable(f"{len(missing)} references lead nowhere.", issues=issues)
 
+    async def refuse_referrers(self, instances: Sequence[Key]) -> None:
+        """Refuse that these are gone, in a unit of work that has deleted them, if anything still refers to one.
+
+        Raises:
+            Conflict: Names the first of them, and the other one if the caller may see it.
+        """
+        if not self.enforced or (len(instances) > 1 and not await self.store.referred(instances, self.session)):
+            return
+        for resource_type, resource_id in instances:
+            await self.refuse_referrer(resource_type, resource_id)
+
     async def refuse_referrer(self, resource_type: str, resource_id: str) -> None:
         """Refuse to delete what another resource refers to.
 

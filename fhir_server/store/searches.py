@@ -25,6 +25,7 @@ NO_TEXTS = (None, False, "")
 """What a field of references holds where it holds none."""
 
 MOST_UNIONS = 300  # of one pipeline, which may have 1,000 stages
+MOST_TARGETS = 1000  # of one question
 
 
 class Searches:
@@ -144,6 +145,18 @@ class Searches:
         except PyMongoError as error:
             raise failures.outward(error, session) from error
         return None
+
+    async def referred(self, targets: Sequence[str], session: AsyncClientSession | None) -> bool:
+        """Return whether anything refers to any of the targets `Type/id`."""
+        parts = [targets[start : start + MOST_TARGETS] for start in range(0, len(targets), MOST_TARGETS)]
+        try:
+            for name in await self._collections.types():
+                for part in parts:
+                    if await self._database[name].find_one({"rf": {"$in": part}}, {"_id": 1}, session=session):
+                        return True
+        except PyMongoError as error:
+            raise failures.outward(error, session) from error
+        return False
 
     async def _asked(
         self, query: Query, projection: Mapping[str, int], session: AsyncClientSession | None

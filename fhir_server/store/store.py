@@ -344,6 +344,10 @@ class Store:
         """
         return await self._searches.referrers(f"{resource_type}/{resource_id}", ignoring, session)
 
+    async def referred(self, instances: Iterable[tuple[str, str]], session: AsyncClientSession | None = None) -> bool:
+        """Return whether any live resource has a literal reference to any of these (type, id): a round trip for each type."""
+        return await self._searches.referred([f"{name}/{one}" for name, one in instances], session)
+
     async def history(
         self,
         resource_type: str | None,

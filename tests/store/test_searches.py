@@ -8,7 +8,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.model.errors import TooCostly
 from fhir_server.model.query import ANYTHING, NOTHING, Query, Where
-from fhir_server.store import Create, Store, Unit
+from fhir_server.store import Create, Store, Unit, searches
 from tests.store import records
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -77,6 +77,22 @@ async def test_referrers_of_any_type_are_found_except_the_ignored(store: Store) 
         return await store.referrers("Organization", "1", ignoring, unit.session)
 
     assert await store.transact(work) == ("Encounter", "e")
+
+
+async def test_whether_any_of_many_is_referred_to_is_asked_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(store, 2, rf=["Organization/1"])
+    monkeypatch.setattr(searches, "MOST_TARGETS", 2)
+    many = [("Organization", str(number)) for number in range(2, 7)]
+    assert not await store.referred(many)
+    assert await store.referred([*many, ("Organization", "1")])
+    assert not await store.referred([])
+
+    async def work(unit: Unit) -> object:
+        return await store.referred([*many, ("Organization", "1")], unit.session)
+
+    assert await store.transact(work) is True
 
 
 async def test_a_search_above_its_time_limit_is_too_costly(database: Database) -> None:
