@@ -24,7 +24,7 @@ from tests.profiles.validate.questionnaire.samples import (
     question,
 )
 
-ROUNDS = int(os.environ.get("FHIR_TEST_FUZZ", "600"))
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "600"))
 JUNK: tuple[Any, ...] = (
     None,
     True,
