@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from loadtests import conformance, expressions
+from loadtests.conformance import Figures
 from loadtests.expressions import Cost
 from loadtests.searches import Answer
 from loadtests.wire import Sample
@@ -64,7 +65,7 @@ class Report:
     searches: list[Answer] = field(default_factory=list)
     floor: float = 0
     expressions: list[Cost] = field(default_factory=list)
-    conformance: conformance.Figures = field(default_factory=conformance.Figures)
+    conformance: Figures = field(default_factory=Figures)
 
     def markdown(self) -> str:
         """Return the tables."""

@@ -141,7 +141,6 @@ class ProfileValidator:
         if made is None:
             return None
         snapshot = made.snapshot
-        visit.shared.spend(STEPS_OF_A_PROFILE)
         # Primitive values are shared: their identity says nothing about their place.
         value = item.value
         owner = value if type(value) is dict else item.sibling
@@ -152,6 +151,7 @@ class ProfileValidator:
                 # A profile that is met again while it is worked out holds as far as it is concerned.
                 return known[key] or []
             known[key] = None
+        visit.shared.spend(STEPS_OF_A_PROFILE)
         if type(value) is dict and "resourceType" in value and value is not visit.resource[0]:
             there = self.entered(item, visit)
         else:
