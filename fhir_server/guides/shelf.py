@@ -14,7 +14,7 @@ from profiles.packages.package import Package
 from profiles.packages.packed import unpack
 
 STATEMENT = ("metadata",)
-ASKING = frozenset({"$validate", "$snapshot"})
+ASKING = frozenset({"$validate", "$snapshot", "$validate-stored"})
 """Operations that work by the installed packages."""
 
 log = structlog.get_logger("guides")
