@@ -39,12 +39,12 @@ def compile(element: Element, definitions: Definitions) -> Callable[[Json, Place
         found = codings(node)
         if any(coding in pairs for coding in found):
             return
-        hint = _few(members)
         if found:
+            hint = _near(found, members, walk)
             given = ", ".join(f"{shown(system)}#{shown(code)}" for system, code in found[:3])
             walk.report("binding-codings", where, value=given, set=members.name, url=members.url, hint=hint)
         else:
-            walk.report("binding-missing", where, set=members.name, url=members.url, hint=hint)
+            walk.report("binding-missing", where, set=members.name, url=members.url, hint=_few(members))
 
     return check
 
@@ -66,6 +66,19 @@ _CODINGS: dict[str, Callable[[Json], list[tuple[str, str]]]] = {
     "Quantity": _pair,
     "CodeableConcept": _of_concept,
 }
+
+
+def _near(found: list[tuple[str, str]], members: RequiredSet, walk: Walk) -> str:
+    """Return which member was meant: the code in its own system, the nearest code of the system, or the few that there are."""
+    for _, code in found:
+        if code in members.codes:
+            right = next((system for system, member in sorted(members.pairs) if member == code), "")
+            return f" (did you mean '{shown(code)}' of {right}?)" if right else ""
+    for system, code in found:
+        hint = walk.hint(code, [member for known, member in members.pairs if known == system])
+        if hint:
+            return hint
+    return _few(members)
 
 
 def _few(members: RequiredSet) -> str:

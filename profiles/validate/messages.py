@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from profiles.definitions.model import Invariant
 from profiles.issue import Issue, Severity
+from profiles.validate import remedies
 
 LONGEST_VALUE = 60
 SHOWN = {dict: "an object", list: "an array", type(None): "null"}
@@ -264,7 +265,7 @@ MESSAGES: Mapping[str, Message] = {
     "invariant": Message(
         "error",
         "invariant",
-        "Constraint failed: {key}: '{human}' (defined in {url})",
+        "Constraint failed: {key}: '{human}' (defined in {url}). {remedy}",
     ),
 }
 
@@ -288,7 +289,8 @@ def constraint(invariant: Invariant, url: str) -> Callable[[str], Issue]:
     """
     message = MESSAGES["invariant"]
     severity: Severity = "warning" if invariant.severity == "warning" else message.severity
-    text = message.text.format(key=invariant.key, human=invariant.human.rstrip(), url=url)
+    remedy = remedies.remedy(invariant.key, url)
+    text = message.text.format(key=invariant.key, human=invariant.human.rstrip(), url=url, remedy=remedy)
     name = f"{url}#{invariant.key}"
     return lambda expression: Issue(severity, message.code, text, expression, name)
 

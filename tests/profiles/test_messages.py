@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
+from profiles.definitions.registry import Definitions
 from profiles.issue import Issue
 from profiles.validate.messages import MESSAGES, shown
+from profiles.validate.remedies import REMEDIES
 from profiles.validate.validator import Validator
+from tests.profiles.test_invariant import stated
 
+CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 PATIENT = "http://hl7.org/fhir/StructureDefinition/Patient"
 STATUS = "http://hl7.org/fhir/ValueSet/observation-status"
 
@@ -223,7 +227,35 @@ WORDED: list[tuple[dict[str, Any], str, str, str]] = [
         "Patient.contact[0]",
         (
             "Constraint failed: pat-1: 'SHALL at least contain a contact's details or a reference to an organization' (defined in "
-            f"{PATIENT})"
+            f"{PATIENT}). Add name, telecom, address or organization of the contact."
+        ),
+    ),
+    (
+        {
+            "resourceType": "Condition",
+            "subject": {"display": "x"},
+            "clinicalStatus": {"coding": [{"system": CLINICAL, "code": "actve"}]},
+        },
+        "code-invalid",
+        "Condition.clinicalStatus",
+        (
+            "None of the codings provided are in the value set 'ConditionClinicalStatusCodes' "
+            "(http://hl7.org/fhir/ValueSet/condition-clinical), and a coding from this value set is required (codes = "
+            f"{CLINICAL}#actve) (did you mean 'active'?)."
+        ),
+    ),
+    (
+        {
+            "resourceType": "Condition",
+            "subject": {"display": "x"},
+            "clinicalStatus": {"coding": [{"system": "urn:x", "code": "active"}]},
+        },
+        "code-invalid",
+        "Condition.clinicalStatus",
+        (
+            "None of the codings provided are in the value set 'ConditionClinicalStatusCodes' "
+            "(http://hl7.org/fhir/ValueSet/condition-clinical), and a coding from this value set is required (codes = "
+            f"urn:x#active) (did you mean 'active' of {CLINICAL}?)."
         ),
     ),
 ]
@@ -246,7 +278,8 @@ def test_advice_is_a_warning_and_comes_last(validator: Validator) -> None:
     found = validator.check(patient(birthDate="x"))
     assert [(issue.severity, issue.code) for issue in found] == [("error", "value"), ("warning", "invariant")]
     assert found[1].text == (
-        f"Constraint failed: dom-6: 'A resource should have narrative for robust management' (defined in {PATIENT})"
+        f"Constraint failed: dom-6: 'A resource should have narrative for robust management' (defined in {PATIENT}). "
+        "Add 'text' with a narrative."
     )
 
 
@@ -384,9 +417,14 @@ def test_every_message_is_a_sentence_of_a_known_kind() -> None:
     for message in MESSAGES.values():
         assert message.severity == "error"
         assert message.code in codes | {"too-long"}
-        assert message.text.endswith((".", ")"))
+        assert message.text.endswith((".", "{remedy}"))
         assert all(name is None or name.isidentifier() for _, name, _, _ in string.Formatter().parse(message.text))
 
 
 def test_findings_stop_at_a_thousand(validator: Validator) -> None:
     assert len(errors(validator, patient(**{f"x{number}": 1 for number in range(50_000)}))) == 1000
+
+
+def test_every_remedy_is_of_an_invariant_of_r4(definitions: Definitions) -> None:
+    assert REMEDIES.keys() <= {key for _, key in stated(definitions)}
+    assert all(text.endswith(".") for text in REMEDIES.values())

@@ -208,7 +208,11 @@ def test_constraints_are_met_in_their_resource(findings: Any) -> None:
     assert findings(observation(subject={"reference": "Patient/1"}), p) == []
     found = findings(observation(), p)
     assert [(one.severity, one.code, one.text) for one in found] == [
-        ("error", "invariant", "Constraint failed: x-1: 'Say who.' (defined in http://x.org/p)")
+        (
+            "error",
+            "invariant",
+            "Constraint failed: x-1: 'Say who.' (defined in http://x.org/p). Change the element so that this holds.",
+        )
     ]
     broken = profile("Observation", {"path": "Observation.code", "constraint": [{**rule, "expression": "text = ("}]})
     assert [(one.severity, one.message_id) for one in findings(observation(), broken)] == [
