@@ -28,7 +28,7 @@ async def run(work: Work) -> Mapping[str, Any]:
     if at.get("packages") != packages:
         at = {"packages": packages, "type": "", "after": "", "total": await surveying.total(repository, types)}
     tally = Tally.of(at["tally"]) if "tally" in at else Tally()
-    saved = time.monotonic()
+    saved = 0.0
     for name in types:
         if name < at["type"]:
             continue
