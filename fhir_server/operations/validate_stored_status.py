@@ -1,19 +1,14 @@
 """$validate-stored-status: what was found wrong with what is stored; with DELETE, stop the search for it (docs/validation.md)."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
 
 from fhir_server.context import Context
-from fhir_server.model import instant, json
-from fhir_server.model.errors import BadRequest, NotFound
-from fhir_server.model.queue import JobRecord, State
+from fhir_server.model.queue import JobRecord
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import OWN, Operation, parameters
+from fhir_server.operations import OWN, Operation, queued
 from fhir_server.repository import surveying
 from fhir_server.repository.surveying import Finding
 from profiles.definitions.model import OperationDefinition, OperationParameter
-
-MOST = 20
 
 FINDING = (
     OperationParameter("type", "out", 1, 1, "code"),
@@ -26,12 +21,7 @@ FINDING = (
     OperationParameter("example", "out", 0, None, "string"),
 )
 PART = (
-    OperationParameter("id", "out", 1, 1, "id"),
-    OperationParameter("state", "out", 1, 1, "code"),
-    OperationParameter("created", "out", 1, 1, "instant"),
-    OperationParameter("ended", "out", 0, 1, "instant"),
-    OperationParameter("attempt", "out", 1, 1, "unsignedInt"),
-    OperationParameter("type", "out", 0, None, "code"),
+    *queued.HEAD,
     OperationParameter("profile", "out", 0, None, "uri"),
     OperationParameter("since", "out", 0, 1, "instant"),
     OperationParameter("package", "out", 0, None, "string"),
@@ -39,7 +29,7 @@ PART = (
     OperationParameter("total", "out", 0, 1, "unsignedInt"),
     OperationParameter("failing", "out", 0, 1, "unsignedInt"),
     OperationParameter("other", "out", 0, 1, "unsignedInt"),
-    OperationParameter("error", "out", 0, 1, "string"),
+    queued.ERROR,
     OperationParameter("finding", "out", 0, None, "", FINDING),
 )
 DEFINITION = OperationDefinition(
@@ -64,58 +54,27 @@ async def status(ctx: Context) -> FhirResponse:
         NotFound: There is no such job; those that have ended are kept for a month.
         BadRequest: DELETE does not name a job.
     """
-    asked = parameters.read(ctx, DEFINITION)["job"]
-    if ctx.request.method == "DELETE":
-        if not asked:
-            raise BadRequest("Name the job to stop: $validate-stored-status?job=…", expression="http.job")
-        return _answer(202, [_found(await ctx.queue.cancel(asked[0]), asked[0])])
-    if asked:
-        return _answer(200, [_found(await ctx.queue.get(asked[0]), asked[0])], whole=True)
-    return _answer(200, list(await ctx.queue.jobs(surveying.KIND, get_args(State), MOST)))
+    return await queued.status(ctx, DEFINITION, surveying.KIND, _rows, _findings)
 
 
-def _found(job: JobRecord | None, job_id: str) -> JobRecord:
-    if job is None or job.kind != surveying.KIND:
-        raise NotFound(f"There is no job {job_id}. Jobs that have ended are kept for a month.", expression="http.job")
-    return job
-
-
-def _answer(code: int, jobs: list[JobRecord], *, whole: bool = False) -> FhirResponse:
-    rows = (("job", "part", [*_parts(job), *(_findings(job) if whole else ())]) for job in jobs)
-    return FhirResponse(code, {}, json.encode(parameters.resource(rows)))
-
-
-def _parts(job: JobRecord) -> Iterator[tuple[str, str, Any]]:
-    yield "id", "id", job.id
-    yield "state", "code", job.state
-    yield "created", "instant", instant.text(job.created)
-    if job.ended:
-        yield "ended", "instant", instant.text(job.ended)
-    yield "attempt", "unsignedInt", job.attempt
-    for name in job.payload["types"]:
-        yield "type", "code", name
+def _rows(job: JobRecord) -> Iterator[queued.Row]:
     for profile in job.payload["profiles"]:
         yield "profile", "uri", profile
     if job.payload["since"]:
         yield "since", "instant", job.payload["since"]
     for package in job.result.get("packages", ()):
         yield "package", "string", package
-    counts = {**job.progress, **job.result}
-    for name in ("done", "total", "failing", "other"):
-        if name in counts:
-            yield name, "unsignedInt", counts[name]
-    if job.error:
-        yield "error", "string", job.error
+    yield from queued.counts(job, ("done", "total", "failing", "other"))
 
 
-def _findings(job: JobRecord) -> Iterator[tuple[str, str, Any]]:
+def _findings(job: JobRecord) -> Iterator[queued.Row]:
     """Yield what was found, of a job under way what was found so far."""
     tally = job.result or job.checkpoint.get("tally", {})
     for one in surveying.findings(tally.get("kinds", ())):
         yield "finding", "part", list(_finding(one))
 
 
-def _finding(one: Finding) -> Iterator[tuple[str, str, Any]]:
+def _finding(one: Finding) -> Iterator[queued.Row]:
     yield "type", "code", one.type
     yield "severity", "code", one.severity
     yield "code", "code", one.code

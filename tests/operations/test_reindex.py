@@ -1,6 +1,7 @@
 """$reindex and $reindex-status: entries are made again, and nothing else is changed."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -99,6 +100,18 @@ async def test_a_job_is_stopped_by_delete(client: httpx.AsyncClient, record: Rec
     stopped = await client.delete(f"$reindex-status?job={job_id}")
     assert stopped.status_code == 202
     assert (await ended(client, f"$reindex-status?job={job_id}"))["state"] in {"cancelled", "done"}
+
+
+async def test_a_job_of_another_kind_is_not_stopped(client: httpx.AsyncClient, record: Record) -> None:
+    job_id = (await client.post("Organization/$reindex")).json()["parameter"][0]["valueId"]
+    path = f"$reindex-status?job={job_id}"
+    await ended(client, path)
+    late = datetime.now(UTC) + timedelta(hours=1)
+    await record.jobs.update_one({"_id": job_id}, {"$set": {"state": "queued", "due": late}})
+    assert (await client.delete(f"$validate-stored-status?job={job_id}")).status_code == 404
+    assert '"queued"' in (await client.get(path)).text
+    assert (await client.delete(path)).status_code == 202
+    assert '"cancelled"' in (await client.get(path)).text
 
 
 async def test_operations_are_stated(client: httpx.AsyncClient) -> None:
