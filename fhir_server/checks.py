@@ -80,8 +80,9 @@ class Checks:
         # What this server writes itself can be told, whatever is installed.
         self.library = Library([*library.packages.values(), package()])
         self._hints: dict[str, str] = {}
-        source = Source(self._definitions, self.library, structures)
-        self._profiles = ProfileValidator(source, engine=self.engine, must_support=True)
+        self._source = Source(self._definitions, self.library, structures)
+        self._profiles = ProfileValidator(self._source, engine=self.engine, must_support=True)
+        self._strict: ProfileValidator | None = None
         self._questionnaires = QuestionnaireValidator(self._profiles.codes, self.engine)
 
     def knowing(self, structures: Sequence[Json]) -> "Checks":
@@ -161,6 +162,8 @@ class Checks:
         profiles: Sequence[str] = (),
         asked: Asked = NOTHING_ASKED,
         resolve: Callable[[str], Json | None] | None = None,
+        *,
+        strict: bool = False,
     ) -> list[Issue]:
         """Return what is wrong: errors before warnings and information, each in the order of the document.
 
@@ -170,15 +173,23 @@ class Checks:
             profiles: Canonicals of profiles that it is to conform to, beside those that its meta.profile names.
             asked: What the answers in it are held against.
             resolve: Finds the resource of a reference that is neither contained nor an entry, `None` where there is none.
+            strict: Whether what R4 leaves open is an error (`ProfileValidator`).
         """
         found = self.validator.check(resource, resource_type, strict=True)
         if not any(one.fails and one.code in SHAPELESS for one in found):
-            found += self._profiles.check(resource, profiles, resolve=resolve)
+            profiled = self._stricter() if strict else self._profiles
+            found += profiled.check(resource, profiles, resolve=resolve)
             found += self.answers(resource, asked)
         elif profiles or claimed(resource):
             found.append(UNLOOKED)
         found = [self._hinted(one) for one in dict.fromkeys(found)]
         return [one for one in found if one.fails] + [one for one in found if not one.fails]
+
+    def _stricter(self) -> ProfileValidator:
+        """Return who takes what R4 leaves open for an error, made when it is first asked for."""
+        if self._strict is None:
+            self._strict = ProfileValidator(self._source, engine=self.engine, must_support=True, strict=True)
+        return self._strict
 
     def _hinted(self, issue: Issue) -> Issue:
         """Return a finding that something is not known with what may have been meant by it."""

@@ -36,6 +36,7 @@ DEFINITION = OperationDefinition(
         OperationParameter("resource", "in", 0, 1, "Resource"),
         OperationParameter("mode", "in", 0, 1, "code"),
         OperationParameter("profile", "in", 0, None, "uri"),
+        OperationParameter("strict", "in", 0, 1, "boolean"),
         OperationParameter("return", "out", 1, 1, "OperationOutcome"),
     ),
 )
@@ -62,7 +63,8 @@ async def validate(ctx: Context) -> FhirResponse:
     questions = await Answering(ctx.repository, checks).asked(resource)
     profiled = bool(asked["profile"]) or any(True for _ in structures.claims(resource))
     resolve = await referenced.found(ctx, resource) if profiled else None
-    found = checks.findings(resource, kind, asked["profile"], questions, resolve)
+    strict = asked["strict"] == (True,)
+    found = checks.findings(resource, kind, asked["profile"], questions, resolve, strict=strict)
     if mode in {"create", "update"} and not any(one.fails for one in found):
         found = [*await _refusal(ctx, mode, resource), *found]
     return _answer(found)

@@ -30,7 +30,7 @@ def pressure(**more: Any) -> Json:
 
 
 def parameters(**values: Any) -> Json:
-    keys = {"mode": "valueCode", "profile": "valueUri", "resource": "resource"}
+    keys = {"mode": "valueCode", "profile": "valueUri", "strict": "valueBoolean", "resource": "resource"}
     rows = [{"name": name, keys[name]: value} for name, value in values.items()]
     return {"resourceType": "Parameters", "parameter": rows}
 
@@ -72,6 +72,20 @@ async def test_a_profile_is_that_of_the_query_the_parameters_or_the_resource(cli
         )
     assert errors(await client.post(f"Observation/$validate?profile={PRESSURE}", json=pressure())) == []
     assert errors(await client.post("Observation/$validate", json=wrong)) == []
+
+
+async def test_what_r4_leaves_open_is_an_error_for_who_asks_to_be_strict(client: httpx.AsyncClient) -> None:
+    added = {"resourceType": "Patient", "text": TEXT, "extension": [{"url": "http://x.org/unknown", "valueCode": "x"}]}
+    uncovered = pressure(component=pressure()["component"][:1])
+    for body, said in ((added, "http://x.org/unknown"), (uncovered, PRESSURE)):
+        kind = body["resourceType"]
+        assert errors(await client.post(f"{kind}/$validate", json=body)) == []
+        assert errors(await client.post(f"{kind}/$validate?strict=false", json=body)) == []
+        for path, sent in (("?strict=true", body), ("", parameters(resource=body, strict=True))):
+            found = errors(await client.post(f"{kind}/$validate{path}", json=sent))
+            assert said in found[0]["details"]["text"], found
+    assert errors(await client.post("Observation/$validate?strict=true", json=pressure())) == []
+    assert (await client.post("Patient/$validate?strict=very", json=added)).status_code == 400
 
 
 async def test_the_stored_resource_is_validated_where_none_is_sent(client: httpx.AsyncClient) -> None:
