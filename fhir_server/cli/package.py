@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fhir_server.guides import Installed
     from fhir_server.main import Service
     from fhir_server.store import PackageRow
+    from profiles.packages.library import Missing
 
 app = typer.Typer(help="Implementation guides: FHIR packages that this server works by.", no_args_is_help=True)
 
@@ -83,7 +84,8 @@ def list_(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     table = Table(Column("package", no_wrap=True), "state", "resources", "title", "not installed, but needed")
     for row in rows:
         state = row.state if row.state == "installed" else f"{row.state}: not whole, install it again or remove it"
-        table.add_row(row.key, state, str(len(row.served)), row.title, ", ".join(missing.get(row.key, ())))
+        lacking = [f"{one.key} ({one.instead} instead)" if one.instead else one.key for one in missing.get(row.key, ())]
+        table.add_row(row.key, state, str(len(row.served)), row.title, ", ".join(lacking))
     Console(highlight=False).print(table)
 
 
@@ -121,7 +123,7 @@ async def _install(
         if strict:
             together = Library([*service.shelf.library.packages.values(), *found.packages])
             keys = {package.key for package in found.packages}
-            lacking = [f"{one.name}#{one.version}" for one in together.missing() if one.package in keys]
+            lacking = [one.key for one in together.missing() if one.package in keys]
             if lacking:
                 complain(
                     f"{_listing(sorted(set(lacking)))} cannot be found, so nothing is installed. Name their files too."
@@ -164,13 +166,13 @@ async def _indexed(service: "Service") -> None:
         await service.editions.refresh()
 
 
-async def _listed(settings: Settings) -> "tuple[list[PackageRow], dict[str, list[str]]]":
+async def _listed(settings: Settings) -> "tuple[list[PackageRow], dict[str, list[Missing]]]":
     from fhir_server.main import running
 
     async with running(settings) as service:
-        missing: dict[str, list[str]] = {}
+        missing: dict[str, list[Missing]] = {}
         for one in service.shelf.library.missing():
-            missing.setdefault(one.package, []).append(f"{one.name}#{one.version}")
+            missing.setdefault(one.package, []).append(one)
         return await service.packages.rows(), missing
 
 
@@ -191,11 +193,18 @@ def _as_json(one: "Installed") -> dict[str, Any]:
             for each in one.parameters
         ],
         "notes": list(one.notes),
-        "missing": list(one.missing),
+        **_lacking(one.missing),
     }
 
 
-def _row(row: "PackageRow", missing: dict[str, list[str]]) -> dict[str, Any]:
+def _lacking(missing: "Sequence[Missing]") -> dict[str, Any]:
+    return {
+        "missing": [one.key for one in missing],
+        "instead": {one.key: one.instead for one in missing if one.instead},
+    }
+
+
+def _row(row: "PackageRow", missing: "dict[str, list[Missing]]") -> dict[str, Any]:
     return {
         "name": row.name,
         "version": row.version,
@@ -204,7 +213,7 @@ def _row(row: "PackageRow", missing: dict[str, list[str]]) -> dict[str, Any]:
         "sha256": row.sha256,
         "resources": len(row.served),
         "dependencies": dict(row.dependencies),
-        "missing": missing.get(row.key, []),
+        **_lacking(missing.get(row.key, [])),
     }
 
 
@@ -224,11 +233,15 @@ def _say(one: "Installed", failures: dict[str, str]) -> None:
     impossible = [f"'{each.code}' ({each.url}): {each.reason}" for each in one.parameters if each.fate == "impossible"]
     for text in _first(impossible) + _first(one.notes):
         say(f"  - {text}")
-    if one.missing:
-        say(f"  It depends on {_listing(one.missing)}, not installed: what it takes from there cannot be checked.")
-    for key in one.missing:
-        if key in failures:
-            say(f"  - {failures[key]}")
+    gone = [each.key for each in one.missing if not each.instead]
+    other = [f"{each.instead} instead of {each.key}" for each in one.missing if each.instead]
+    if other:
+        say(f"  Of what it depends on, another version is installed, and taken: {_listing(other)}.")
+    if gone:
+        say(f"  It depends on {_listing(gone)}, not installed: what it takes from there cannot be checked.")
+    for each in one.missing:
+        if each.key in failures:
+            say(f"  - {failures[each.key]}")
 
 
 def _first(texts: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from fhir_server.model.query import ANYTHING
 from fhir_server.repository import Repository
 from fhir_server.store import PackageRow, Served, Store, Unit
 from profiles.packages import versions
+from profiles.packages.library import Missing
 from profiles.packages.package import CORE, Package
 from profiles.packages.packed import pack
 
@@ -43,7 +44,7 @@ class Installed:
         resources: How many resources it has by type.
         parameters: What became of its search parameters, in the order of their URLs.
         notes: Sentences on what is odd in the package, and on what is not served.
-        missing: Dependencies that are not installed, as `name#version`.
+        missing: Dependencies that are not installed.
     """
 
     key: str
@@ -51,7 +52,7 @@ class Installed:
     resources: Mapping[str, int]
     parameters: Sequence[Parameter]
     notes: Sequence[str]
-    missing: Sequence[str]
+    missing: Sequence[Missing]
 
 
 class Installation:
@@ -156,7 +157,7 @@ class Installation:
         if row is None:
             raise Conflict(f"{key} was removed while it was installed. Install it again.")
         library = self._shelf.library
-        missing = [f"{one.name}#{one.version}" for one in library.missing() if one.package == key]
+        missing = [one for one in library.missing() if one.package == key]
         counts = Counter(one.resource_type for one in row.served)
         parameters = await adding.told(row.served, self._begin())
         return Installed(key, was_there, dict(sorted(counts.items())), parameters, row.notes, missing)

@@ -28,11 +28,24 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A dependency that no installed package fulfils."""
+    """A dependency that no installed package fulfils.
+
+    Attributes:
+        package: Who depends, `name#version`.
+        name: On which package.
+        version: Of this version.
+        instead: The newest other version that is installed, which bare canonicals then mean; empty where there is none.
+    """
 
     package: str
     name: str
     version: str
+    instead: str = ""
+
+    @property
+    def key(self) -> str:
+        """What is missing, as `name#version`."""
+        return f"{self.name}#{self.version}"
 
 
 class Library:
@@ -114,8 +127,9 @@ class Library:
 
     def missing(self) -> tuple[Missing, ...]:
         """Return the dependencies that are not installed, in order. The R4 core package is always there."""
+        newest = {package.name: package.version for package in self.packages.values()}
         return tuple(
-            Missing(package.key, name, version)
+            Missing(package.key, name, version, newest.get(name, ""))
             for package in self.packages.values()
             for name, version in sorted(package.dependencies.items())
             if name != CORE and self.dependency(name, version) is None

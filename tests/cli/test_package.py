@@ -86,6 +86,20 @@ def test_nothing_is_installed_where_all_that_is_needed_is_wanted_and_not_there(
     )
 
 
+def test_another_version_of_what_is_needed_is_told_and_taken(command: Command, tmp_path: Path) -> None:
+    older, user = Publisher("older"), tmp_path / "user.tgz"
+    user.write_bytes(Publisher("user").archive("1.0.0", older="2.0.0"))
+    there = tmp_path / "older.tgz"
+    there.write_bytes(older.archive("1.0.0", older.profile("1.0.0")))
+    done = command("package", "install", there, user, **NO_REGISTRY)
+    told = "  Of what it depends on, another version is installed, and taken: 1.0.0 instead of older#2.0.0.\n"
+    assert told in done.out, done.err
+    (listed,) = (one for one in command("package", "list", "--json").json["packages"] if one["name"] == "user")
+    assert (listed["missing"], listed["instead"]) == (["older#2.0.0"], {"older#2.0.0": "1.0.0"})
+    for name in ("user", "older"):
+        assert command("package", "remove", name).code == 0
+
+
 def test_the_doctor_knows_guides_that_are_whole(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "healthy.tgz"
     one = Publisher("healthy")

@@ -115,7 +115,8 @@ async def test_what_another_guide_needs_stays_unless_it_is_forced(service: Servi
     with pytest.raises(Conflict, match=r"needing#1\.0\.0 depends on needed#1\.0\.0"):
         await service.packages.remove("needed", "1.0.0")
     await service.packages.remove("needed", "1.0.0", force=True)
-    assert (await service.packages.told("needing#1.0.0", was_there=True)).missing == ["needed#1.0.x"]
+    (lacking,) = (await service.packages.told("needing#1.0.0", was_there=True)).missing
+    assert (lacking.key, lacking.instead) == ("needed#1.0.x", "")
     await service.packages.remove("needing")
     with pytest.raises(NotFound, match="The package needing is not there"):
         await service.packages.remove("needing")

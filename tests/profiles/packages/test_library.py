@@ -56,6 +56,7 @@ def test_packages_that_depend_on_each_other_are_walked_once() -> None:
 def test_dependencies_that_are_not_installed_are_told() -> None:
     library = Library([USER, guide("third", "1.0.0", {"hl7.fhir.r4.core": "4.0.1"})])
     assert library.missing() == (Missing("user#1.0.0", "base", "1.9.0"),)
+    assert library.with_(NEW).missing() == (Missing("user#1.0.0", "base", "1.9.0", instead="1.10.0"),)
     assert library.with_(OLD).missing() == ()
 
 
