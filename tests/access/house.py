@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,9 @@ class House:
             opaque.new(), client.id, user, scope, "once", now, until, LaunchContext(patient), acting_as=acting_as
         )
         await realm.store.add(grant)
-        return str((await tokens.issue(realm, grant, client))["access_token"])
+        # A house stands longer than the five minutes that a service's token lives.
+        lasting = replace(realm, policy=replace(realm.policy, backend_life=realm.policy.access_life))
+        return str((await tokens.issue(lasting, grant, client))["access_token"])
 
 
 @dataclass(frozen=True)
