@@ -56,8 +56,12 @@ def check(  # noqa: PLR0917 - one place calls it
 
 
 def _extension(item: Item, use: tuple[str, str, str], visit: Visit, validator: "ProfileValidator") -> None:
-    url, kind, inner = use
+    url = use[0]
     modifies = item.where[1] == "modifierExtension"
+    if (*use, modifies) in validator.placed:
+        for one in validator.outcome(item, url, None, visit) or ():
+            visit.add(one)
+        return
     made = validator.find(url)
     if made is None or made.type != "Extension" or made.fails:
         refused = made is None and validator.strict and not _ALLOWED.search(url)
@@ -69,18 +73,17 @@ def _extension(item: Item, use: tuple[str, str, str], visit: Visit, validator: "
         visit.report("extension-no-modifier", item.where, extension=shown(url))
     elif defined and not modifies:
         visit.report("extension-modifier", item.where, extension=shown(url))
-    _context(item, (url, kind, inner), made, visit, validator)
+    if _context(item, use, made, visit, validator) and modifies is defined:
+        validator.placed.add((*use, modifies))
     for one in validator.outcome(item, url, None, visit) or ():
         visit.add(one)
 
 
 def _context(
     item: Item, use: tuple[str, str, str], made: Snapshot, visit: Visit, validator: "ProfileValidator"
-) -> None:
-    """Check that the definition allows the extension here (StructureDefinition.context)."""
+) -> bool:
+    """Check that the definition allows the extension here (StructureDefinition.context), and return whether it does so anywhere."""
     url, kind, inner = use
-    if use in validator.placed:
-        return
     # A later edition may have moved what R4 itself defines; what R4 allows stays allowed.
     ours = validator.snapshots.source.type(url)
     editions = (made.origin, *((ours,) if ours is not None else ()))
@@ -88,8 +91,8 @@ def _context(
     names = {kind, inner, *validator.lineage(kind), *ANYWHERE}
     if not contexts or any(row.get("type") == "element" and row.get("expression") in names for row in contexts):
         # Wherever such an element stands.
-        validator.placed.add(use)
-        return
+        return True
+    visit.shared.outside += 1
     path = _path(item.where[0])
     names.add(path)
     if kind == "Basic" or "url" in getattr(validator.snapshots.source.definitions.type(path), "elements", ()):
@@ -99,15 +102,16 @@ def _context(
         match row.get("type"):
             case "element":
                 if _fits(expression, path, names):
-                    return
+                    return False
             case "extension":
                 if expression in _around(item, visit):
-                    return
+                    return False
             case _:
                 if _selects(expression, visit, validator):
-                    return
+                    return False
     allowed = ", ".join(str(row.get("expression", "")) for row in contexts)
     visit.report("extension-context", item.where, extension=shown(url), found=path, allowed=allowed)
+    return False
 
 
 def _path(where: Place | None) -> str:
@@ -130,16 +134,25 @@ def _fits(expression: str, path: str, names: set[str]) -> bool:
 def _around(item: Item, visit: Visit) -> set[str]:
     """URLs of the extensions that an extension stands in."""
     found: set[str] = set()
-    value: Any = None
-    for segment, index in _segments(item.where[0]):
-        value = value.get(segment) if isinstance(value, dict) else value
-        if isinstance(segment, dict):
-            value = segment
-        if index is not None and isinstance(value, list) and index < len(value):
-            value = value[index]
-        if segment in ("extension", "modifierExtension") and isinstance(value, dict):
+    value = visit.resource[0]
+    for segment, index in list(_segments(item.where[0]))[1:]:
+        value = segment if isinstance(segment, dict) else _step(value, segment, index)
+        if segment in ("extension", "modifierExtension"):
             found.add(str(value.get("url", "")))
     return found
+
+
+def _step(owner: Json, segment: str, index: int | None) -> Json:
+    """Return the object that a segment of a place leads to; of a primitive, what belongs to it."""
+    stem, _, kind = segment.partition(".ofType(")
+    name = stem + kind[:1].upper() + kind[1:-1]
+    for key in (name, f"_{name}"):
+        value = owner.get(key)
+        if index is not None and isinstance(value, list) and index < len(value):
+            value = value[index]
+        if isinstance(value, dict):
+            return value
+    return {}
 
 
 def _segments(where: Place | None) -> Iterator[tuple[Any, int | None]]:

@@ -10,7 +10,7 @@ from profiles.fhirpath.engine import Engine
 from profiles.issue import Issue
 from profiles.snapshot.source import Source
 from profiles.validate.profile.validator import ProfileValidator
-from tests.profiles.validate.profile.samples import Json, concept, extension, observation, profile, said
+from tests.profiles.validate.profile.samples import Json, bundle, concept, extension, observation, profile, said
 
 XHTML = "http://www.w3.org/1999/xhtml"
 GENDER = "http://hl7.org/fhir/administrative-gender"
@@ -287,3 +287,26 @@ def test_a_report_has_the_groups_of_its_measure(found: Any) -> None:
         ("report-group", "MeasureReport.group[1]"),
         ("report-group-missing", "MeasureReport"),
     ]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda row: {"resourceType": "Patient", "extension": [row]},
+        lambda row: {"resourceType": "Patient", "name": [{"family": "A", "extension": [row]}]},
+        lambda row: {"resourceType": "Patient", "birthDate": "1970", "_birthDate": {"extension": [row]}},
+        lambda row: {
+            "resourceType": "Patient",
+            "name": [{"given": ["A", "B"], "_given": [None, {"extension": [row]}]}],
+        },
+        lambda row: observation(valueQuantity={"value": 1, "extension": [row]}),
+        lambda row: {"resourceType": "Patient", "contained": [{"resourceType": "Patient", "extension": [row]}]},
+        lambda row: bundle({"resource": {"resourceType": "Patient", "extension": [row]}}),
+    ],
+)
+def test_an_extension_may_be_one_of_another_extension_only(found: Any, around: Any) -> None:
+    inner = extension("inner", context=[{"type": "extension", "expression": "http://x.org/outer"}])
+    row = {"url": "http://x.org/outer", "extension": [{"url": "http://x.org/inner", "valueString": "a"}]}
+    assert said(found(around(row), inner, extension("outer"))) == []
+    other = {**row, "url": "http://x.org/other"}
+    assert [one for one, _ in said(found(around(other), inner, extension("other")))] == ["extension-context"]
