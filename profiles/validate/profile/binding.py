@@ -88,6 +88,8 @@ def _check(  # noqa: C901 - most of it is the closures in it
         if found is None:
             return
         answers = [codes.member(value_set, system, code) for system, code in found]
+        if codes.asks:
+            visit.shared.outside += 1
         if True not in answers and (demanded or None not in answers):
             told(item, found, visit, open_=None in answers)
         elif len(accepted) < MOST_ACCEPTED and answers[0] is not False and codes.stays(value_set, *found[0]):

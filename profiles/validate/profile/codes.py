@@ -35,6 +35,7 @@ class Codes:
         self._definitions = source.definitions
         self._source = source
         self._terminology = terminology
+        self.asks = terminology is not None
         self._sets = Resources("ValueSet", source)
         self._systems = Resources("CodeSystem", source)
         self._enumerator = Enumerator(self._sets, self._systems)

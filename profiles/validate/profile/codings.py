@@ -36,9 +36,10 @@ def check(value: Json, where: Place, visit: Visit, validator: "ProfileValidator"
 
 def _displayed(system: str, code: str, display: str, visit: Visit, validator: "ProfileValidator") -> bool:
     """Return whether a value set that an element of the resource is bound to displays the code so."""
-    folded = display.casefold()
+    folded, shared = display.casefold(), visit.shared
+    shared.outside += 1
     return any(
         one.casefold() == folded
-        for bound in visit.shared.bound
+        for bound in (*shared.bound, *shared.before)
         for one in validator.codes.displays(bound, system, code)
     )

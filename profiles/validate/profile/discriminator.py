@@ -37,7 +37,7 @@ def tests(node: Node, slicing: Json, planner: "Planner") -> Test:
             found.append(by_url)
     if not found:
         return undecided
-    return found[0] if len(found) == 1 else lambda item, visit: all(test(item, visit) for test in found)
+    return _every(found)
 
 
 def kinds(node: Node, slicing: Json, planner: "Planner") -> tuple[str, frozenset[str]] | None:
@@ -158,7 +158,8 @@ def _at(node: Node, path: tuple[Step, ...], planner: "Planner", make: Callable[[
         return None
 
     def check(item: Item, visit: Visit) -> bool:
-        parts = where.items(item.object, item.where)
+        value = item.value
+        parts = where.items(value if type(value) is dict else item.object, item.where)
         if step.url or step.type:
             parts = [part for part in parts if step.keeps(part)]
         if len(parts) == 1 and len(found) == 1:
@@ -243,7 +244,19 @@ def _criteria(node: Node, planner: "Planner", depth: int) -> Test | None:
         found += _below(node, planner, depth)
     if not found:
         return None
-    return lambda item, visit: all(test(item, visit) for test in found)
+    return _every(found)
+
+
+def _every(found: list[Test]) -> Test:
+    """Return whether a value passes all tests."""
+
+    def check(item: Item, visit: Visit) -> bool:
+        for test in found:  # noqa: SIM110 - a generator costs more than the tests
+            if not test(item, visit):
+                return False
+        return True
+
+    return found[0] if len(found) == 1 else check
 
 
 def _below(node: Node, planner: "Planner", depth: int) -> Iterator[Test]:
@@ -267,7 +280,14 @@ def _stated(node: Node, planner: "Planner", depth: int) -> Test | None:
 
 
 def _some(test: Test, where: Member) -> Test:
-    return lambda item, visit: any(test(part, visit) for part in where.items(item.object, item.where))
+    def check(item: Item, visit: Visit) -> bool:
+        value = item.value
+        for part in where.items(value if type(value) is dict else item.object, item.where):  # noqa: SIM110 - likewise
+            if test(part, visit):
+                return True
+        return False
+
+    return check
 
 
 def _bound(value_set: str, planner: "Planner") -> Test:
@@ -275,6 +295,7 @@ def _bound(value_set: str, planner: "Planner") -> Test:
 
     def check(item: Item, visit: Visit) -> bool:
         found = binding.codings(item) or []
+        visit.shared.outside += codes.asks
         # A code that nobody here knows may be in the set: then the slice gets the benefit of the doubt.
         return any(codes.member(value_set, system, code) is not False for system, code in found)
 

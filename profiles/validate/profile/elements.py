@@ -1,11 +1,12 @@
 """Every object of a resource, with its type: what is checked wherever it stands, whatever a profile says."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profiles.definitions.registry import Definitions
 from profiles.validate.profile import attachments, codings, extensions, links, uris
-from profiles.validate.profile.visit import Visit
+from profiles.validate.profile.visit import Found, Visit
 from profiles.validate.walk import Place
 
 if TYPE_CHECKING:
@@ -61,11 +62,35 @@ def _check(  # noqa: C901, PLR0917 - every object comes through here; each part 
         if type(member) is dict:
             _check(member, part.type, part.name, (where, part.segment, None), visit, validator)
         elif type(member) is list:
+            settles = part.type == "Extension" and kind != "Extension" and not validator.strict
             for index, row in enumerate(member):
-                if type(row) is dict:
+                if type(row) is dict and settles:
+                    _extended(row, part, (where, part.segment, index), visit, validator)
+                elif type(row) is dict:
                     _check(row, part.type, part.name, (where, part.segment, index), visit, validator)
         if part.value and validator.strict:
             _coded(member, owner.get(part.value), (where, part.segment, None), visit)
+
+
+def _extended(row: Json, part: Part, where: Place, visit: Visit, validator: "ProfileValidator") -> None:
+    """Check what is in an extension, if nothing is known of an equal one."""
+    for value in row.values():
+        if type(value) is dict or type(value) is list:
+            break
+    else:
+        return  # A plain value: nothing in it is checked wherever it stands.
+    known, shared = validator.extended, visit.shared
+    found = known.find(part.name, row, where, shared)
+    if found is None:
+        found = known.learn(part.name, row, where, shared, partial(_aside, row, part, where, visit, validator))
+    for one in found:
+        visit.add(one)
+
+
+def _aside(row: Json, part: Part, where: Place, visit: Visit, validator: "ProfileValidator") -> list[Found]:
+    there = visit.aside()
+    _check(row, part.type, part.name, where, there, validator)
+    return there.issues
 
 
 def parts(kind: str, definitions: Definitions) -> dict[str, Part]:

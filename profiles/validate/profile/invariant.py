@@ -12,7 +12,7 @@ from profiles.fhirpath.shapes import Rules
 from profiles.snapshot.source import Origin
 from profiles.validate.messages import constraint
 from profiles.validate.profile.items import Item
-from profiles.validate.profile.visit import TooCostlyError, Visit
+from profiles.validate.profile.visit import Found, TooCostlyError, Visit
 from profiles.validate.walk import render
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ RULES = Rules(loose=True)
 STEPS_OF_A_QUESTION = 100
 ASKING = ("resolve", "memberOf", "conformsTo", "subsume", "validateVS", "trace")
 """What of FHIRPath asks somebody else; most constraints do not."""
+
+TIMED = ("now", "today", "timeOfDay")
+"""What of FHIRPath has another answer tomorrow."""
 
 Check = Callable[[Item, Visit], None]
 
@@ -46,6 +49,7 @@ def _check(rule: Invariant, validator: "ProfileValidator", origin: Origin) -> Ch
     finding = constraint(rule, origin.url)
     asks = any(name in rule.expression for name in ASKING)
     placed = asks or "%" in rule.expression
+    open_ended = placed or any(name in rule.expression for name in TIMED)
     compiled: dict[str, Compiled | str] = {}
 
     def check(item: Item, visit: Visit) -> None:
@@ -59,6 +63,7 @@ def _check(rule: Invariant, validator: "ProfileValidator", origin: Origin) -> Ch
         open_: list[str] = []
         services = _services(validator, origin, item, visit, open_) if asks else None
         budget = visit.shared.expressions
+        visit.shared.outside += open_ended
         try:
             if placed:
                 resources = {"resource": visit.resource[0], "rootResource": visit.container[0]}
@@ -110,7 +115,10 @@ def _services(validator: "ProfileValidator", origin: Origin, item: Item, visit: 
         # The engine makes values of its own, whose identity may come again: nothing is kept about them. What is being
         # worked out stays known, so that a profile that asks about itself comes to an end.
         there = visit.aside()
-        there.shared = replace(visit.shared, known={key: one for key, one in visit.shared.known.items() if one is None})
+        known: dict[tuple[int, str], list[Found] | None] = {
+            key: one for key, one in visit.shared.known.items() if one is None
+        }
+        there.shared = replace(visit.shared, known=known, wires={})
         found = validator.outcome(Item(value, None, item.where, kind), profile, origin, there)
         if found is None:
             open_.append(profile)

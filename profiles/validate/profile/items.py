@@ -59,10 +59,14 @@ class Member:
         if only is not None:
             key, beside, type_name, step = only
             value, sibling = owner.get(key), owner.get(beside)
+            if sibling is None:
+                # As nearly all are: the same as below, without the detours.
+                if type(value) is dict and "resourceType" not in value:
+                    return [_NEW(Item, (value, None, (where, step, None), type_name))]
+                if value is None:
+                    return []
             if type(value) is list or type(sibling) is list:
                 return _repeated(value, sibling, (where, step), type_name)
-            if value is None and sibling is None:
-                return []
             return [_item(value, sibling, (where, step, None), type_name)]
         keys = self.keys
         found: list[Item] = []
@@ -112,8 +116,14 @@ def _repeated(value: Any, sibling: Any, place: tuple[Place, str], type_name: str
     values = value if type(value) is list else []
     where, step = place
     if type(sibling) is not list:
+        if len(values) == 1 and type(one := values[0]) is dict and "resourceType" not in one:
+            return [_NEW(Item, (one, None, (where, step, 0), type_name))]
         return [
-            _item(one, None, (where, step, index), type_name) for index, one in enumerate(values) if one is not None
+            _NEW(Item, (one, None, (where, step, index), type_name))
+            if type(one) is dict and "resourceType" not in one
+            else _item(one, None, (where, step, index), type_name)
+            for index, one in enumerate(values)
+            if one is not None
         ]
     found = []
     for index in range(max(len(values), len(sibling))):

@@ -180,7 +180,8 @@ class Planner:
             if not least <= found <= most or (supported and not found and visit.shared.must_support):
                 check(owner, place, visit)
             elif each is not None and found:
-                plain(owner, place, visit)
+                for item in where.items(owner, place):
+                    each(item, visit)
 
         one: Check = each or _accept
         key, sibling, *_ = where.only or ("", "")

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Check = Callable[[Item, Visit], None]
 
-ANY = frozenset({"Resource", "DomainResource"})
+OPEN = frozenset({"Resource", "DomainResource", ""})
+"""Types that leave it open what a reference points to; empty for a profile that is not installed."""
 
 
 def compile(  # noqa: A001, C901 - the word for it; most of it is the closure
@@ -23,22 +24,25 @@ def compile(  # noqa: A001, C901 - the word for it; most of it is the closure
     """Return the check of a Reference (or canonical) against the profiles that its target may have."""
     url = origin.url
     types: dict[str, str] = {}
+    fits: dict[str, list[str]] = {}
 
     def check(item: Item, visit: Visit) -> None:
         if item.type != code or code != "Reference":
             return
         if not types:
             types.update((target, validator.type_of(target, origin)) for target in targets)
+            for target, name in types.items():
+                fits.setdefault(name, []).append(target)
         met = visit.resolve(item.part("reference"))
         if met is not None and validator.strict and not any(types.values()):
             value = f"'{shown(item.part('reference'))}'"
             visit.report("reference-unknown-profile", item.where, value=value, allowed=", ".join(types), url=url)
         found = target_type(item, met, validator)
-        if not found or ANY & set(types.values()) or "" in types.values():
+        if not found or not OPEN.isdisjoint(fits):
             return
-        fitting = [target for target, name in types.items() if name == found]
+        fitting = fits.get(found)
         if not fitting:
-            allowed = ", ".join(sorted(set(types.values())))
+            allowed = ", ".join(sorted(fits))
             visit.report("reference-target", item.where, found=shown(found), allowed=allowed, url=url)
         elif met is not None:
             _profiles(item, met, fitting, visit)

@@ -92,7 +92,7 @@ class Sorter:
 
     def _position(self, item: Item, visit: Visit) -> int | None:
         if self.by_url:
-            url = item.part("url")
+            url = item.value.get("url") if type(item.value) is dict else item.part("url")
             return self.by_url.get(url) if isinstance(url, str) else None
         slices, steps = self.slices, 0
         for index in range(len(slices)) if self.typed is None else self._fitting(item):

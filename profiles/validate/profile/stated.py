@@ -65,6 +65,7 @@ def _languages(rule: str, url: str) -> Check:
         if not isinstance(div, str):
             return
         sections = _SECTION.findall(div.partition(">")[2])
+        visit.shared.outside += 1
         wanted = visit.resource[0].get("language") if rule == "_resource" else rule
         if rule == "_no" and sections:
             visit.report("languages-prohibited", item.where, found=shown(", ".join(sections)), url=url)

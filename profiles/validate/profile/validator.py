@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from profiles.definitions.model import Invariant
@@ -16,6 +17,7 @@ from profiles.validate.profile.codes import Codes, Terminology
 from profiles.validate.profile.items import Item
 from profiles.validate.profile.messages import issue
 from profiles.validate.profile.plan import NOTHING, Check, Planner
+from profiles.validate.profile.settled import Settled
 from profiles.validate.profile.systems import Systems
 from profiles.validate.profile.visit import Elsewhere, Found, Shared, Told, TooCostlyError, Visit
 from profiles.validate.walk import Place
@@ -25,16 +27,36 @@ Json = dict[str, Any]
 MOST_FOUND = 10_000
 STEPS_OF_A_PROFILE = 10
 
+_OPEN = frozenset({"Reference"})
+"""Types about which other resources say as much as the value."""
+
 _HOLDERS = frozenset({"contained", "entry", "parameter"})
 
 
 @dataclass(slots=True)
 class _Profile:
-    """A profile, and the check of it once somebody asked for one."""
+    """A profile, and the check of it once somebody asked for one.
+
+    Attributes:
+        snapshot: What it says.
+        key: What tells it from every other.
+        plan: The check, once it is made.
+        settles: The data type that it is about, if what is found of an equal value may be told again, else empty.
+    """
 
     snapshot: Snapshot
     key: str
     plan: Check | None = None
+    settles: str = ""
+
+    def __post_init__(self) -> None:
+        snapshot = self.snapshot
+        usual = (
+            not snapshot.fails
+            and snapshot.origin.structure.get("kind") == "complex-type"
+            and snapshot.type not in _OPEN
+        )
+        self.settles = snapshot.type if usual else ""
 
 
 class ProfileValidator:
@@ -66,10 +88,13 @@ class ProfileValidator:
         self.systems = Systems(source)
         self._origins: dict[tuple[str, Origin | None], Origin | None] = {}
         self._profiles: OrderedDict[str, _Profile] = OrderedDict()
+        self._met: dict[tuple[str, Origin | None], _Profile] = {}
         self._held = 0
         self._uris: dict[str, Mapping[str, str]] = {}
         self._parts: dict[str, dict[str, elements.Part]] = {}
-        self.placed: set[tuple[str, str, str]] = set()
+        self.placed: set[tuple[str, str, str, bool]] = set()
+        self.extended = Settled()
+        self.settled = Settled()
         self._lineages: dict[str, tuple[str, ...]] = {}
 
     def check(
@@ -140,18 +165,36 @@ class ProfileValidator:
         made = self._profile(profile, within)
         if made is None:
             return None
-        snapshot = made.snapshot
         # Primitive values are shared: their identity says nothing about their place.
         value = item.value
         owner = value if type(value) is dict else item.sibling
         key = (id(owner), made.key) if type(owner) is dict else None
-        known = visit.shared.known
+        shared = visit.shared
+        known = shared.known
         if key is not None:
             if key in known:
                 # A profile that is met again while it is worked out holds as far as it is concerned.
-                return known[key] or []
+                found = known[key]
+                shared.outside += found is None
+                return found or []
             known[key] = None
-        visit.shared.spend(STEPS_OF_A_PROFILE)
+        shared.spend(STEPS_OF_A_PROFILE)
+        if item.type == made.settles and item.sibling is None and type(value) is dict and "resourceType" not in value:
+            settled = self.settled
+            found = settled.find(made.key, value, item.where, shared)
+            if found is None:
+                found = settled.learn(
+                    made.key, value, item.where, shared, partial(self._work, item, profile, made, visit)
+                )
+        else:
+            found = self._work(item, profile, made, visit)
+        if key is not None:
+            known[key] = found
+        return found
+
+    def _work(self, item: Item, profile: str, made: _Profile, visit: Visit) -> list[Found]:
+        """Return what a profile finds wrong with a value of which nothing is known."""
+        value, snapshot = item.value, made.snapshot
         if type(value) is dict and "resourceType" in value and value is not visit.resource[0]:
             there = self.entered(item, visit)
         else:
@@ -167,8 +210,6 @@ class ProfileValidator:
                     snapshot
                 )
             made.plan(item, there)
-        if key is not None:
-            known[key] = there.issues
         return there.issues
 
     @property
@@ -183,9 +224,14 @@ class ProfileValidator:
 
     def _profile(self, profile: str, within: Origin | None) -> _Profile | None:
         key = (profile, within)
+        made = self._met.get(key)
+        if made is not None:
+            self._profiles.move_to_end(made.key)
+            return made
         if key not in self._origins:
             if len(self._origins) >= MOST_FOUND:
                 self._origins.clear()  # Resources may name profiles without end.
+                self._met.clear()
             self._origins[key] = self.snapshots.source.find(profile, within)
         origin = self._origins[key]
         if origin is None:
@@ -193,10 +239,12 @@ class ProfileValidator:
         made = self._profiles.get(origin.key)
         if made is not None:
             self._profiles.move_to_end(origin.key)
+            self._met[key] = made
             return made
-        made = self._profiles[origin.key] = _Profile(self.snapshots.of(origin), origin.key)
+        made = self._profiles[origin.key] = self._met[key] = _Profile(self.snapshots.of(origin), origin.key)
         self._held += len(made.snapshot.rows)
         while self._held > MOST_KEPT and len(self._profiles) > 1:
+            self._met.clear()
             self._held -= len(self._profiles.popitem(last=False)[1].snapshot.rows)
         return made
 
@@ -252,6 +300,7 @@ class ProfileValidator:
         if where[0] is None:
             return visit.apart(value, where)
         owner = visit
+        visit.shared.outside += 1
         if where[1] != "contained":
             while owner.outer is not None and owner.resource[0].get("resourceType") != "Bundle":
                 owner = owner.outer

@@ -91,6 +91,9 @@ class Shared:
         elsewhere: Finds resources that are not at hand by their reference, if anybody does.
         known: Findings by value and profile; `None` while they are being worked out.
         bound: Value sets that elements met so far are bound to.
+        before: More of them, met before the value that is looked at to be known again (`settled`).
+        wires: What was written of values to know them again, by their identity.
+        outside: How often a check looked beyond the value that it is about: at other parts of the resource, or elsewhere.
         targets: By the identity of a Bundle, its entries by what refers to them.
         budget: Steps that are left, in a list that is shared with visits for which nothing is known.
         expressions: Steps that are left to the expressions of all constraints together, likewise.
@@ -100,6 +103,9 @@ class Shared:
     elsewhere: Elsewhere | None = None
     known: dict[tuple[int, str], list[Found] | None] = field(default_factory=dict)
     bound: set[str] = field(default_factory=set)
+    before: frozenset[str] | set[str] = frozenset()
+    wires: dict[int, bytes | None] = field(default_factory=dict)
+    outside: int = 0
     targets: dict[int, dict[str, Met]] = field(default_factory=dict)
     budget: list[int] = field(default_factory=lambda: [MOST_STEPS])
     expressions: list[int] = field(default_factory=lambda: [MOST_EVALUATED])
@@ -176,6 +182,7 @@ class Visit:
         """Return the resource that a reference means, if it is contained, or an entry of the Bundle, else `None`."""
         if not isinstance(reference, str) or not reference:
             return None
+        self.shared.outside += 1
         if reference.startswith("#"):
             return self._contained(reference[1:])
         visit: Visit | None = self
@@ -191,6 +198,7 @@ class Visit:
 
     def anchors(self) -> set[str]:
         """Return what a link in the narrative of this resource may name (`anchors`), in a Bundle also in its other entries."""
+        self.shared.outside += 1
         if self._anchors is None:
             outermost = self
             while outermost.outer is not None:
