@@ -1,6 +1,7 @@
 """What is left out of resources that are shown to patients: what concerns other people, or only the house (product.md 2.3).
 
-Id, version and ETag stay. What is left out cannot be searched by, either, or a search would tell it.
+Id, version and ETag stay. What is left out cannot be searched by, either, or a search would tell it; and whoever writes back
+what was shown takes nothing of it away.
 """
 
 import re
@@ -54,6 +55,30 @@ def body(scope: ScopeFilter, resource_type: str, text: bytes) -> bytes:
     resource = json.decode(text)
     shown = _released(rule(resource, own(scope)) if rule else resource)
     return text if shown == resource else json.encode(shown)
+
+
+def restored(scope: ScopeFilter, resource_type: str, text: bytes, written: Resource) -> Resource:
+    """Return what the caller writes with what was left out of the version that it supersedes; itself where that is nothing.
+
+    Args:
+        scope: The caller's.
+        resource_type: Type.
+        text: The JSON of the superseded version as it is stored.
+        written: The resource, as the caller made it of what is shown.
+    """
+    shown = body(scope, resource_type, text)
+    if shown is text:
+        return written
+    before, after = json.decode(text), json.decode(shown)
+    whole = {**written, **{name: value for name, value in before.items() if name not in after and name not in written}}
+    for name, rows in before.items():
+        if isinstance(rows, list) and rows != after.get(name):
+            whole[name] = _joined(rows, after, written, name)
+    mine = written.get("meta", {})
+    extensions = before.get("meta", {}).get("extension", [])
+    if isinstance(mine, dict) and extensions != after.get("meta", {}).get("extension", []):
+        whole["meta"] = {**mine, "extension": _joined(extensions, after["meta"], mine, "extension")}
+    return whole
 
 
 def refuse(scope: ScopeFilter, resource_type: str, pairs: Pairs) -> None:
@@ -150,6 +175,15 @@ def _is_other(reference: Mapping[str, Any], mine: AbstractSet[str]) -> bool:
     text = str(reference.get("reference", "")).partition("/_history/")[0]
     is_patient = "Patient/" in text or reference.get("type") == "Patient"
     return is_patient and text.rpartition("Patient/")[2] not in mine
+
+
+def _joined(rows: list[Any], shown: Resource, written: Resource, name: str) -> Any:
+    """Return the written rows of an element and those that were not shown; what is no list is left to the checks."""
+    mine = written.get(name, [])
+    if not isinstance(mine, list):
+        return mine
+    known = [*shown.get(name, []), *mine]
+    return [*mine, *(row for row in rows if row not in known)]
 
 
 def _with(resource: Resource, name: str, values: list[Any]) -> Resource:

@@ -5,6 +5,7 @@ requests; or it is bound to a unit of work (`exclusively`), where writes gather 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -92,7 +93,8 @@ class Repository(Holdings):
             if live is None:
                 await self.rights.refuse_taken(resource_type, resource_id, "u")
                 return await self._create_at(draft)
-            return await self._supersede(live, draft, "PUT")
+            whole, unseen = await self._whole(live, draft, resource)
+            return await self._supersede(live, whole, "PUT", unseen)
 
         return await self._holds.swept(await self._in_turn(resource_type, resource_id, "u", attempt))
 
@@ -117,8 +119,10 @@ class Repository(Holdings):
                 where = await self.rights.where(resource_type, "u", [resource_id])
                 raise await self._absence(resource_type, resource_id, where)
             demand.check(version(live), f"{resource_type}/{resource_id}")
-            draft = self.intake.draft(resource_type, resource_id, change(json.decode(live.stored.body)))
-            return await self._supersede(live, await self._answered(draft), "PATCH")
+            changed = change(json.decode(redacted.one(self.scope, live.stored).body))
+            draft = await self._answered(self.intake.draft(resource_type, resource_id, changed))
+            whole, unseen = await self._whole(live, draft, changed)
+            return await self._supersede(live, whole, "PATCH", unseen)
 
         return await self._holds.swept(await self._in_turn(resource_type, resource_id, "u", attempt))
 
@@ -316,7 +320,17 @@ class Repository(Holdings):
         self._note_created(draft.resource_type, draft.id)
         return Written(self._shown(draft.resource_type, document), created=True, warnings=draft.told, held=held)
 
-    async def _supersede(self, live: Live, draft: Draft, method: str) -> Written:
+    async def _whole(self, live: Live, draft: Draft, written: dict[str, Any]) -> tuple[Draft, AbstractSet[Key]]:
+        """Return a draft with what its writer was not shown of the current version, and where that alone leads."""
+        resource = redacted.restored(self.scope, live.stored, written)
+        if resource is written:
+            return draft, frozenset()
+        whole = await self._answered(self.intake.draft(draft.resource_type, draft.id, resource))
+        return whole, frozenset(self._targets.of(whole)) - frozenset(self._targets.of(draft))
+
+    async def _supersede(
+        self, live: Live, draft: Draft, method: str, unseen: AbstractSet[Key] = frozenset()
+    ) -> Written:
         vid = live.stored.vid
         envelope = kept(live)
         draft = await self._conforming(draft, envelope)
@@ -327,7 +341,7 @@ class Repository(Holdings):
             document = self.intake.renewed(draft).document(vid + 1, moment, order, method, envelope)
             document |= withdrawal.envelope(live.document, document)
             await self.rights.permit(draft.resource_type, "u", document, live.stored)
-            await self._require_targets(draft)
+            await self._require_targets(draft, unseen)
             held = await self._commit([Update(draft.resource_type, document, vid, live.document)])
         shown = method == "PUT" or self.rights.sees(draft.resource_type, document)
         written = self._shown(draft.resource_type, document)
@@ -391,9 +405,12 @@ class Repository(Holdings):
         if self.pending:
             self.pending.created.add((resource_type, resource_id))
 
-    async def _require_targets(self, draft: Draft) -> None:
-        """Refuse references that lead nowhere; in a unit of work that is looked at when all its writes are known."""
-        needed = dict.fromkeys(self._targets.of(draft), draft)
+    async def _require_targets(self, draft: Draft, unseen: AbstractSet[Key] = frozenset()) -> None:
+        """Refuse references that lead nowhere; in a unit of work that is looked at when all its writes are known.
+
+        Those that were there and are not the writer's to see (`unseen`) are not asked about: what they lead to stays.
+        """
+        needed = dict.fromkeys((key for key in self._targets.of(draft) if key not in unseen), draft)
         if self.pending:
             self.pending.needed |= needed
         else:

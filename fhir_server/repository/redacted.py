@@ -1,7 +1,7 @@
-"""The one place where what patients are not shown is left out of what the repository gives back (`access.redaction`)."""
+"""The one place where what patients are not shown is left out of what is given back, and put back where they write (`access.redaction`)."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -18,6 +18,11 @@ def one(scope: ScopeFilter, found: One) -> One:
     """Return a resource as the caller is shown it."""
     text = redaction.body(scope, found.resource_type, found.body)
     return found if text is found.body else replace(found, body=text)
+
+
+def restored(scope: ScopeFilter, current: Stored, written: dict[str, Any]) -> dict[str, Any]:
+    """Return what the caller writes in place of the current version with what was left out of that; itself where nothing was."""
+    return redaction.restored(scope, current.resource_type, current.body, written)
 
 
 def several(scope: ScopeFilter, found: Sequence[One]) -> list[One]:

@@ -51,6 +51,47 @@ async def test_what_is_left_out_is_left_out_of_every_way_to_it(house: House, fre
     assert "Hidden" not in (await ann.get(f"Practitioner/{names['prac']}")).text
 
 
+async def test_writing_back_what_is_shown_takes_nothing_from_others(house: House, fresh: Fresh) -> None:
+    path = f"Appointment/{(await prepared(house, fresh))['visit']}"
+    ann, everybody = await house.as_("patient/*.cruds", patient="ann"), await house.as_("system/*.cruds")
+    mine = (await ann.get(path)).json()
+    mine["participant"][0]["status"] = "declined"
+    answer = await ann.put(mine)
+    assert (answer.status_code, "Patient/bo" in answer.text) == (200, False), answer.text
+    rows = (await everybody.get(path)).json()["participant"]
+    assert [(one["actor"]["reference"], one["status"]) for one in rows] == [
+        ("Patient/ann", "declined"),
+        ("Patient/bo", "accepted"),
+    ]
+    back = await ann.ask("PATCH", path, [{"op": "replace", "path": "/participant/0/status", "value": "accepted"}])
+    assert (back.status_code, "Patient/bo" in back.text) == (200, False), back.text
+    assert [one["status"] for one in (await everybody.get(path)).json()["participant"]] == ["accepted", "accepted"]
+
+
+async def test_a_patch_does_not_tell_what_is_not_shown(house: House, fresh: Fresh) -> None:
+    path = f"Appointment/{(await prepared(house, fresh))['visit']}"
+    ann, everybody = await house.as_("patient/*.cruds", patient="ann"), await house.as_("system/*.cruds")
+    told = []
+    for guess in ("Patient/bo", "Patient/nobody"):
+        tested = [{"op": "test", "path": "/participant/1/actor/reference", "value": guess}]
+        told.append(await ann.ask("PATCH", path, tested))
+        condition = f"Appointment.participant.where(actor.reference = '{guess}')"
+        part = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": condition}]
+        steps = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": part}]}
+        told.append(await ann.ask("PATCH", path, steps, {"Content-Type": "application/fhir+json"}))
+    assert [one.status_code for one in told] == [422, 200, 422, 200]
+    assert told[0].text == told[2].text.replace("nobody", "bo")
+    shown = [one.json()["participant"] for one in told[1::2]]
+    assert shown[0] == shown[1]
+    assert "Patient/bo" in (await everybody.get(path)).text
+    named = (await ann.get(path)).json()
+    for guess in ("bo", "nobody"):
+        rows = [*named["participant"], {"actor": {"reference": f"Patient/{guess}"}, "status": "accepted"}]
+        told.append(await ann.put({**named, "participant": rows}))
+    assert told[-2].status_code == told[-1].status_code == 422
+    assert told[-2].text == told[-1].text.replace("nobody", "bo")
+
+
 @pytest.mark.parametrize(
     "search",
     [
