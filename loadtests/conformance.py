@@ -8,6 +8,7 @@ import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from time import process_time
@@ -124,9 +125,9 @@ def _base(resources: list[Json], of: str, definitions: Definitions, engine: Engi
     validator, indexer = Validator(definitions, engine), Indexer(definitions)
     taken = resources[::EVERY]
     size, decoding = mean(len(encode(one)) for one in taken), mean(map(_decoding, taken))
-    checking = mean(microseconds(lambda one=one: validator.check(one)) for one in taken)  # type: ignore[misc]
-    finding = mean(microseconds(lambda one=one: indexer.values(one)) for one in taken)  # type: ignore[misc]
-    entering = mean(microseconds(lambda one=one: indexer.entries(one)) for one in taken)  # type: ignore[misc]
+    checking = mean(microseconds(partial(validator.check, one)) for one in taken)
+    finding = mean(microseconds(partial(indexer.values, one)) for one in taken)
+    entering = mean(microseconds(partial(indexer.entries, one)) for one in taken)
     many = f"{of}, mean of {len(taken)}" if len(taken) > 1 else of
     yield Figure(f"base validation with invariants: {many}", size, checking, 150, decoding)
     yield Figure("all search values of the same", size, finding, 10, decoding)
@@ -145,7 +146,7 @@ def _profiles(guides: list[Package], definitions: Definitions, engine: Engine) -
         (f"IPS 2.0.0 document of {ENTRIES} entries", bundle, 5000),
     )
     for what, resource, target in rows:
-        cost = microseconds(lambda one=resource: validator.check(one))  # type: ignore[misc]
+        cost = microseconds(partial(validator.check, resource))
         yield Figure(f"{what}, beyond the base", len(encode(resource)), cost, target, _decoding(resource))
     snapshot, compiled = _ready(guides, definitions, engine)
     yield Figure("reading a profile and making its snapshot, mean of both guides", 0, snapshot)

@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fhir_server.guides import adding, serving
@@ -130,11 +131,11 @@ class Installation:
             if not force and row.state == "installed":
                 _refuse_dependents(row, await self._packages.rows(session))
             await self._packages.enter(row.key, "removing", session)
-            await _delete(bound, first)
+            await _delete(first, bound)
 
         await self._begin().exclusively([LOCK], _types(first), leave)
         for batch in _batches(rest, dict.fromkeys(rest, 0)):
-            await self._begin().exclusively([], _types(batch), lambda bound, batch=batch: _delete(bound, batch))  # type: ignore[misc]
+            await self._begin().exclusively([], _types(batch), partial(_delete, batch))
         await self._packages.forget(row)
         await self._shelf.refresh()
         for other in await self._packages.rows():
@@ -277,7 +278,7 @@ async def _put(bound: Repository, rows: Sequence[tuple[Served, Json]]) -> None:
         await bound.update(one.resource_type, one.id, resource)
 
 
-async def _delete(bound: Repository, served: Sequence[Served]) -> None:
+async def _delete(served: Sequence[Served], bound: Repository) -> None:
     await bound.expect([((one.resource_type, one.id), "d") for one in served], {})
     for one in served:
         await bound.delete(one.resource_type, one.id)

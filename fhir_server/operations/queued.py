@@ -1,11 +1,11 @@
-"""What the operations share that tell of jobs of one kind, and stop them."""
+"""What the operations share that queue jobs, tell of those of one kind, and stop them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, get_args
 
 from fhir_server.context import Context
 from fhir_server.model import instant, json
-from fhir_server.model.errors import BadRequest, NotFound
+from fhir_server.model.errors import BadRequest, NotFound, UnknownType
 from fhir_server.model.queue import JobRecord, State
 from fhir_server.model.request import FhirResponse
 from fhir_server.operations import parameters
@@ -26,6 +26,37 @@ HEAD = (
     OperationParameter("type", "out", 0, None, "code"),
 )
 ERROR = OperationParameter("error", "out", 0, 1, "string")
+
+
+QUEUED = (
+    OperationParameter("job", "out", 1, 1, "id"),
+    OperationParameter("state", "out", 1, 1, "code"),
+)
+"""What is answered of a job that is queued."""
+
+
+def types(ctx: Context, asked: Iterable[str]) -> tuple[str, ...]:
+    """Return the resource types that a job is for, that of the URL among them; none means all.
+
+    Raises:
+        UnknownType: One of `asked` is no resource type.
+    """
+    for name in asked:
+        if name not in ctx.definitions.resource_types:
+            raise UnknownType(f"'{name[:60]}' is not a resource type of FHIR R4.", expression="http.type")
+    return tuple(sorted({*asked, ctx.resource_type} - {""}))
+
+
+def accepted(ctx: Context, job: JobRecord, teller: str) -> FhirResponse:
+    """Return 202 with a job; `Content-Location` is the operation that tells of it.
+
+    Args:
+        ctx: The request.
+        job: What is queued.
+        teller: Code of that operation.
+    """
+    body = parameters.resource((("job", "id", job.id), ("state", "code", job.state)))
+    return FhirResponse(202, {"Content-Location": f"{ctx.base}/${teller}?job={job.id}"}, json.encode(body))
 
 
 async def status(

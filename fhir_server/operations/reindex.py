@@ -1,11 +1,8 @@
 """$reindex: make the index entries of stored resources again, of one type or of all, as a job (docs/search-parameters.md)."""
 
 from fhir_server.context import Context
-from fhir_server.model import json
-from fhir_server.model.errors import UnknownType
-from fhir_server.model.queue import JobRecord
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import OWN, Operation, parameters
+from fhir_server.operations import OWN, Operation, parameters, queued
 from fhir_server.search import backfill
 from profiles.definitions.model import OperationDefinition, OperationParameter
 
@@ -19,8 +16,7 @@ DEFINITION = OperationDefinition(
     affects_state=True,
     parameters=(
         OperationParameter("type", "in", 0, None, "code"),
-        OperationParameter("job", "out", 1, 1, "id"),
-        OperationParameter("state", "out", 1, 1, "code"),
+        *queued.QUEUED,
     ),
 )
 
@@ -32,19 +28,9 @@ async def reindex(ctx: Context) -> FhirResponse:
         UnknownType: A parameter `type` is no resource type.
         BadRequest: Another parameter.
     """
-    asked = parameters.read(ctx, DEFINITION)["type"]
-    for name in asked:
-        if name not in ctx.definitions.resource_types:
-            raise UnknownType(f"'{name[:60]}' is not a resource type of FHIR R4.", expression="http.type")
-    types = sorted({*asked, ctx.resource_type} - {""})
+    types = queued.types(ctx, parameters.read(ctx, DEFINITION)["type"])
     job = await ctx.queue.enqueue(backfill.KIND, backfill.payload(types), key=backfill.key(types))
-    body = parameters.resource((("job", "id", job.id), ("state", "code", job.state)))
-    return FhirResponse(202, {"Content-Location": location(ctx, job)}, json.encode(body))
-
-
-def location(ctx: Context, job: JobRecord) -> str:
-    """Return the URL that tells how far a job is."""
-    return f"{ctx.base}/$reindex-status?job={job.id}"
+    return queued.accepted(ctx, job, "reindex-status")
 
 
 OPERATION = Operation(

@@ -3,11 +3,9 @@
 from datetime import datetime
 
 from fhir_server.context import Context
-from fhir_server.model import json
-from fhir_server.model.errors import BadRequest, UnknownType
-from fhir_server.model.queue import JobRecord
+from fhir_server.model.errors import BadRequest
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import OWN, Operation, parameters
+from fhir_server.operations import OWN, Operation, parameters, queued
 from fhir_server.repository import surveying
 from fhir_server.repository.surveying import EXAMPLES, MOST_EXAMPLES, Task
 from profiles.definitions.model import OperationDefinition, OperationParameter
@@ -25,8 +23,7 @@ DEFINITION = OperationDefinition(
         OperationParameter("profile", "in", 0, None, "uri"),
         OperationParameter("since", "in", 0, 1, "instant"),
         OperationParameter("examples", "in", 0, 1, "unsignedInt"),
-        OperationParameter("job", "out", 1, 1, "id"),
-        OperationParameter("state", "out", 1, 1, "code"),
+        *queued.QUEUED,
     ),
 )
 
@@ -39,10 +36,7 @@ async def validate_stored(ctx: Context) -> FhirResponse:
         BadRequest: A profile that is not known, or for another type; or another parameter.
     """
     asked = parameters.read(ctx, DEFINITION)
-    types = tuple(sorted({*asked["type"], ctx.resource_type} - {""}))
-    for name in types:
-        if name not in ctx.definitions.resource_types:
-            raise UnknownType(f"'{name[:60]}' is not a resource type of FHIR R4.", expression="http.type")
+    types = queued.types(ctx, asked["type"])
     for profile in asked["profile"]:
         _refuse(ctx, profile, types)
     examples = asked["examples"][0] if asked["examples"] else EXAMPLES
@@ -51,8 +45,7 @@ async def validate_stored(ctx: Context) -> FhirResponse:
     since = datetime.fromisoformat(asked["since"][0]) if asked["since"] else None
     task = Task(types, tuple(dict.fromkeys(asked["profile"])), since, examples)
     job = await ctx.queue.enqueue(surveying.KIND, task.payload(), key=task.key)
-    body = parameters.resource((("job", "id", job.id), ("state", "code", job.state)))
-    return FhirResponse(202, {"Content-Location": location(ctx, job)}, json.encode(body))
+    return queued.accepted(ctx, job, "validate-stored-status")
 
 
 def _refuse(ctx: Context, profile: str, types: tuple[str, ...]) -> None:
@@ -68,11 +61,6 @@ def _refuse(ctx: Context, profile: str, types: tuple[str, ...]) -> None:
             f"The profile '{profile[:200]}' is for {name}, which is not among the types. Add it, or leave the types out.",
             expression="http.profile",
         )
-
-
-def location(ctx: Context, job: JobRecord) -> str:
-    """Return the URL that tells how far a job is, and in the end what was found."""
-    return f"{ctx.base}/$validate-stored-status?job={job.id}"
 
 
 OPERATION = Operation(
