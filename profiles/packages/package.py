@@ -40,9 +40,8 @@ class Head(msgspec.Struct, frozen=True):
     derivation: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A resource in a package.
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A resource in a package; in bytes (`profiles.packages.packed`) an array in this order.
 
     Attributes:
         file: Its path in the package.

@@ -5,7 +5,6 @@ refused, never guessed at.
 """
 
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
@@ -13,20 +12,6 @@ from profiles.packages.archive import PackageError
 from profiles.packages.package import Entry, Package
 
 FORM = 1
-
-
-class Row(msgspec.Struct, frozen=True, array_like=True):
-    """An `Entry`."""
-
-    file: str
-    resource_type: str
-    id: str
-    url: str
-    version: str
-    kind: str
-    type: str
-    derivation: str
-    packed: bytes
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -39,8 +24,8 @@ class Whole(msgspec.Struct, frozen=True):
     canonical: str
     fhir_versions: tuple[str, ...]
     dependencies: dict[str, str]
-    definitions: list[Row]
-    instances: list[Row]
+    definitions: list[Entry]
+    instances: tuple[Entry, ...]
     notes: tuple[str, ...]
 
 
@@ -54,8 +39,8 @@ def pack(package: Package) -> bytes:
         package.canonical,
         package.fhir_versions,
         dict(sorted(package.dependencies.items())),
-        [_row(entry) for entries in package.definitions.values() for entry in entries],
-        [_row(entry) for entry in package.instances],
+        [entry for entries in package.definitions.values() for entry in entries],
+        package.instances,
         package.notes,
     )
     return _ENCODE(whole)
@@ -83,8 +68,8 @@ def unpack(data: bytes, sha256: str = "") -> Package:
             "Install it from its file again."
         )
     definitions: dict[str, list[Entry]] = {}
-    for row in whole.definitions:
-        definitions.setdefault(row.url, []).append(_entry(row))
+    for entry in whole.definitions:
+        definitions.setdefault(entry.url, []).append(entry)
     return Package(
         whole.name,
         whole.version,
@@ -94,19 +79,10 @@ def unpack(data: bytes, sha256: str = "") -> Package:
         MappingProxyType(whole.dependencies),
         sha256,
         MappingProxyType({url: tuple(entries) for url, entries in definitions.items()}),
-        tuple(_entry(row) for row in whole.instances),
+        whole.instances,
         whole.notes,
     )
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(Whole).decode
-
-
-def _row(entry: Entry) -> Row:
-    return Row(**{name: getattr(entry, name) for name in Row.__struct_fields__})
-
-
-def _entry(row: Row) -> Entry:
-    fields: dict[str, Any] = {name: getattr(row, name) for name in Row.__struct_fields__}
-    return Entry(**fields)

@@ -23,6 +23,17 @@ class Message(NamedTuple):
     code: str
     text: str
 
+    def issue(self, message_id: str, expression: str, places: Mapping[str, object], profile: str = "") -> Issue:
+        """Return the finding of this row.
+
+        Args:
+            message_id: Key of the row.
+            expression: Where it was found.
+            places: What stands in the braces.
+            profile: Canonical of the profile that asks for it, empty for the base definitions.
+        """
+        return Issue(self.severity, self.code, self.text.format_map(places), expression, message_id, profile=profile)
+
 
 MESSAGES: Mapping[str, Message] = {
     # The JSON as such (R4 2.6.2)
@@ -278,8 +289,7 @@ def issue(message_id: str, expression: str = "", **places: object) -> Issue:
         expression: FHIRPath location.
         places: What stands in the braces.
     """
-    message = MESSAGES[message_id]
-    return Issue(message.severity, message.code, message.text.format_map(places), expression, message_id)
+    return MESSAGES[message_id].issue(message_id, expression, places)
 
 
 def constraint(invariant: Invariant, url: str) -> Callable[[str], Issue]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from profiles.issue import Issue
 from profiles.validate.messages import Message
 from profiles.validate.walk import Place, Walk, render
 
@@ -309,6 +308,6 @@ REFUSED: frozenset[str] = frozenset(
 def report(walk: Walk, message_id: str, where: Place, **places: object) -> None:
     """Add the finding of a message at a place."""
     message = MESSAGES[message_id]
-    refused = walk.strict or message_id in REFUSED
-    severity = "warning" if message.severity == "error" and not refused else message.severity
-    walk.add(Issue(severity, message.code, message.text.format_map(places), render(where), message_id))
+    if message.severity == "error" and not (walk.strict or message_id in REFUSED):
+        message = message._replace(severity="warning")
+    walk.add(message.issue(message_id, render(where), places))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from profiles.issue import Issue
+from profiles.validate import messages
 from profiles.validate.messages import Message
 
 MESSAGES: Mapping[str, Message] = {
@@ -22,16 +23,8 @@ MESSAGES: Mapping[str, Message] = {
         "structure",
         "The profile '{url}' is for {expected}, and this is a {found}. Send a {expected}, or remove the profile.",
     ),
-    "minimum": Message(
-        "error",
-        "required",
-        "{path}: minimum required = {min}, but only found {found} (from {url}). Add '{name}'.",
-    ),
-    "maximum": Message(
-        "error",
-        "structure",
-        "{path}: max allowed = {max}, but found {found} (from {url}). Remove the surplus.",
-    ),
+    "minimum": messages.MESSAGES["minimum"],
+    "maximum": messages.MESSAGES["maximum"],
     "type": Message(
         "error",
         "structure",
@@ -314,8 +307,4 @@ MESSAGES: Mapping[str, Message] = {
 
 def issue(message_id: str, expression: str = "", **places: object) -> Issue:
     """Return the finding of one row of the table."""
-    message = MESSAGES[message_id]
-    profile = str(places.get("url", ""))
-    return Issue(
-        message.severity, message.code, message.text.format_map(places), expression, message_id, profile=profile
-    )
+    return MESSAGES[message_id].issue(message_id, expression, places, profile=str(places.get("url", "")))

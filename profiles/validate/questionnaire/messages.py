@@ -336,5 +336,4 @@ MESSAGES: Mapping[str, Message] = {
 
 def issue(message_id: str, expression: str = "", **places: object) -> Issue:
     """Return the finding of one row of the table."""
-    message = MESSAGES[message_id]
-    return Issue(message.severity, message.code, message.text.format_map(places), expression, message_id)
+    return MESSAGES[message_id].issue(message_id, expression, places)
