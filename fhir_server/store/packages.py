@@ -16,7 +16,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.store import failures
+from fhir_server.store import failures, numbers
 from fhir_server.store.codecs import ENVELOPE
 
 ROWS, PARTS = "packages", "package_parts"
@@ -99,11 +99,7 @@ class Packages:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        try:
-            row = await self._meta.find_one({"_id": KEY}, {"version": 1})
-        except PyMongoError as error:
-            raise failures.expected(error) from error
-        return int(row["version"]) if row else 0
+        return await numbers.version(self._meta, KEY)
 
     async def rows(self, session: AsyncClientSession | None = None) -> list[PackageRow]:
         """Return the rows of all packages in the order of their keys, those that are not whole among them.

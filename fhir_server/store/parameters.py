@@ -14,7 +14,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from fhir_server.model.errors import Conflict
-from fhir_server.store import failures
+from fhir_server.store import failures, numbers
 from fhir_server.store.transactions import Again
 
 COLLECTION = "meta"
@@ -53,11 +53,7 @@ class Parameters:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        try:
-            row = await self._meta.find_one({"_id": KEY}, {"version": 1})
-        except PyMongoError as error:
-            raise failures.expected(error) from error
-        return int(row["version"]) if row else 0
+        return await numbers.version(self._meta, KEY)
 
     async def read(self, session: AsyncClientSession | None = None) -> Register:
         """Return the register of now, or as the transaction of a session sees it."""

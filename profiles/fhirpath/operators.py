@@ -81,32 +81,26 @@ def _and(left: Run, right: Run) -> Run:
     return run
 
 
-def _or(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        one = truth(left(scope), "or")
-        if one is True:
-            return TRUE
-        other = truth(right(scope), "or")
-        return TRUE if other is True else EMPTY if one is None or other is None else FALSE
+def _unless(word: str, *, settles: bool) -> Binary:
+    """Return an operator that is true where the left side is `settles` or the right one is true, whatever the other is."""
 
-    return run
+    def operator(left: Run, right: Run) -> Run:
+        def run(scope: Scope) -> Items:
+            one = truth(left(scope), word)
+            if one is settles:
+                return TRUE
+            other = truth(right(scope), word)
+            return TRUE if other is True else EMPTY if one is None or other is None else FALSE
+
+        return run
+
+    return operator
 
 
 def _xor(left: Run, right: Run) -> Run:
     def run(scope: Scope) -> Items:
         one, other = truth(left(scope), "xor"), truth(right(scope), "xor")
         return EMPTY if one is None or other is None else boolean(one is not other)
-
-    return run
-
-
-def _implies(left: Run, right: Run) -> Run:
-    def run(scope: Scope) -> Items:
-        one = truth(left(scope), "implies")
-        if one is False:
-            return TRUE
-        other = truth(right(scope), "implies")
-        return TRUE if other is True else EMPTY if one is None or other is None else FALSE
 
     return run
 
@@ -124,9 +118,9 @@ OPERATORS: Mapping[str, Binary] = {
     "in": _in,
     "contains": lambda left, right: _in(right, left),
     "and": _and,
-    "or": _or,
+    "or": _unless("or", settles=True),
     "xor": _xor,
-    "implies": _implies,
+    "implies": _unless("implies", settles=False),
 }
 
 SAFE = frozenset({"=", "!=", "~", "!~", "|"})
