@@ -1,0 +1,1 @@
+"""The vocabulary of this server: code systems, value sets and concept maps from everywhere that they are kept."""

@@ -1,0 +1,1 @@
+"""Release files of code systems, read as streams of concepts."""
