@@ -65,6 +65,13 @@ class CodeSystemProvider(ABC):
             NotEnumerable: They cannot be listed.
         """
 
+    async def common(self) -> BitMap:
+        """Return the concepts that are worth showing where not all can be listed; the caller may change the bitmap.
+
+        Of a grammar these are well-known codes, and an expansion of them is unclosed; of a list these are all.
+        """
+        return await self.everything()
+
     @abstractmethod
     async def select(self, rule: Filter) -> BitMap:
         """Return the concepts that a filter selects; the caller may change the bitmap.
