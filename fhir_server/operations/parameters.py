@@ -16,11 +16,14 @@ from profiles.primitives import SHAPES
 BARE = frozenset({"boolean", "integer", "positiveInt", "unsignedInt", "decimal"})
 """Types that are no strings in JSON; in a URL they are the same text without quotes."""
 
-RESOURCES = frozenset({"Resource", "Patient", "StructureDefinition"})
+RESOURCES = frozenset({"Resource", "Patient", "StructureDefinition", "CodeSystem", "ValueSet", "ConceptMap"})
 """Types of parameters that are resources."""
 
 COMPLEX = RESOURCES | {"Reference", "Identifier", "Coding", "CodeableConcept", "Period", "Meta"}
 """Types whose values are objects."""
+
+INNER = frozenset({"resource", "part"})
+"""Members of a parameter that hold its value, besides `value[x]`."""
 
 Values = Mapping[str, tuple[Any, ...]]
 
@@ -29,7 +32,7 @@ def read(ctx: Context, definition: OperationDefinition) -> Values:
     """Return the values of the parameters that were sent, by name; of those not sent, an empty tuple.
 
     Values of primitive types may stand in the URL; all may be in a Parameters resource in the body. Where only one is a
-    resource, that may be the body itself.
+    resource, that may be the body itself. A parameter of parts is the mapping of their values by name.
 
     Raises:
         BadRequest: A parameter that the operation does not take, one too many or too few, or a value of the wrong type.
@@ -93,16 +96,19 @@ def _of_body(ctx: Context, definition: OperationDefinition) -> Iterable[tuple[st
     ):
         raise BadRequest("Parameters.parameter is an array of objects with a name.", expression="Parameters.parameter")
     for row in rows:
-        values = [value for key, value in row.items() if key.startswith("value") or key == "resource"]
+        values = [value for key, value in row.items() if key.startswith("value") or key in INNER]
         if len(values) != 1:
             raise BadRequest(
-                f"The parameter '{row['name'][:60]}' has {len(values)} values. Give it one value[x] or resource, or repeat it.",
+                f"The parameter '{row['name'][:60]}' has {len(values)} values. Give it one value[x], resource or part, or repeat "
+                "it.",
                 expression="Parameters.parameter",
             )
         yield row["name"], values[0]
 
 
 def _value(definition: OperationDefinition, row: OperationParameter, value: Any) -> Any:
+    if not row.type:
+        return _parts(definition, row, value)
     if row.type in BARE and isinstance(value, str):
         with contextlib.suppress(msgspec.DecodeError, ValueError):
             value = json.decode(value.encode())
@@ -119,3 +125,25 @@ def _value(definition: OperationDefinition, row: OperationParameter, value: Any)
             expression=f"http.{row.name}",
         )
     return value
+
+
+def _parts(definition: OperationDefinition, row: OperationParameter, value: Any) -> Values:
+    """Return the values of the parts of a parameter, by name; of those not sent, an empty tuple."""
+    known = {part.name: part for part in row.parts}
+    found: dict[str, list[Any]] = {name: [] for name in known}
+    for part in value if isinstance(value, list) else (None,):
+        name, given = _part(part)
+        if name not in known or len(given) != 1:
+            raise BadRequest(
+                f"The parameter '{row.name}' of ${definition.code} is made of parts, each with one of the names "
+                f"{', '.join(known)} and one value. Give them in a Parameters resource in the body.",
+                expression=f"http.{row.name}",
+            )
+        found[name].append(_value(definition, known[name], given[0]))
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _part(part: object) -> tuple[str, list[Any]]:
+    if not isinstance(part, dict):
+        return "", []
+    return str(part.get("name")), [value for key, value in part.items() if key.startswith("value") or key in INNER]
