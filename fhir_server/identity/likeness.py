@@ -5,7 +5,7 @@ import unicodedata
 from enum import IntEnum
 from functools import lru_cache
 
-from fhir_server.search.types.string import fold
+from terminology.words import fold
 
 CLOSE, NEAR = 0.92, 0.85
 """Jaro-Winkler similarity of names with a typing error, and of names that may be one."""

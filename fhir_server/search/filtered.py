@@ -29,6 +29,7 @@ from fhir_server.search.types.conditions import Between, Condition, Like
 from fhir_server.search.types.refusal import refusal as malformed
 from fhir_server.search.unknown import unknown
 from profiles.definitions.registry import Definitions
+from terminology.words import fold
 
 FLAGS = {"true": True, "false": False}
 
@@ -198,7 +199,7 @@ def _text(make: Callable[[str], Condition]) -> Build:
     """Texts, without regard to case and accents."""
 
     def build(param: Param, operator: str, value: str, reading: Reading) -> Expression:
-        folded = string.fold(value)
+        folded = fold(value)
         if not folded:
             raise malformed(param, value, string.EXAMPLE)
         return Criterion(param, (make(folded),))

@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass, replace
 
 from fhir_server.model.errors import InvalidParameter
-from fhir_server.search import words
 from fhir_server.search.escapes import plain, shown, split
 from fhir_server.search.expression import Criterion, Expression, InText, all_of, any_of, none_of
 from fhir_server.search.params import Param, params
@@ -19,6 +18,7 @@ from fhir_server.search.types.conditions import Condition, Is, Like, Starts
 from fhir_server.search.unknown import UnknownParameter
 from fhir_server.search.words import CONTENT, TEXT, WORDS
 from profiles.definitions.registry import Definitions
+from terminology import words
 
 TEXTS = frozenset({TEXT, CONTENT})
 EXAMPLE = '(bone OR liver) AND metastases, or "left knee"'

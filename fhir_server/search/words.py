@@ -9,12 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fhir_server.search.types.string import fold
+from terminology.words import split
 
 WORDS, TEXT, CONTENT = "_words", "_text", "_content"
-
-LONGEST = 64
-"""Characters of a word; what is longer is encoded data, which nobody types."""
 
 HEAD = frozenset({"resourceType", "id", "meta", "text", "implicitRules", "language"})
 """Members of the resource itself that are no content, or are read as the narrative."""
@@ -28,16 +25,6 @@ ENCODED = "Base64Binary"
 
 _DATE = re.compile(r"\d{4}-\d\d(?:-\d\d(?:T[\d:.]+(?:Z|[+-][\d:]+)?)?)?$", re.ASCII)
 _TAG = re.compile(r"<!--.*?-->|<[^>]*>", re.DOTALL)
-# Spelt out, because letters are more than what `\w` knows: the vowel signs of Indic scripts are no word characters to it.
-_BETWEEN = re.compile(
-    "[\\s!-/:-@\\[-`{-~\u00a0-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u2000-\u200b\u200e-\u206f\u3000-\u303f\u060c\u061b\u061f\u066a-\u066d\u06d4"
-    "\u0964\u0965]+"
-)
-
-
-def split(text: str) -> list[str]:
-    """Return the folded words of a text, in order."""
-    return [word for word in _BETWEEN.split(fold(text)) if word and len(word) <= LONGEST]
 
 
 def entries(resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from fhir_server.model.errors import FhirError, InvalidParameter
 from fhir_server.search import text, words
 from fhir_server.search.expression import Expression, InText
 from fhir_server.search.match import matches
-from fhir_server.search.types.string import fold
 from fhir_server.search.unknown import UnknownParameter
 from profiles.definitions.registry import load
+from terminology.words import fold
 
 DEFINITIONS = load()
 

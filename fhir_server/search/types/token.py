@@ -19,7 +19,7 @@ from fhir_server.search.reading import PLAIN, Reading
 from fhir_server.search.types import conditions
 from fhir_server.search.types.conditions import Condition, Is, Like, Pattern, Starts
 from fhir_server.search.types.refusal import refusal
-from fhir_server.search.types.string import fold
+from terminology.words import fold
 
 MODIFIERS = frozenset({"not", "text", "in", "not-in", "above", "below", "of-type"})
 EXAMPLE = "code, system|code, |code or system|, such as http://loinc.org|8867-4"

@@ -12,6 +12,7 @@ from fhir_server.search.expression import Criterion
 from fhir_server.search.params import Param, params
 from fhir_server.search.types import string
 from profiles.definitions.registry import Definitions
+from terminology.words import fold
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_text_of_combining_marks_is_refused(given: Param) -> None:
     "text", ["Müller", "ŁÓDŹ", "ﬁn", "İstanbul", "ǅ", "  a   b ", "ὈΔΥΣΣΕΎΣ", "þórr", "O\u2019Hara"]
 )
 def test_folding_twice_is_folding_once(text: str) -> None:
-    assert string.fold(string.fold(text)) == string.fold(text)
+    assert fold(fold(text)) == fold(text)
 
 
 SCRIPTS = st.sampled_from(
@@ -150,9 +151,9 @@ SCRIPTS = st.sampled_from(
 @settings(max_examples=500, deadline=None, database=None)
 @hypothesis.given(st.lists(SCRIPTS, max_size=12).map("".join))
 def test_what_is_folded_stays_as_it_is(text: str) -> None:
-    folded = string.fold(text)
-    assert string.fold(folded) == folded
-    assert string.fold(unicodedata.normalize("NFC", text)) == string.fold(unicodedata.normalize("NFD", text)) == folded
+    folded = fold(text)
+    assert fold(folded) == folded
+    assert fold(unicodedata.normalize("NFC", text)) == fold(unicodedata.normalize("NFD", text)) == folded
     assert "\n" not in folded
     assert folded == folded.strip()
 
@@ -160,4 +161,4 @@ def test_what_is_folded_stays_as_it_is(text: str) -> None:
 @settings(max_examples=300, deadline=None, database=None)
 @hypothesis.given(st.text(st.characters(min_codepoint=0x900, max_codepoint=0x97F), max_size=10))
 def test_no_sign_of_devanagari_is_left_out(text: str) -> None:
-    assert string.fold(text).replace(" ", "") == "".join(unicodedata.normalize("NFKD", text).split())
+    assert fold(text).replace(" ", "") == "".join(unicodedata.normalize("NFKD", text).split())
