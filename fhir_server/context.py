@@ -12,6 +12,7 @@ from fhir_server.model.queue import Queue
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.settings import Settings
+from fhir_server.vocabulary import Vocabulary
 from profiles.definitions.registry import Definitions
 
 Statement = Callable[[str], dict[str, Any]]
@@ -30,6 +31,7 @@ class Context(msgspec.Struct, frozen=True):
         queue: Where background work is put.
         link_members: JSON members that may hold a link (`bundle.references.link_members`).
         checks: What can be found wrong with a resource; compiles FHIRPath.
+        vocabulary: Code systems, value sets and concept maps.
         grants: Compiles what others than the caller reach, for operations that show or explain it.
         resource_type: Type in the URL, empty for system interactions.
         id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
@@ -46,6 +48,7 @@ class Context(msgspec.Struct, frozen=True):
     queue: Queue
     link_members: frozenset[str]
     checks: Checks
+    vocabulary: Vocabulary
     grants: Grants
     resource_type: str = ""
     id: str = ""

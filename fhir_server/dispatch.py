@@ -32,6 +32,7 @@ from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
 from fhir_server.repository.editions import Editions
 from fhir_server.settings import Settings
+from fhir_server.vocabulary import Vocabulary
 
 ALL, MEMBER = "*", "{member}"
 COMPARTMENT = "search-compartment"
@@ -61,6 +62,7 @@ class Dispatch:
         statement: Service base to CapabilityStatement.
         grants: Compiles what others than the caller reach.
         shelf: The implementation guides of now.
+        vocabulary: Code systems, value sets and concept maps.
         recorder: Writes the audit trail; `None` where none is kept.
     """
 
@@ -72,6 +74,7 @@ class Dispatch:
         statement: Statement,
         grants: Grants,
         shelf: Shelf,
+        vocabulary: Vocabulary,
         recorder: Recorder | None = None,
     ) -> None:
         self._grants = grants
@@ -86,6 +89,7 @@ class Dispatch:
         self._instances = {row.method: row for row in OFFERED if row.shape == ("{type}", "{id}")}
         self._link_members = link_members(editions.current.searchable)
         self._shelf = shelf
+        self._vocabulary = vocabulary
         self._public = frozenset((row.method, row.shape) for row in OFFERED if row.public)
 
     def is_public(self, request: FhirRequest) -> bool:
@@ -207,6 +211,7 @@ class Dispatch:
             self._queue,
             self._link_members,
             self._shelf.checks,
+            self._vocabulary,
             self._grants,
             route.resource_type,
             assigned or route.id,

@@ -53,6 +53,7 @@ from fhir_server.store.authorization import Authorization
 from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
+from fhir_server.vocabulary import Vocabulary
 from fhir_server.worker import Worker
 from profiles.definitions.registry import Definitions, load
 from smart_auth.discovery import oauth_uris
@@ -77,6 +78,7 @@ class Service:
         realm: The authorization server; its records are prepared in the mode `smart` only.
         grants: Compiles what callers reach.
         shelf: The implementation guides that are installed.
+        vocabulary: Code systems, value sets and concept maps.
     """
 
     settings: Settings
@@ -86,6 +88,7 @@ class Service:
     realm: Realm
     grants: Grants
     shelf: Shelf
+    vocabulary: Vocabulary
     _pipeline: Dispatch
     _gate: Gate | None
     _spool: Spool
@@ -299,10 +302,11 @@ def _service(  # noqa: PLR0917 - what it puts together
     recorder = _recorder(settings, store, defined, spool)
     grants = authority.grants(settings, store, records, repository.house, defined)
     shelf = Shelf(store, checks)
-    pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, recorder)
+    vocabulary = Vocabulary(definitions, lambda: checks.library)
+    pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, vocabulary, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None
-    return Service(settings, store, editions, database, realm, grants, shelf, pipeline, gate, spool)
+    return Service(settings, store, editions, database, realm, grants, shelf, vocabulary, pipeline, gate, spool)
 
 
 def _recorder(

@@ -14,7 +14,21 @@ from profiles.packages.package import Package
 from profiles.packages.packed import unpack
 
 STATEMENT = ("metadata",)
-ASKING = frozenset({"$validate", "$snapshot", "$validate-stored"})
+ASKING = frozenset(
+    {
+        *("$validate", "$snapshot", "$validate-stored"),
+        *(
+            "$expand",
+            "$validate-code",
+            "$batch-validate-code",
+            "$lookup",
+            "$subsumes",
+            "$find-matches",
+            "$translate",
+            "$closure",
+        ),
+    }
+)
 """Operations that work by the installed packages."""
 
 log = structlog.get_logger("guides")

@@ -101,7 +101,7 @@ class Answering:
                     if place.resource_type == QUESTIONNAIRE
                     else None
                 )
-            found = await holdings.meant(QUESTIONNAIRE, _escaped(canonical), MOST_VERSIONS)
+            found = await holdings.meant(QUESTIONNAIRE, (("url", _escaped(canonical)),), MOST_VERSIONS)
         except UNSEEN:
             return None
         return max(map(_decoded, found), key=_rank, default=None)
@@ -110,7 +110,7 @@ class Answering:
         holdings = replace(self.holdings, footprint=None)
         asked = ",".join(_escaped(one) for one in urls)
         try:
-            found = await holdings.meant("ValueSet", asked, MOST_SETS)
+            found = await holdings.meant("ValueSet", (("url", asked),), MOST_SETS)
         except UNSEEN:
             return {}
         known: dict[str, Json] = {}

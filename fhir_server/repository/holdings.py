@@ -126,20 +126,20 @@ class Holdings:
         found = noted.matched(self.footprint, await self.pages.matches(resource_type, pairs, reach, most))
         return redacted.several(self.scope, found)
 
-    async def meant(self, resource_type: str, urls: str, most: int) -> list[Stored]:
+    async def meant(self, resource_type: str, pairs: Pairs, most: int) -> list[Stored]:
         """Return at most `most` definitions that canonicals mean, of those that may be shown where something leads to them.
 
         Args:
             resource_type: A type with a `url`.
-            urls: Value of the search parameter `url`.
+            pairs: Search parameters that say which are meant, such as `url` and its value.
             most: How many.
 
         Raises:
-            InvalidParameter: It is no such value.
+            InvalidParameter: They are no valid search.
             Unavailable: Not all is indexed that it may match.
         """
         reach = self._reach(self.scope.shown)
-        found = noted.matched(self.footprint, await self.pages.matches(resource_type, (("url", urls),), reach, most))
+        found = noted.matched(self.footprint, await self.pages.matches(resource_type, pairs, reach, most))
         return redacted.several(self.scope, found)
 
     async def search(self, request: SearchRequest, base: str) -> SearchPage:

@@ -96,6 +96,10 @@ class Library:
                         return row
         return found[0] if found else None
 
+    def versions(self, url: str, resource_type: str) -> tuple[Found, ...]:
+        """Return every definition of a canonical URL and a resource type, the newest first."""
+        return tuple(row for row in self._by_url.get(url, ()) if row.entry.resource_type == resource_type)
+
     def all(self, resource_type: str) -> Iterator[Found]:
         """Yield every definition of a resource type, in the order of URL, the newest first."""
         for url in sorted(self._by_url):

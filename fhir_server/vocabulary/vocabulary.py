@@ -1,0 +1,42 @@
+"""`Vocabulary`: where operations, searches and checks find code systems, value sets and concept maps."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fhir_server.repository import Repository
+from fhir_server.vocabulary.defined import Defined
+from fhir_server.vocabulary.packaged import Packaged
+from fhir_server.vocabulary.stored import Decoded, Stored
+from profiles.definitions.registry import Definitions
+from profiles.packages.library import Library
+from terminology.catalogue import Catalogue, Layered
+from terminology.collection import Collection, Providers
+
+Json = dict[str, Any]
+
+
+class Vocabulary:
+    """The vocabulary of a process.
+
+    What a request brings itself comes before all else, then what packages define, what is stored, and what R4 defines.
+
+    Args:
+        definitions: FHIR definitions.
+        library: Gives the packages that are installed now.
+    """
+
+    def __init__(self, definitions: Definitions, library: Callable[[], Library]) -> None:
+        self._providers = Providers()
+        self._decoded = Decoded()
+        self._shared: tuple[Catalogue, ...] = (Defined(definitions, self._providers),)
+        self._packaged = Packaged(library, self._providers)
+
+    async def catalogue(self, repository: Repository, given: Iterable[Json] = ()) -> Catalogue:
+        """Return what there is for a caller, for one request.
+
+        Args:
+            repository: Of the caller: of what is stored, the caller uses what the caller may see.
+            given: Resources that come with the request (`tx-resource`).
+        """
+        stored = Stored(repository, self._decoded, self._providers)
+        return Layered(Collection(given), self._packaged, stored, *self._shared)
