@@ -1,0 +1,296 @@
+"""SNOMED CT in Release Format 2: snapshots, full releases as of a date, deltas laid over the release they change, editions.
+
+The rows of all tables are brought together by concept through files (partition.py), because a release comes to several gigabytes.
+What is in memory all the time is what language reference sets say of each description.
+
+Of the concept are told: `memberOf` (reference sets), `moduleId`, `effectiveTime`, `sufficientlyDefined`, its attributes under the
+codes of their types, and historical associations and reasons of inactivation under the codes of their reference sets.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+
+from terminology.concept import Designation, Head, Property, PropertyDefinition
+from terminology.load.dialects import tags
+from terminology.load.files import File, Files
+from terminology.load.partition import Partition, Record
+from terminology.load.release import BrokenRelease, Release, Row
+from terminology.load.rf2_package import SYSTEM, Package, package
+from terminology.load.table import tabbed
+
+IS_A = "116680003"
+INFERRED = "900000000000011006"
+DEFINED = "900000000000073002"
+PREFERRED = "900000000000548007"
+NAME, SYNONYM, DEFINITION = "900000000000003001", "900000000000013009", "900000000000550004"
+AMERICAN = "900000000000509007"
+USES = {
+    NAME: {"system": SYSTEM, "code": NAME, "display": "Fully specified name"},
+    SYNONYM: {"system": SYSTEM, "code": SYNONYM, "display": "Synonym"},
+    DEFINITION: {"system": SYSTEM, "code": DEFINITION, "display": "Definition"},
+}
+STATE = ("id", "effectiveTime", "active", "moduleId")
+MEMBER = (*STATE[:3], "refsetId", "referencedComponentId")
+PROPERTIES = {
+    one.code: one
+    for one in (
+        PropertyDefinition("memberOf", "code", description="Reference sets that the concept is a member of"),
+        PropertyDefinition(
+            "moduleId", "code", "http://snomed.info/id/900000000000443000", "Module of its newest state"
+        ),
+        PropertyDefinition("effectiveTime", "dateTime", description="When its newest state came into effect"),
+        PropertyDefinition("sufficientlyDefined", "boolean", description="Whether its definition is sufficient"),
+    )
+}
+Tell = Callable[[str], None]
+Spoken = tuple[tuple[str, bool], ...]
+"""Language reference sets with a description, each with whether it prefers it."""
+_CONCEPT, _WORDS, _EDGE, _NUMBER, _MEMBER = range(5)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What is known when all files are read."""
+
+    concepts: int = 0
+    attributes: dict[str, str] = field(default_factory=dict)
+    languages: dict[str, set[str]] = field(default_factory=dict)
+
+
+def read(files: Files, language: str = "en", date: str = "", module: str = "", tell: Tell = lambda _: None) -> Release:
+    """Return a release of SNOMED CT; its files are read at once, and its concepts put together as they are asked for.
+
+    Args:
+        files: One package or several that make up an edition; a delta with what it is based on.
+        language: Of the displays.
+        date: Takes the state at that day, as YYYYMMDD, from full releases; empty for the newest.
+        module: SCTID of the edition's module, empty to find it.
+        tell: Is told the name of each file before it is read.
+
+    Raises:
+        BrokenRelease: Something is missing, or not as RF2 has it.
+    """
+    chosen = package(files, date, module)
+    digest = files.digest(chosen.files)
+    joined = files.partition()
+    gathered = _Gathered()
+    spoken = _languages(chosen, files, tell)
+    for file in chosen.of("Concept"):
+        tell(file.base)
+        _concepts(file, chosen, joined, gathered)
+    for file in (*chosen.of("Description"), *chosen.of("TextDefinition")):
+        tell(file.base)
+        _descriptions(file, chosen, joined, spoken, gathered)
+    del spoken
+    for file in chosen.of("Relationship"):
+        tell(file.base)
+        _relationships(file, chosen, joined, gathered)
+    for file in chosen.of("RelationshipConcreteValues"):
+        tell(file.base)
+        _values(file, chosen, joined, gathered)
+    for file in chosen.of("Refset"):
+        tell(file.base)
+        _members(file, chosen, joined, gathered)
+    head = Head(
+        url=SYSTEM,
+        version=chosen.version,
+        name="SNOMED_CT",
+        title="SNOMED CT",
+        language=language,
+        case_sensitive=False,
+        hierarchy="is-a",
+        value_set=f"{SYSTEM}?fhir_vs",
+        compositional=True,
+        properties={**PROPERTIES, **_defined(gathered.attributes)},
+        count=gathered.concepts,
+        resource={
+            "copyright": "SNOMED CT is licensed by SNOMED International (SNOMED International Affiliate License)."
+        },
+    )
+    return Release(head, digest, lambda: _rows(joined, chosen, gathered, language))
+
+
+def _concepts(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
+    for number, (code, time, active, module, status) in tabbed(file, (*STATE, "definitionStatusId")):
+        if not code.isdigit():
+            raise BrokenRelease(f"'{code}' is no SNOMED CT identifier.", file.name, number)
+        if chosen.counts(time, active, file, number):
+            joined.add(code, (_CONCEPT, code, code, time, active == "1", module, status))
+            gathered.concepts += not chosen.dated
+
+
+def _descriptions(
+    file: File, chosen: Package, joined: Partition, spoken: Mapping[int, Spoken], gathered: _Gathered
+) -> None:
+    columns = (*STATE[:3], "conceptId", "languageCode", "typeId", "term")
+    said: dict[str, set[Spoken]] = {}
+    for number, (code, time, active, concept, language, kind, term) in tabbed(file, columns):
+        if not code.isdigit():
+            raise BrokenRelease(f"'{code}' is no SNOMED CT identifier.", file.name, number)
+        if chosen.counts(time, active, file, number) and (active == "1" or chosen.dated):
+            accepted = spoken.get(int(code), ())
+            said.setdefault(language, set()).add(accepted)
+            joined.add(concept, (_WORDS, concept, code, time, active == "1", language, kind, term, accepted))
+    for language, combinations in said.items():
+        gathered.languages.setdefault(language, set()).update(one for each in combinations for one, _ in each)
+
+
+def _relationships(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
+    columns = (*STATE[:3], "sourceId", "destinationId", "typeId", "characteristicTypeId")
+    attributes = gathered.attributes
+    for number, (code, time, active, source, target, kind, nature) in tabbed(file, columns):
+        if chosen.counts(time, active, file, number) and (chosen.dated or (active == "1" and nature == INFERRED)):
+            if kind != IS_A:
+                attributes[kind] = "code"
+            on = active == "1" and nature == INFERRED
+            joined.add(source, (_EDGE, source, code, time, on, kind, target))
+
+
+def _values(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
+    columns = (*STATE[:3], "sourceId", "value", "typeId", "characteristicTypeId")
+    for number, (code, time, active, source, value, kind, nature) in tabbed(file, columns):
+        if chosen.counts(time, active, file, number) and (chosen.dated or (active == "1" and nature == INFERRED)):
+            if value.startswith("#"):
+                if not re.fullmatch(r"#[+-]?\d+(\.\d+)?", value, re.ASCII):
+                    raise BrokenRelease(f"'{value}' is no number.", file.name, number)
+                gathered.attributes[kind] = "decimal"
+            else:
+                gathered.attributes.setdefault(kind, "string")
+            on = active == "1" and nature == INFERRED
+            joined.add(source, (_NUMBER, source, code, time, on, kind, value))
+
+
+def _members(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
+    target = chosen.target(file)
+    columns = (*MEMBER, target) if target else MEMBER
+    for number, (code, time, active, refset, component, *rest) in tabbed(file, columns):
+        if component[-3:-1] in {"00", "10"} and chosen.counts(time, active, file, number):
+            if target:
+                gathered.attributes[refset] = "code"
+            joined.add(component, (_MEMBER, component, code, time, active == "1", refset, *rest))
+
+
+def _languages(chosen: Package, files: Files, tell: Tell) -> dict[int, Spoken]:
+    """Return the language reference sets of each description, by its id."""
+    found: dict[int, Spoken] = {}
+    same: dict[Spoken, Spoken] = {}
+    states = _acceptabilities(chosen, tell)
+    for _, description, _, _, active, refset, acceptability in (
+        _dated(states, files.partition()) if chosen.dated else states
+    ):
+        if active:
+            key = int(description)
+            made = (*found.get(key, ()), (refset, acceptability == PREFERRED))
+            found[key] = same.setdefault(made, made)
+    return found
+
+
+def _acceptabilities(chosen: Package, tell: Tell) -> Iterator[Record]:
+    for file in chosen.of("Language"):
+        tell(file.base)
+        for number, row in tabbed(file, (*MEMBER, "acceptabilityId")):
+            code, time, active, refset, description, acceptability = row
+            if not description.isdigit():
+                raise BrokenRelease(f"'{description}' is no SNOMED CT identifier.", file.name, number)
+            if chosen.counts(time, active, file, number):
+                yield 0, description, code, time, active == "1", refset, acceptability
+
+
+def _dated(states: Iterable[Record], parted: Partition) -> Iterator[Record]:
+    """Yield the newest of several states of each component."""
+    for state in states:
+        parted.add(state[1], state)
+    for records in parted.parts():
+        yield from _newest(records)
+
+
+def _newest(records: Iterable[Record]) -> list[Record]:
+    """Return the newest state of each component: of records (kind, concept, component, time, active, ...)."""
+    found: dict[tuple[int, str], Record] = {}
+    for record in records:
+        key = (record[0], record[2])
+        other = found.get(key)
+        if other is None or record[3:5] >= other[3:5]:
+            found[key] = record
+    return list(found.values())
+
+
+def _rows(joined: Partition, chosen: Package, gathered: _Gathered, language: str) -> Iterator[Row]:
+    for part in joined.parts():
+        records = _newest(part) if chosen.dated else part
+        stated = [one for one in records if one[0] == _CONCEPT]
+        grouped: dict[str, list[list[Record]]] = {one[1]: [[one], [], [], [], []] for one in stated}
+        if len(grouped) != len(stated):
+            twice = Counter(one[1] for one in stated).most_common(1)[0][0]
+            raise BrokenRelease(
+                f"The concept {twice} is there twice, which a snapshot cannot be.", chosen.of("Concept")[0].name
+            )
+        for record in records:
+            # A row of a concept that is not part of the release is left out: extensions bring such for other editions.
+            if record[0] != _CONCEPT and record[4] and (group := grouped.get(record[1])):
+                group[record[0]].append(record)
+        for code in sorted(grouped, key=int):
+            yield _row(code, grouped[code], gathered.languages, language)
+
+
+def _row(code: str, group: list[list[Record]], languages: Mapping[str, set[str]], language: str) -> Row:
+    [concept], words, edges, numbers, members = group
+    _, _, _, time, active, module, status = concept
+    properties = [
+        Property("moduleId", module, "code"),
+        Property("effectiveTime", f"{time[:4]}-{time[4:6]}-{time[6:8]}", "dateTime"),
+        Property("sufficientlyDefined", status == DEFINED, "boolean"),
+    ]
+    # Groups of attributes are not kept: the same attribute with the same value counts once.
+    stated = sorted({(one[5], one[6]) for one in edges if one[5] != IS_A}, key=itemgetter(0, 1))
+    properties += [Property(kind, target, "code") for kind, target in stated]
+    properties += [_number(kind, value) for kind, value in sorted({(one[5], one[6]) for one in numbers})]
+    properties += [Property("memberOf", refset, "code") for refset in sorted({one[5] for one in members})]
+    associated = sorted({(one[5], one[6]) for one in members if len(one) > len(STATE) + 2})
+    properties += [Property(refset, target, "code") for refset, target in associated]
+    words.sort(key=lambda one: _rank(one, language))
+    texts = [one for one in words if one[6] == DEFINITION]
+    terms = [one for one in words if one[6] != DEFINITION]
+    return Row(
+        code=code,
+        display=terms[0][7] if terms else code,
+        definition=texts[0][7] if texts else "",
+        designations=tuple(_designations((*terms, *texts[1:]), languages)),
+        properties=tuple(properties),
+        parents=tuple(sorted({one[6] for one in edges if one[5] == IS_A}, key=int)),
+        inactive=not active,
+        status="" if active else "inactive",
+    )
+
+
+def _rank(words: Record, language: str) -> tuple[Any, ...]:
+    """Return how far down a term stands: the display is the first."""
+    accepted: Spoken = words[8]
+    prefers = {refset for refset, preferred in accepted if preferred}
+    return words[5] != language, words[6] != SYNONYM, AMERICAN not in prefers, not prefers, not accepted, int(words[2])
+
+
+def _designations(words: Iterable[Record], languages: Mapping[str, set[str]]) -> Iterator[Designation]:
+    for _, _, _, _, _, language, kind, term, accepted in words:
+        prefers = {refset for refset, preferred in accepted if preferred} or {refset for refset, _ in accepted}
+        everywhere = not prefers or prefers >= languages.get(language, set())
+        for tag in (language,) if everywhere else tags(language, prefers):
+            yield Designation(term, tag, USES.get(kind))
+
+
+def _number(kind: str, value: str) -> Property:
+    if value.startswith("#"):
+        return Property(kind, Decimal(value[1:]), "decimal")
+    return Property(kind, value.removeprefix('"').removesuffix('"'), "string")
+
+
+def _defined(attributes: Mapping[str, str]) -> dict[str, PropertyDefinition]:
+    return {
+        code: PropertyDefinition(code, kind, f"http://snomed.info/id/{code}")
+        for code, kind in sorted(attributes.items())
+    }
