@@ -44,12 +44,14 @@ class Essence:
         prefixes: Factor of each prefix, by its case sensitive code.
         units: Definition of each unit, by its case sensitive code.
         names: Names of units and prefixes in English, by their case sensitive codes; prefixes end with a hyphen.
+        properties: What each unit measures, such as `length`, by its case sensitive code.
     """
 
     version: str
     prefixes: Mapping[str, Fraction]
     units: Mapping[str, Definition]
     names: Mapping[str, str]
+    properties: Mapping[str, str]
 
 
 def read(path: Path | None = None) -> Essence:
@@ -72,6 +74,11 @@ def read(path: Path | None = None) -> Essence:
             names={
                 f"{row.attrib['Code']}{end}": row.findtext(f"{_SPACE}name", "")
                 for tag, end in (("prefix", "-"), ("base-unit", ""), ("unit", ""))
+                for row in root.iter(f"{_SPACE}{tag}")
+            },
+            properties={
+                row.attrib["Code"]: row.findtext(f"{_SPACE}property", "")
+                for tag in ("base-unit", "unit")
                 for row in root.iter(f"{_SPACE}{tag}")
             },
         )

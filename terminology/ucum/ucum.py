@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from terminology.ucum import essence
-from terminology.ucum.essence import Essence
+from terminology.ucum.essence import Definition, Essence
 from terminology.ucum.parser import MOST_CHARACTERS, Component, Factor, InvalidUnit, Symbol, parse
 from terminology.ucum.scales import Scale, scales
 from terminology.ucum.spellings import MEANT, SIGNS
@@ -49,6 +49,16 @@ class Ucum:
     def version(self) -> str:
         """Version of UCUM."""
         return self._essence.version
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """What each unit of the table measures, such as `length`, by its code."""
+        return self._essence.properties
+
+    @property
+    def table(self) -> Mapping[str, Definition]:
+        """The units of the table, by their codes."""
+        return self._essence.units
 
     def parse(self, code: str) -> Unit:
         """Return the unit of a case sensitive code.
