@@ -56,7 +56,7 @@ async def counted(
     await repository.read("Organization", organization)
     tree = await repository.house.now()
     refuse_strangers(repository.scope, tree, organization)
-    _require_scope(repository)
+    require_scope(repository)
     found = parts(tree, organization, begin, end)
     spans: dict[tuple[datetime, datetime], list[Part]] = {}
     for one in found:
@@ -76,10 +76,19 @@ async def counted(
     return rows
 
 
-def _require_scope(repository: Repository) -> None:
-    """Refuse an app that was granted nothing of reports; the role alone does not hand them to every app."""
-    who = repository.scope.principal
-    if who.audience != "server" and not any(
-        "r" in one.letters and one.resource_type in {ANY_TYPE, REPORT} for one in who.scopes
-    ):
+def require_scope(repository: Repository) -> None:
+    """Refuse an app that was granted nothing of reports; the role alone does not hand them to every app.
+
+    Raises:
+        Forbidden: It is such an app.
+    """
+    if not has_scope(repository):
         raise insufficient(f"The access token has no scope for this: 'r' of {REPORT}.", f"user/{REPORT}.r")
+
+
+def has_scope(repository: Repository) -> bool:
+    """Return whether the caller's app was granted reports."""
+    who = repository.scope.principal
+    return who.audience == "server" or any(
+        "r" in one.letters and one.resource_type in {ANY_TYPE, REPORT} for one in who.scopes
+    )

@@ -164,6 +164,13 @@ def added_indexes(resource_type: str, definitions: Definitions) -> tuple[IndexSp
     return tuple(found)
 
 
+def leads(param: Param, definitions: Definitions) -> bool:
+    """Return whether an index leads from a value of a token to what has it."""
+    part = param.code in PART_CODES.get(param.resource_type, ())
+    added = param.code in definitions.added_codes(param.resource_type)
+    return param.primary_code or part or added or _in_rest(param)
+
+
 def _only_where(clause: Mapping[str, object]) -> Mapping[str, object]:
     return {"partialFilterExpression": clause}
 

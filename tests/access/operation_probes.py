@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.access.ground import ABSENT, PARAMETERS, Ground, get
 from tests.access.house import Json
@@ -205,6 +206,27 @@ def counting_by_post(_: Ground) -> Iterator[Probe]:
             dates = [{"name": key, "valueDate": value} for key, value in PERIOD.items()]
             rows = [{"name": "measure", "valueCode": measure}, *dates]
             yield Probe("POST", f"Organization/{name}/$rollup", {**PARAMETERS, "parameter": rows})
+
+
+def uses(method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what counts resources by the codes in them: by those that only hidden ones hold, too."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        for kind in ground.types:
+            for param, value in ground.values(kind):
+                system, bar, code = value.rpartition("|")
+                if param.type != "token" or not (bar and system and code):
+                    continue
+                for more in ({}, {"type": kind}, {"type": kind, "thorough": "true"}):
+                    asked = {"system": system, "code": code, **more}
+                    if method == "GET":
+                        yield get("CodeSystem/$usage?" + urlencode(asked))
+                        continue
+                    kinds = {"system": "valueUri", "thorough": "valueBoolean"}
+                    rows = [{"name": name, kinds.get(name, "valueCode"): text} for name, text in asked.items()]
+                    yield Probe(method, "CodeSystem/$usage", {**PARAMETERS, "parameter": rows})
+
+    return probes
 
 
 def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator[Probe]]:

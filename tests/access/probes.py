@@ -29,6 +29,7 @@ from tests.access.operation_probes import (
     snapshots,
     telling_what_is_shown,
     unmerging,
+    uses,
     validating,
     viewing,
 )
@@ -326,6 +327,8 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$explain-access", "POST", "{type}/{id}/$explain-access", False): explaining("POST"),
     ("$rollup", "GET", "Organization/{id}/$rollup", False): counting,
     ("$rollup", "POST", "Organization/{id}/$rollup", False): counting_by_post,
+    ("$usage", "GET", "CodeSystem/$usage", False): uses("GET"),
+    ("$usage", "POST", "CodeSystem/$usage", False): uses("POST"),
     ("$view-as-patient", "GET", "Patient/{id}/$view-as-patient", False): viewing,
     ("$validate", "GET", "{type}/{id}/$validate", False): validating("GET", instance=True),
     ("$validate", "POST", "{type}/{id}/$validate", False): validating("POST", instance=True),
