@@ -106,7 +106,7 @@ class Collection(Resources):
 
     async def supplements(self, url: str) -> Sequence[Json]:
         """Return the CodeSystem resources that supplement a code system."""
-        return tuple(one for one in self._of(CODE_SYSTEM) if supplements(one, url))
+        return tuple(one for one in self._of(CODE_SYSTEM) if supplementing(one, url))
 
     async def maps_between(self, source: str, target: str) -> Sequence[Json]:
         """Return the ConceptMap resources with a group from one code system to another; empty stands for any."""
@@ -133,7 +133,7 @@ def concepts(node: Json) -> Iterator[Json]:
             waiting.append(iter(_rows(row)))
 
 
-def supplements(code_system: Json, url: str) -> bool:
+def supplementing(code_system: Json, url: str) -> bool:
     """Return whether a CodeSystem resource supplements a code system."""
     stated = code_system.get("supplements")
     return code_system.get("content") == "supplement" and isinstance(stated, str) and stated.partition("|")[0] == url

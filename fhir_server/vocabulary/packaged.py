@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from profiles.packages.library import Found, Library
-from terminology.collection import CODE_SYSTEM, CONCEPT_MAP, WITH_CODES, Providers, Resources, between, supplements
+from terminology.collection import CODE_SYSTEM, CONCEPT_MAP, WITH_CODES, Providers, Resources, between, supplementing
 from terminology.concept import Head
 from terminology.kept import Kept
 
@@ -52,7 +52,7 @@ class Packaged(Resources):
             known = {}
             for one in library.all(CODE_SYSTEM):
                 resource = await self._resource(one)
-                if supplements(resource, of := str(resource.get("supplements", "")).partition("|")[0]):
+                if supplementing(resource, of := str(resource.get("supplements", "")).partition("|")[0]):
                     known.setdefault(of, []).append(one)
             if library is self._of:
                 self._supplements = known

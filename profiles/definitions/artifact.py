@@ -18,7 +18,7 @@ import msgspec
 
 from profiles.definitions.model import Compartment, OperationDefinition, RequiredSet, SearchParameter, TypeDefinition
 
-FORMAT = 1
+FORMAT = 2
 REMEDY = "Install the package again, or run `fhir-server definitions build`."
 CORE = "r4.core.json.gz"
 TERMINOLOGY = "r4.terminology.json.gz"
@@ -60,10 +60,11 @@ class Core:
 
 @dataclass(frozen=True, slots=True)
 class Terminology:
-    """The lazy part: CodeSystem and ValueSet resources by canonical URL, without narrative and definitions in prose."""
+    """The lazy part: CodeSystem, ValueSet and ConceptMap resources by canonical URL, without narrative."""
 
     code_systems: dict[str, dict[str, Any]]
     value_sets: dict[str, dict[str, Any]]
+    concept_maps: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

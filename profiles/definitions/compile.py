@@ -1,6 +1,6 @@
 """Build step: the official R4 package → the artifact in `profiles/data/`.
 
-Facts only: no narrative, no definitions in prose but those of elements, in a part of their own, no mappings. The result is a pure function of the package.
+Facts only: no narrative, no prose but the definitions of concepts and, in a part of their own, of elements, no mappings of elements. The result is a pure function of the package.
 """
 
 from collections.abc import Iterable
@@ -29,9 +29,13 @@ CODE_SYSTEM_FACTS = (
     "caseSensitive", "valueSet", "hierarchyMeaning", "compositional", "versionNeeded", "content", "supplements",
     "filter", "property",
 )  # fmt: skip
-CONCEPT_FACTS = ("code", "display", "designation", "property")
+CONCEPT_FACTS = ("code", "display", "definition", "designation", "property")
 VALUE_SET_FACTS = (
     "resourceType", "url", "identifier", "version", "name", "title", "status", "experimental", "immutable", "copyright", "compose",
+)  # fmt: skip
+CONCEPT_MAP_FACTS = (
+    "resourceType", "url", "identifier", "version", "name", "title", "status", "experimental", "copyright", "sourceUri",
+    "sourceCanonical", "targetUri", "targetCanonical",
 )  # fmt: skip
 LICENSED = frozenset({"http://snomed.info/sct", "http://loinc.org", "http://unitsofmeasure.org"})
 """Systems whose wording belongs to others: a value set names their codes, the display comes with the loaded system."""
@@ -53,6 +57,7 @@ def build(source: Path, out: Path) -> Manifest:
     terminology = Terminology(
         {row["url"]: _code_system(row) for row in _ordered(of["CodeSystem"])},
         {row["url"]: _value_set(row) for row in _ordered(of["ValueSet"])},
+        {row["url"]: row for row in map(_concept_map, _ordered(of["ConceptMap"])) if row["group"]},
     )
     required, not_enumerable = _required_sets(types, terminology)
     core = Core(
@@ -173,6 +178,14 @@ def _value_set(row: Json) -> Json:
     return facts
 
 
+def _concept_map(row: Json) -> Json:
+    """Return a map with the groups between code systems of which the wording is free; examples have none."""
+    groups = [group for group in row.get("group", ()) if "source" in group and "target" in group]
+    free = [group for group in groups if LICENSED.isdisjoint((group["source"], group["target"]))]
+    real = [group for group in free if not group["source"].startswith("http://example.org/")]
+    return {**{key: row[key] for key in CONCEPT_MAP_FACTS if key in row}, "group": _without_prose(real)}
+
+
 def _without_prose(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_prose(member) for key, member in value.items() if key not in PROSE}
@@ -213,4 +226,5 @@ def _counts(types: dict[str, TypeDefinition], core: Core, terminology: Terminolo
         "required value sets listed": len(core.required_sets),
         "code systems": len(terminology.code_systems),
         "value sets": len(terminology.value_sets),
+        "concept maps": len(terminology.concept_maps),
     }

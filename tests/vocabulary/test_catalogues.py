@@ -80,10 +80,11 @@ async def test_what_r4_defines_is_always_there(service: Service) -> None:
     (gender,) = await found.code_systems(GENDER)
     concept = await gender.find("male")
     assert concept is not None
-    assert concept.display == "Male"
+    assert (concept.display, concept.definition) == ("Male", "Male.")
     (value_set,) = await found.value_sets("http://hl7.org/fhir/ValueSet/administrative-gender")
     assert value_set["compose"]["include"] == [{"system": GENDER}]
     assert any(head.url == GENDER for head in await found.heads())
+    assert len(await found.maps_between(GENDER, "")) == 2
 
 
 async def test_every_stored_version_is_found(service: Service) -> None:
@@ -94,7 +95,7 @@ async def test_every_stored_version_is_found(service: Service) -> None:
     assert await found.code_systems(f"{STORED}/de") == ()
     assert [one["version"] for one in await found.value_sets(f"{STORED}/vs")] == ["7"]
     assert [one["id"] for one in await found.maps_between(STORED, GENDER)] == ["map"]
-    assert [one["id"] for one in await found.maps_between("", GENDER)] == ["map"]
+    assert [one["id"] for one in await found.maps_between(STORED, "")] == ["map"]
     assert await found.maps_between(GENDER, STORED) == ()
     assert [one["id"] for one in await found.concept_maps(f"{STORED}/map")] == ["map"]
 

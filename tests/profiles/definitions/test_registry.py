@@ -205,7 +205,7 @@ def test_an_artifact_of_another_format_is_refused(tmp_path: Path) -> None:
     core = artifact.read_core(registry.DATA)
     other = artifact.Core(99, "4.0.1", {}, (), core.search_parameters[:1], (), (), (), ())
     artifact.write(tmp_path, artifact.CORE, other)
-    with pytest.raises(ValueError, match=r"format 99, this version reads 1\. .*`fhir-server definitions build`"):
+    with pytest.raises(ValueError, match=r"format 99, this version reads 2\. .*`fhir-server definitions build`"):
         registry.load(tmp_path)
 
 
