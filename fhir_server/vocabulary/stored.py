@@ -6,6 +6,7 @@ from typing import Any
 
 from fhir_server.model import json
 from fhir_server.model.errors import Forbidden, InvalidParameter
+from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored as Version
 from fhir_server.repository import Repository
 from terminology.collection import CODE_SYSTEM, CONCEPT_MAP, WITH_CODES, Providers, Resources
@@ -39,7 +40,7 @@ class Decoded:
 
 
 class Stored(Resources):
-    """The stored resources that a caller may see.
+    """The stored resources that a caller may see, for one request: what was asked once stays as it was answered.
 
     Args:
         repository: Of the caller.
@@ -52,6 +53,7 @@ class Stored(Resources):
         # Definitions are nobody's record: the trail tells of the request, not of each that it rests on.
         self._repository = replace(repository, footprint=None)
         self._decoded = decoded
+        self._known: dict[tuple[str, Pairs], Sequence[Json]] = {}
 
     async def resources(self, resource_type: str, url: str) -> Sequence[Json]:
         """Return those of a URL."""
@@ -71,7 +73,13 @@ class Stored(Resources):
         found = await self._found(CODE_SYSTEM, (("content-mode", ",".join(sorted(WITH_CODES))),), MOST_SYSTEMS)
         return tuple([(await self._providers.of(one)).head for one in found])
 
-    async def _found(self, resource_type: str, pairs: tuple[tuple[str, str], ...], most: int) -> Sequence[Json]:
+    async def _found(self, resource_type: str, pairs: Pairs, most: int) -> Sequence[Json]:
+        known = self._known.get((resource_type, pairs))
+        if known is None:
+            known = self._known[resource_type, pairs] = await self._asked(resource_type, pairs, most)
+        return known
+
+    async def _asked(self, resource_type: str, pairs: Pairs, most: int) -> Sequence[Json]:
         if not all(value.strip() for _, value in pairs):
             # An empty value is no condition to a search.
             return ()

@@ -10,6 +10,7 @@ from fhir_server.vocabulary.stored import Decoded, Stored
 from profiles.definitions.registry import Definitions
 from profiles.packages.library import Library
 from terminology.catalogue import Catalogue, Layered
+from terminology.codesystem.native import Native
 from terminology.collection import Collection, Providers
 
 Json = dict[str, Any]
@@ -18,7 +19,8 @@ Json = dict[str, Any]
 class Vocabulary:
     """The vocabulary of a process.
 
-    What a request brings itself comes before all else, then what packages define, what is stored, and what R4 defines.
+    What a request brings itself comes before all else, then what packages define, what is stored, what R4 defines, and what
+    is known by its grammar or from a standards body.
 
     Args:
         definitions: FHIR definitions.
@@ -28,7 +30,7 @@ class Vocabulary:
     def __init__(self, definitions: Definitions, library: Callable[[], Library]) -> None:
         self._providers = Providers()
         self._decoded = Decoded()
-        self._shared: tuple[Catalogue, ...] = (Defined(definitions, self._providers),)
+        self._shared: tuple[Catalogue, ...] = (Defined(definitions, self._providers), Native())
         self._packaged = Packaged(library, self._providers)
 
     async def catalogue(self, repository: Repository, given: Iterable[Json] = ()) -> Catalogue:
