@@ -12,6 +12,7 @@ from profiles.packages.library import Library
 from terminology.catalogue import Catalogue, Layered
 from terminology.codesystem.native import Native
 from terminology.collection import Collection, Providers
+from terminology.complete import Complete
 
 Json = dict[str, Any]
 
@@ -20,7 +21,8 @@ class Vocabulary:
     """The vocabulary of a process.
 
     What a request brings itself comes before all else, then what packages define, what is stored, what R4 defines, and what
-    is known by its grammar or from a standards body.
+    is known by its grammar or from a standards body;
+    implicit value sets are understood where none is stated.
 
     Args:
         definitions: FHIR definitions.
@@ -41,4 +43,4 @@ class Vocabulary:
             given: Resources that come with the request (`tx-resource`).
         """
         stored = Stored(repository, self._decoded, self._providers)
-        return Layered(Collection(given), self._packaged, stored, *self._shared)
+        return Complete(Layered(Collection(given), self._packaged, stored, *self._shared))
