@@ -1,6 +1,6 @@
 """A code system that stands in a CodeSystem resource, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyroaring import BitMap
@@ -58,6 +58,15 @@ class Listed(CodeSystemProvider):
     async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
         """Return the concepts of ordinals, in the same order."""
         return [self._concept(one) for one in ordinals]
+
+    async def ordinals(self, codes: Sequence[str]) -> Mapping[str, int]:
+        """Return the ordinals of codes, by code as given."""
+        found = ((code, self.ordinal(code)) for code in codes)
+        return {code: ordinal for code, ordinal in found if ordinal is not None}
+
+    async def stated(self, name: str) -> Mapping[str, BitMap]:
+        """Return the concepts by what is stated of them under a property."""
+        return self.values(name)
 
     async def everything(self) -> BitMap:
         """Return all concepts."""

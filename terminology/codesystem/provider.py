@@ -5,7 +5,7 @@ set algebra on integers, which costs microseconds for hundreds of thousands of c
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyroaring import BitMap
@@ -56,6 +56,29 @@ class CodeSystemProvider(ABC):
     @abstractmethod
     async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
         """Return the concepts of ordinals, in the same order."""
+
+    async def ordinals(self, codes: Sequence[str]) -> Mapping[str, int]:
+        """Return the ordinals of codes, by code as given, as far as there are such concepts in the list."""
+        found = [(code, await self.find(code)) for code in codes]
+        return {code: one.ordinal for code, one in found if one is not None and one.ordinal != NOT_ENUMERATED}
+
+    async def stated(self, name: str) -> Mapping[str, BitMap]:
+        """Return the concepts by what is stated of them under a property, as filters write it; nobody may change it.
+
+        Args:
+            name: Code of the property.
+
+        Raises:
+            NotEnumerable: They cannot be listed.
+        """
+        found: dict[str, BitMap] = {}
+        for concept in await self.concepts(list(await self.everything())):
+            for one in concept.properties:
+                if one.code == name:
+                    value = one.value.get("code", "") if isinstance(one.value, dict) else one.value
+                    text = str(value).lower() if isinstance(value, bool) else str(value)
+                    found.setdefault(text, BitMap()).add(concept.ordinal)
+        return found
 
     @abstractmethod
     async def everything(self) -> BitMap:

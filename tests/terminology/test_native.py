@@ -198,6 +198,16 @@ async def test_parts_of_a_subdivision_stand_below_it() -> None:
     assert fife.ordinal in await parts.select(Filter("country", "=", "GB"))
 
 
+async def test_concepts_are_told_by_what_is_stated_of_them() -> None:
+    countries = await system("urn:iso:std:iso:3166:-2")
+    kenya = (await countries.stated("country"))["KE"]
+    assert kenya == await countries.select(Filter("country", "=", "KE"))
+    assert kenya == (await CodeSystemProvider.stated(countries, "country"))["KE"]
+    wanted = {"KE-30": (await countries.select(Filter("code", "=", "KE-30")))[0]}
+    assert await countries.ordinals(["KE-30", "none"]) == wanted
+    assert await CodeSystemProvider.ordinals(countries, ["KE-30", "none"]) == wanted
+
+
 async def test_a_catalogue_of_them_tells_each_once() -> None:
     heads = await NATIVE.heads()
     assert [one.url for one in heads] == list(MAKERS)
