@@ -18,6 +18,7 @@ class Issue:
         message_id: Stable key of the message, for programs.
         diagnostics: Technical detail for operators, never another person's data.
         profile: Canonical of the profile that asks for it, empty for the base definitions.
+        kind: A code of tx-issue-type, which programs that check codes look for; empty where it is not about terminology.
     """
 
     severity: Severity
@@ -27,6 +28,7 @@ class Issue:
     message_id: str = ""
     diagnostics: str = ""
     profile: str = ""
+    kind: str = ""
 
     @property
     def fails(self) -> bool:

@@ -51,33 +51,40 @@ def entry(provider: CodeSystemProvider, concept: Concept) -> Entry:
 
 
 async def relations(provider: CodeSystemProvider, known: Iterable[Entry], added: Sequence[Concept]) -> list[Relation]:
-    """Return what concepts that are added to a table make new in it: what each is below and above of, among all of the table.
+    """Return what concepts that are added to a table make new in it: what each is below, and what is below it.
 
     Args:
         provider: The code system.
-        known: What the table has of this code system, without those added. What the code system does not have any more
-            is below and above of nothing.
-        added: Concepts of the code system.
+        known: What the table has of this code system, without those added.
+        added: Concepts of the code system, each once.
     """
-    listed = [one for one in added if one.ordinal != NOT_ENUMERATED]
+    listed = [one.ordinal for one in added if one.ordinal != NOT_ENUMERATED]
     if not listed:
         return []
+    before = await _positions(provider, known)
+    everything = before | BitMap(listed)
+    pairs: list[tuple[int, int]] = []
+    for ordinal in listed:
+        pairs += ((ordinal, above) for above in everything & await provider.ancestors(ordinal))
+        if before:
+            pairs += ((below, ordinal) for below in before & await provider.descendants(ordinal))
+    involved = sorted({ordinal for pair in pairs for ordinal in pair})
+    codes = {found.ordinal: found.code for found in await provider.concepts(involved)} if involved else {}
+    return [Relation(provider.head.url, codes[below], codes[above]) for below, above in pairs]
+
+
+async def _positions(provider: CodeSystemProvider, known: Iterable[Entry]) -> BitMap:
+    """Return where the concepts of a table stand in the code system of now; those that it does not have any more are left out."""
     now = edition(provider.head)
-    table = BitMap(one.ordinal for one in listed)
+    found = BitMap()
     for member in known:
         ordinal = member.ordinal
         if member.edition != now:
             again = await provider.find(member.code)
             ordinal = again.ordinal if again is not None else NOT_ENUMERATED
         if ordinal != NOT_ENUMERATED:
-            table.add(ordinal)
-    pairs: dict[tuple[int, int], None] = {}
-    for ordinal in (one.ordinal for one in listed):
-        pairs.update(((ordinal, above), None) for above in table & await provider.ancestors(ordinal))
-        pairs.update(((below, ordinal), None) for below in table & await provider.descendants(ordinal))
-    ordinals = sorted({ordinal for pair in pairs for ordinal in pair})
-    codes = {found.ordinal: found.code for found in await provider.concepts(ordinals)} if ordinals else {}
-    return [Relation(provider.head.url, codes[below], codes[above]) for below, above in pairs]
+            found.add(ordinal)
+    return found
 
 
 def concept_map(name: str, version: int, date: str, found: Iterable[Relation]) -> Json:

@@ -125,14 +125,17 @@ class Translator:
         self._catalogue = catalogue
         self._indexes = indexes
 
-    async def translate(self, maps: Sequence[Json], question: Question) -> Translation:
+    async def translate(
+        self, maps: Sequence[Json], question: Question, found: Translation | None = None
+    ) -> Translation:
         """Return what concept maps make of a code.
 
         Args:
             maps: ConceptMap resources; an answer has what any of them says.
             question: What is asked.
+            found: What was found for other codes of the same concept; it is added to.
         """
-        found = Translation()
+        found = Translation() if found is None else found
         for resource in maps:
             await self._by(self._indexes.of(resource), question, found, ())
         return found

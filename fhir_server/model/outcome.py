@@ -9,6 +9,7 @@ from fhir_server.model.request import FhirResponse
 from profiles.issue import Issue
 
 MESSAGE_ID = "http://hl7.org/fhir/StructureDefinition/operationoutcome-message-id"
+ISSUE_TYPES = "http://hl7.org/fhir/tools/CodeSystem/tx-issue-type"
 MOST = 100
 
 
@@ -30,11 +31,14 @@ def refusal(error: FhirError) -> FhirResponse:
 
 
 def _row(issue: Issue) -> dict[str, Any]:
-    row: dict[str, Any] = {"severity": issue.severity, "code": issue.code, "details": {"text": issue.text}}
+    coding = {"coding": [{"system": ISSUE_TYPES, "code": issue.kind}]} if issue.kind else {}
+    row: dict[str, Any] = {"severity": issue.severity, "code": issue.code, "details": {**coding, "text": issue.text}}
     if issue.message_id:
         row = {"extension": [{"url": MESSAGE_ID, "valueString": issue.message_id}], **row}
     if issue.diagnostics:
         row["diagnostics"] = issue.diagnostics
     if issue.expression:
+        if issue.kind:
+            row["location"] = [issue.expression]
         row["expression"] = [issue.expression]
     return row

@@ -17,6 +17,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.store import failures
+from terminology.closure import Entry, Relation
 
 TABLES, CONCEPTS, RELATIONS = "closures", "closure_concepts", "closure_relations"
 AT_ONCE = 5_000
@@ -37,20 +38,6 @@ class Table:
     begun: int
     version: int
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A concept of a table: its code system and code, and at which position it stands in which edition of that."""
-
-    system: str
-    code: str
-    ordinal: int
-    edition: str
-
-
-Pair = tuple[str, str, str]
-"""Code system, code, and the code of what subsumes it."""
 
 
 class Closures:
@@ -84,6 +71,8 @@ class Closures:
         try:
             row = await self._tables.find_one({"owner": owner, "name": name}, session=session)
         except PyMongoError as error:
+            if session is not None:
+                raise  # whoever runs the unit begins it again where that helps
             raise failures.expected(error) from error
         return _table(row) if row else None
 
@@ -123,13 +112,13 @@ class Closures:
         )
         return _table(row)
 
-    async def members(self, table: Table, system: str, session: AsyncClientSession) -> Sequence[Member]:
+    async def members(self, table: Table, system: str, session: AsyncClientSession) -> Sequence[Entry]:
         """Return the concepts of a table that are of one code system."""
         rows = self._concepts.find({"t": table.key, "s": system}, session=session)
-        return [Member(row["s"], row["c"], row["o"], row["e"]) async for row in rows]
+        return [Entry(row["s"], row["c"], row["o"], row["e"]) async for row in rows]
 
     async def add(
-        self, table: Table, members: Iterable[Member], pairs: Sequence[Pair], session: AsyncClientSession
+        self, table: Table, members: Iterable[Entry], pairs: Sequence[Relation], session: AsyncClientSession
     ) -> None:
         """Add concepts, and what is new with them in the version of the table."""
         concepts = [
@@ -139,12 +128,12 @@ class Closures:
             await self._concepts.insert_many(concepts, ordered=False, session=session)
         for first in range(0, len(pairs), AT_ONCE):
             rows = [
-                {"t": table.key, "v": table.version, "s": system, "c": code, "a": above}
-                for system, code, above in pairs[first : first + AT_ONCE]
+                {"t": table.key, "v": table.version, "s": one.system, "c": one.code, "a": one.above}
+                for one in pairs[first : first + AT_ONCE]
             ]
             await self._relations.insert_many(rows, ordered=False, session=session)
 
-    async def since(self, table: Table, version: int) -> Sequence[Pair]:
+    async def since(self, table: Table, version: int) -> Sequence[Relation]:
         """Return what is new after a version of a table, in the order of the versions.
 
         Raises:
@@ -155,7 +144,7 @@ class Closures:
             rows = await self._relations.find(wanted).sort([("v", 1), ("_id", 1)]).to_list()
         except PyMongoError as error:
             raise failures.expected(error) from error
-        return [(row["s"], row["c"], row["a"]) for row in rows]
+        return [Relation(row["s"], row["c"], row["a"]) for row in rows]
 
 
 def _table(row: Any) -> Table:

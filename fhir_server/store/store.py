@@ -19,6 +19,7 @@ from fhir_server.store.blobs import Blobs
 from fhir_server.store.chain import Chain
 from fhir_server.store.changes import Change
 from fhir_server.store.clock import Clock
+from fhir_server.store.closures import Closures
 from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.collections import Collections, IndexesOf
 from fhir_server.store.counting import Counting
@@ -64,6 +65,7 @@ class Store:
         relations: What makes a facility reach a patient of another one, and what forbids it.
         glass: For whom the glass was broken.
         facilities: What the hierarchy is made of.
+        closures: Closure tables that callers keep here.
         acceptances: Who has accepted a membership.
         counting: Counts by facility, for reports.
         holding: What keeps resources from patients.
@@ -92,6 +94,7 @@ class Store:
         self.relations = Relations(self._database)
         self.glass = Glass(self._database)
         self.facilities = Facilities(self._database)
+        self.closures = Closures(self._database)
         self.acceptances = Acceptances(self._database)
         self.counting = Counting(self._database, time_limit_ms)
         self.holding = Holding(self._database, self.clock)
@@ -132,6 +135,7 @@ class Store:
             await store.relations.open()
             await store.glass.open()
             await store.facilities.open()
+            await store.closures.open()
             await store.acceptances.open()
         except PyMongoError as error:
             raise failures.expected(error) from error

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from fhir_server.model.stored import Stored as Version
 from fhir_server.repository import Repository
+from fhir_server.vocabulary.closing import Closing
 from fhir_server.vocabulary.defined import Defined
 from fhir_server.vocabulary.packaged import Packaged
 from fhir_server.vocabulary.stored import Decoded, Stored
@@ -13,6 +15,7 @@ from terminology.catalogue import Catalogue, Layered
 from terminology.codesystem.native import Native
 from terminology.collection import Collection, Providers
 from terminology.complete import Complete
+from terminology.mapping import Indexes
 
 Json = dict[str, Any]
 
@@ -27,9 +30,16 @@ class Vocabulary:
     Args:
         definitions: FHIR definitions.
         library: Gives the packages that are installed now.
+        closing: The closure tables.
+
+    Attributes:
+        closing: The closure tables.
+        maps: Keeps concept maps in order.
     """
 
-    def __init__(self, definitions: Definitions, library: Callable[[], Library]) -> None:
+    def __init__(self, definitions: Definitions, library: Callable[[], Library], closing: Closing) -> None:
+        self.closing = closing
+        self.maps = Indexes()
         self._providers = Providers()
         self._decoded = Decoded()
         self._shared: tuple[Catalogue, ...] = (Defined(definitions, self._providers), Native())
@@ -44,3 +54,7 @@ class Vocabulary:
         """
         stored = Stored(repository, self._decoded, self._providers)
         return Complete(Layered(Collection(given), self._packaged, stored, *self._shared))
+
+    def resource(self, version: Version) -> Json:
+        """Return the resource of a version, which nobody changes: the same object as long as it is kept."""
+        return self._decoded.of(version)
