@@ -229,6 +229,39 @@ def uses(method: str) -> Callable[[Ground], Iterator[Probe]]:
     return probes
 
 
+def translations(method: str, *, instance: bool = False) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what translates codes: by maps that are hidden, and the codes of what is."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        names = [name for kind, name in ground.names if kind == "ConceptMap"]
+        for name in [*names, ABSENT]:
+            place = f"ConceptMap/{name}/$translate" if instance else "ConceptMap/$translate"
+            asked = {"system": "urn:example", "code": "a"}
+            for more in ({},) if instance else ({"url": f"urn:map:{name}"}, {}, {"targetsystem": "urn:example"}):
+                if method == "GET":
+                    yield get(f"{place}?{urlencode(asked | more)}")
+                    continue
+                kinds = {"code": "valueCode"}
+                rows = [{"name": key, kinds.get(key, "valueUri"): text} for key, text in (asked | more).items()]
+                yield Probe(method, place, {**PARAMETERS, "parameter": rows})
+
+    return probes
+
+
+def closing(path: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of closure tables: of codes that only hidden resources have, in a table that nobody has begun."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        name = {"name": "name", "valueString": ABSENT}
+        for more in ([], [{"name": "version", "valueString": "0"}]):
+            yield Probe("POST", path, {**PARAMETERS, "parameter": [name, *more]})
+        for system in ("urn:example", "urn:system:hidden"):
+            concept = {"name": "concept", "valueCoding": {"system": system, "code": "bo"}}
+            yield Probe("POST", path, {**PARAMETERS, "parameter": [name, concept]})
+
+    return probes
+
+
 def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of an operation on a membership, of which there is none."""
 

@@ -11,6 +11,7 @@ from tests.access.ground import ABSENT, COUNTED, LONG_AGO, Ground, get
 from tests.access.house import Json, observation
 from tests.access.operation_probes import (
     breaking_glass,
+    closing,
     counting,
     counting_by_post,
     differences,
@@ -28,6 +29,7 @@ from tests.access.operation_probes import (
     responding,
     snapshots,
     telling_what_is_shown,
+    translations,
     unmerging,
     uses,
     validating,
@@ -340,6 +342,12 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$snapshot", "POST", "StructureDefinition/{id}/$snapshot", False): snapshots("POST", instance=True),
     ("$snapshot", "GET", "StructureDefinition/$snapshot", False): snapshots("GET"),
     ("$snapshot", "POST", "StructureDefinition/$snapshot", False): snapshots("POST"),
+    ("$translate", "GET", "ConceptMap/{id}/$translate", False): translations("GET", instance=True),
+    ("$translate", "POST", "ConceptMap/{id}/$translate", False): translations("POST", instance=True),
+    ("$translate", "GET", "ConceptMap/$translate", False): translations("GET"),
+    ("$translate", "POST", "ConceptMap/$translate", False): translations("POST"),
+    ("$closure", "POST", "ConceptMap/$closure", False): closing("ConceptMap/$closure"),
+    ("$closure", "POST", "$closure", False): closing("$closure"),
     ("$diff", "GET", "{type}/{id}/$diff", False): differences("GET", "instance"),
     ("$diff", "POST", "{type}/{id}/$diff", False): differences("POST", "instance"),
     ("$diff", "GET", "{type}/$diff", False): differences("GET", "type"),
