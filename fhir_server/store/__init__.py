@@ -6,9 +6,11 @@
 
 from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Stale, Update
 from fhir_server.store.clock import Clock, Stamp
+from fhir_server.store.concepts import Concepts
 from fhir_server.store.documents import Live, access, history_id
 from fhir_server.store.glass import Broken
 from fhir_server.store.history import Position
+from fhir_server.store.loading import Loaded, Progress
 from fhir_server.store.moving import Stretch
 from fhir_server.store.packages import PackageRow, Packages, Served
 from fhir_server.store.parameters import Register
@@ -16,6 +18,7 @@ from fhir_server.store.patient_links import Confirmed
 from fhir_server.store.reindexing import RESTRICTING, Indexed, Rewrite, same
 from fhir_server.store.relations import EVERYBODY, Objection, Tie
 from fhir_server.store.store import Store
+from fhir_server.store.systems import SystemRow
 from fhir_server.store.trail import Trail
 from fhir_server.store.unit_of_work import Unit
 
@@ -25,6 +28,7 @@ __all__ = [
     "Broken",
     "Change",
     "Clock",
+    "Concepts",
     "Confirmed",
     "Create",
     "Delete",
@@ -32,10 +36,12 @@ __all__ = [
     "Extra",
     "Indexed",
     "Live",
+    "Loaded",
     "Objection",
     "PackageRow",
     "Packages",
     "Position",
+    "Progress",
     "Register",
     "Rewrite",
     "Served",
@@ -43,6 +49,7 @@ __all__ = [
     "Stamp",
     "Store",
     "Stretch",
+    "SystemRow",
     "Tie",
     "Trail",
     "Unit",

@@ -22,6 +22,7 @@ from fhir_server.store.clock import Clock
 from fhir_server.store.closures import Closures
 from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.collections import Collections, IndexesOf
+from fhir_server.store.concepts import Concepts
 from fhir_server.store.counting import Counting
 from fhir_server.store.documents import Live, stored
 from fhir_server.store.extraction import Extraction
@@ -61,6 +62,7 @@ class Store:
         jobs: The queue of background work.
         parameters: The register of search parameters that the deployment has added.
         packages: The implementation guides that are installed.
+        concepts: Large code systems.
         patient_links: Which Patients are confirmed to be one person.
         relations: What makes a facility reach a patient of another one, and what forbids it.
         glass: For whom the glass was broken.
@@ -90,6 +92,7 @@ class Store:
         self.jobs = Jobs(self._database, self.clock)
         self.parameters = Parameters(self._database)
         self.packages = Packages(self._database)
+        self.concepts = Concepts(self._database)
         self.patient_links = PatientLinks(self._database)
         self.relations = Relations(self._database)
         self.glass = Glass(self._database)
@@ -442,4 +445,4 @@ class Store:
 
     async def upkeep(self) -> None:
         """Do the housekeeping of the record whenever it is due, until cancelled; of several processes one does it."""
-        await upkeep.keep(self._database, self._blobs)
+        await upkeep.keep(self._database, self._blobs, self.concepts)

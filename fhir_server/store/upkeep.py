@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 
 from fhir_server.model.errors import FhirError
 from fhir_server.store.blobs import Blobs
+from fhir_server.store.concepts import Concepts
 
 ROW = "upkeep"
 EVERY = timedelta(days=1)
@@ -17,13 +18,16 @@ LOOK_SECONDS = 3600
 """Pause between two looks whether it is time."""
 
 
-async def keep(database: AsyncDatabase[Any], blobs: Blobs) -> None:
+async def keep(database: AsyncDatabase[Any], blobs: Blobs, concepts: Concepts) -> None:
     """Do the housekeeping whenever it is due, until cancelled; a sick database is left for the next look."""
     log = structlog.get_logger("fhir_server.store")
     while True:
         try:
-            if await claim(database) and (removed := await blobs.sweep()):
-                log.info("orphaned_files_removed", count=removed)
+            if await claim(database):
+                if removed := await blobs.sweep():
+                    log.info("orphaned_files_removed", count=removed)
+                if removed := await concepts.sweep():
+                    log.info("dropped_code_systems_removed", count=removed)
         except (PyMongoError, FhirError) as error:
             log.warning("upkeep_failed", error=type(error).__name__)
         await asyncio.sleep(LOOK_SECONDS)

@@ -20,8 +20,12 @@ MOST_CHARACTERS = 2_000
 _MOST_MEMORY = 1 << 20
 
 
-class _Pattern(Protocol):
-    def fullmatch(self, text: str) -> Any: ...
+class Pattern(Protocol):
+    """A compiled regular expression."""
+
+    def fullmatch(self, text: str) -> Any:
+        """Return something where the whole text matches, else `None`."""
+        ...
 
 
 def select(listed: "Listed", rule: Filter) -> BitMap:
@@ -41,7 +45,7 @@ def select(listed: "Listed", rule: Filter) -> BitMap:
     return by_value(listed, _property(listed, rule), rule.value)
 
 
-def pattern(value: str) -> _Pattern:
+def pattern(value: str) -> Pattern:
     """Return a regular expression that has to match the whole text (RE2: its time grows with the text alone).
 
     Raises:
@@ -55,7 +59,7 @@ def pattern(value: str) -> _Pattern:
     options.log_errors = False
     options.max_mem = _MOST_MEMORY
     try:
-        found: _Pattern = re2.compile(value, options=options)
+        found: Pattern = re2.compile(value, options=options)
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0] if isinstance(error, re2.error) and error.args else "it is no text of Unicode"
         reason = reason.decode() if isinstance(reason, bytes) else reason

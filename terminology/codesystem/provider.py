@@ -80,6 +80,10 @@ class CodeSystemProvider(ABC):
                     found.setdefault(text, BitMap()).add(concept.ordinal)
         return found
 
+    async def codes(self, ordinals: Sequence[int]) -> Sequence[str]:
+        """Return the codes of ordinals, in the same order; of many concepts faster than `concepts`."""
+        return [one.code for one in await self.concepts(ordinals)]
+
     @abstractmethod
     async def everything(self) -> BitMap:
         """Return all concepts, the inactive and abstract ones too; the caller may change the bitmap.
