@@ -54,7 +54,6 @@ from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
 from fhir_server.vocabulary import Vocabulary
-from fhir_server.vocabulary.closing import Closing
 from fhir_server.worker import Worker
 from profiles.definitions.registry import Definitions, load
 from smart_auth.discovery import oauth_uris
@@ -303,7 +302,7 @@ def _service(  # noqa: PLR0917 - what it puts together
     recorder = _recorder(settings, store, defined, spool)
     grants = authority.grants(settings, store, records, repository.house, defined)
     shelf = Shelf(store, checks)
-    vocabulary = Vocabulary(definitions, lambda: checks.library, Closing(store))
+    vocabulary = Vocabulary(definitions, store, lambda: checks.library)
     pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, vocabulary, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None

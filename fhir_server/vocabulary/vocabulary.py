@@ -5,9 +5,11 @@ from typing import Any
 
 from fhir_server.model.stored import Stored as Version
 from fhir_server.repository import Repository
+from fhir_server.store import Store
 from fhir_server.vocabulary.closing import Closing
 from fhir_server.vocabulary.defined import Defined
 from fhir_server.vocabulary.packaged import Packaged
+from fhir_server.vocabulary.released import Released
 from fhir_server.vocabulary.stored import Decoded, Stored
 from profiles.definitions.registry import Definitions
 from profiles.packages.library import Library
@@ -23,27 +25,28 @@ Json = dict[str, Any]
 class Vocabulary:
     """The vocabulary of a process.
 
-    What a request brings itself comes before all else, then what packages define, what is stored, what R4 defines, and what
-    is known by its grammar or from a standards body;
-    implicit value sets are understood where none is stated.
+    What a request brings itself comes before all else, then what was loaded from releases, what packages define, what is
+    stored, what R4 defines, and what is known by its grammar or from a standards body; implicit value sets are understood
+    where none is stated.
 
     Args:
         definitions: FHIR definitions.
+        store: The database, for what was loaded from releases, and the closure tables.
         library: Gives the packages that are installed now.
-        closing: The closure tables.
 
     Attributes:
         closing: The closure tables.
         maps: Keeps concept maps in order.
     """
 
-    def __init__(self, definitions: Definitions, library: Callable[[], Library], closing: Closing) -> None:
-        self.closing = closing
+    def __init__(self, definitions: Definitions, store: Store, library: Callable[[], Library]) -> None:
+        self.closing = Closing(store)
         self.maps = Indexes()
         self._providers = Providers()
         self._decoded = Decoded()
         self._shared: tuple[Catalogue, ...] = (Defined(definitions, self._providers), Native())
         self._packaged = Packaged(library, self._providers)
+        self._released = Released(store)
 
     async def catalogue(self, repository: Repository, given: Iterable[Json] = ()) -> Catalogue:
         """Return what there is for a caller, for one request.
@@ -51,9 +54,13 @@ class Vocabulary:
         Args:
             repository: Of the caller: of what is stored, the caller uses what the caller may see.
             given: Resources that come with the request (`tx-resource`).
+
+        Raises:
+            Unavailable: The database cannot be reached.
         """
+        await self._released.refresh()
         stored = Stored(repository, self._decoded, self._providers)
-        return Complete(Layered(Collection(given), self._packaged, stored, *self._shared))
+        return Complete(Layered(Collection(given), self._released, self._packaged, stored, *self._shared))
 
     def resource(self, version: Version) -> Json:
         """Return the resource of a version, which nobody changes: the same object as long as it is kept."""

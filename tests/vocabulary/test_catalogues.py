@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
@@ -13,7 +14,10 @@ from fhir_server.main import Service, running
 from fhir_server.model import json
 from fhir_server.model.query import NOTHING, Where
 from fhir_server.model.request import FhirRequest
+from fhir_server.settings import Settings
 from terminology.catalogue import Catalogue
+from terminology.concept import Head
+from terminology.load.release import Release, Row
 from tests.conftest import dropped
 from tests.guides.packages import Publisher
 from tests.serving import BASE, own
@@ -31,9 +35,13 @@ class Blind(Unrestricted):
         return NOTHING if resource_type == "CodeSystem" else super().shown(resource_type)
 
 
+@pytest.fixture(scope="module")
+def settings(data_dir: Path, mongo_url: SecretStr) -> Settings:
+    return own(data_dir, "vocabulary")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def service(data_dir: Path, mongo_url: SecretStr) -> AsyncIterator[Service]:
-    settings = own(data_dir, "vocabulary")
+async def service(settings: Settings) -> AsyncIterator[Service]:
     async with running(settings) as service:
         for resource in (
             colours("1.0", "red"),
@@ -131,6 +139,22 @@ async def test_what_a_package_defines_is_found_without_reading_what_is_stored_of
     assert any(head.url == url for head in await found.heads())
     (resource,) = await found.code_system_resources(url)
     assert resource["content"] == "complete"
+
+
+async def test_a_release_is_found_from_the_moment_it_is_loaded_and_in_every_process(
+    service: Service, settings: Settings
+) -> None:
+    url = "http://town.example/CodeSystem/streets"
+    rows = (Row("1", "Main street"), Row("2", "Side street", parents=("1",)))
+    async with running(settings) as another:
+        early = await catalogue(another)
+        await service.store.concepts.load(Release(Head(url, "2026"), "0" * 64, lambda: iter(rows)))
+        assert await versions(early, url) == []
+        for one in (service, another):
+            found = await catalogue(one)
+            (streets,) = await found.code_systems(url)
+            assert [one.code for one in await streets.concepts(sorted(await streets.descendants(0)))] == ["2"]
+            assert any(head.url == url and head.count == 2 for head in await found.heads())
 
 
 async def test_a_caller_does_not_use_code_systems_that_are_not_shown_to_him(service: Service) -> None:
