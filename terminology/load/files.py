@@ -5,7 +5,6 @@ A path that leads out of its folder, a link, an encrypted file or one that unpac
 """
 
 import hashlib
-import io
 import tarfile
 import tempfile
 import zipfile
@@ -16,12 +15,13 @@ from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import IO, BinaryIO, Self
+from typing import IO, Self
 
 from terminology.load.partition import Partition
 from terminology.load.release import BrokenRelease
 
 CHUNK = 1 << 20
+LONGEST_LINE = 64 << 20
 MOST_FILES = 100_000
 MOST_BYTES = 64 << 30
 PLAIN_BYTES = 256 << 20
@@ -49,11 +49,13 @@ class File:
         name: Path in the folder or archive, with `/`.
         size: In bytes.
         open: Opens it for reading.
+        archive: What it is packed in, `None` where it lies open.
     """
 
     name: str
     size: int
     open: Callable[[], IO[bytes]]
+    archive: Path | None = None
 
     @property
     def base(self) -> str:
@@ -66,17 +68,36 @@ class File:
         Raises:
             BrokenRelease: It is damaged, or not text in this encoding.
         """
-        number = 0
-        with readable(self.name), self.open() as raw, io.TextIOWrapper(_buffered(raw), encoding, newline="") as text:
-            try:
-                for number, line in enumerate(text, 1):
-                    if bare := line.rstrip("\r\n"):
-                        yield number, bare
-            except UnicodeDecodeError as error:
-                reason = (
-                    f"The text is not in {encoding.removesuffix('-sig').upper()}: {error.reason}. Convert the file."
-                )
-                raise BrokenRelease(reason, self.name, number + 1) from None
+        for first, block in self.blocks(encoding):
+            for number, line in enumerate(block, first):
+                if bare := line.rstrip("\r"):
+                    yield number, bare
+
+    def blocks(self, encoding: str = "utf-8-sig") -> Iterator[tuple[int, list[str]]]:
+        """Yield lines many at a time, with the number of the first; each may end in a carriage return.
+
+        Raises:
+            BrokenRelease: It is damaged, or not text in this encoding.
+        """
+        first, rest, decode = 1, b"", encoding
+        with readable(self.name), self.open() as raw:
+            while chunk := raw.read(CHUNK):
+                whole, newline, rest = (rest + chunk).rpartition(b"\n")
+                if newline:
+                    lines = self._decoded(whole, decode, first).split("\n")
+                    yield first, lines
+                    first, decode = first + len(lines), encoding.removesuffix("-sig")
+                elif len(rest) > LONGEST_LINE:
+                    raise BrokenRelease(f"The line has more than {LONGEST_LINE:,} bytes.", self.name, first)
+        if rest:
+            yield first, [self._decoded(rest, decode, first)]
+
+    def _decoded(self, data: bytes, encoding: str, first: int) -> str:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            reason = f"The text is not in {encoding.removesuffix('-sig').upper()}: {error.reason}. Convert the file."
+            raise BrokenRelease(reason, self.name, first + data.count(b"\n", 0, error.start)) from None
 
     def read(self, most: int = 512 << 20) -> bytes:
         """Return the whole content.
@@ -136,13 +157,14 @@ class Files:
         return made
 
     def digest(self, chosen: Sequence[File] = ()) -> str:
-        """Return the SHA-256 of what is read: names and contents of the chosen files, of all where none are chosen."""
+        """Return the SHA-256 of what is read: of the chosen files, of all where none are chosen, or of the archives with them."""
         made = hashlib.sha256()
-        for file in sorted(chosen or self.all, key=lambda one: one.name):
-            made.update(f"{file.name}\0{file.size}\0".encode())
-            with readable(file.name), file.open() as raw:
-                while chunk := raw.read(CHUNK):
-                    made.update(chunk)
+        taken = sorted(chosen or self.all, key=lambda one: one.name)
+        for archive in dict.fromkeys(one.archive for one in taken if one.archive):
+            _hash(made, archive.name, lambda archive=archive: archive.open("rb"))  # type: ignore[misc]
+        for file in taken:
+            if not file.archive:
+                _hash(made, file.name, file.open)
         return made.hexdigest()
 
     def _at(self, path: Path, stack: ExitStack) -> Iterator[File]:
@@ -170,7 +192,7 @@ class Files:
                 )
             budget.take(entry.file_size)
         for entry in entries:
-            yield File(entry.filename, entry.file_size, lambda entry=entry: archive.open(entry))  # type: ignore[misc]
+            yield File(entry.filename, entry.file_size, lambda entry=entry: archive.open(entry), path)  # type: ignore[misc]
 
     def _in_tar(self, path: Path) -> Iterator[File]:
         budget = _Budget(path, self._most)
@@ -186,7 +208,7 @@ class Files:
                 budget.take(0)
                 place = folder / str(number)
                 _copy(stream, place, budget)
-                yield File(member.name.removeprefix("./"), member.size, lambda place=place: place.open("rb"))  # type: ignore[misc]
+                yield File(member.name.removeprefix("./"), member.size, lambda place=place: place.open("rb"), path)  # type: ignore[misc]
 
 
 class _Budget:
@@ -245,5 +267,8 @@ def _copy(stream: IO[bytes], place: Path, budget: _Budget) -> None:
             target.write(chunk)
 
 
-def _buffered(raw: IO[bytes]) -> BinaryIO:
-    return io.BufferedReader(raw, CHUNK)  # type: ignore[type-var]
+def _hash(made: "hashlib._Hash", name: str, opened: Callable[[], IO[bytes]]) -> None:
+    made.update(f"{name}\0".encode())
+    with readable(name), opened() as raw:
+        while chunk := raw.read(CHUNK):
+            made.update(chunk)

@@ -21,7 +21,6 @@ from terminology.load.files import File, Files
 from terminology.load.partition import Partition, Record
 from terminology.load.release import BrokenRelease, Release, Row
 from terminology.load.rf2_package import SYSTEM, Package, package
-from terminology.load.table import tabbed
 
 IS_A = "116680003"
 INFERRED = "900000000000011006"
@@ -116,12 +115,11 @@ def read(files: Files, language: str = "en", date: str = "", module: str = "", t
 
 
 def _concepts(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
-    for number, (code, time, active, module, status) in tabbed(file, (*STATE, "definitionStatusId")):
+    for number, active, (code, time, _, module, status) in chosen.states(file, (*STATE, "definitionStatusId")):
         if not code.isdigit():
             raise BrokenRelease(f"'{code}' is no SNOMED CT identifier.", file.name, number)
-        if chosen.counts(time, active, file, number):
-            joined.add(code, (_CONCEPT, code, code, time, active == "1", module, status))
-            gathered.concepts += not chosen.dated
+        joined.add(code, (_CONCEPT, code, code, time, active, module, status))
+        gathered.concepts += not chosen.dated
 
 
 def _descriptions(
@@ -129,50 +127,50 @@ def _descriptions(
 ) -> None:
     columns = (*STATE[:3], "conceptId", "languageCode", "typeId", "term")
     said: dict[str, set[Spoken]] = {}
-    for number, (code, time, active, concept, language, kind, term) in tabbed(file, columns):
+    for number, active, (code, time, _, concept, language, kind, term) in chosen.states(file, columns):
         if not code.isdigit():
             raise BrokenRelease(f"'{code}' is no SNOMED CT identifier.", file.name, number)
-        if chosen.counts(time, active, file, number) and (active == "1" or chosen.dated):
+        if active or chosen.dated:
             accepted = spoken.get(int(code), ())
             said.setdefault(language, set()).add(accepted)
-            joined.add(concept, (_WORDS, concept, code, time, active == "1", language, kind, term, accepted))
+            joined.add(concept, (_WORDS, concept, code, time, active, language, kind, term, accepted))
     for language, combinations in said.items():
         gathered.languages.setdefault(language, set()).update(one for each in combinations for one, _ in each)
 
 
 def _relationships(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
     columns = (*STATE[:3], "sourceId", "destinationId", "typeId", "characteristicTypeId")
-    attributes = gathered.attributes
-    for number, (code, time, active, source, target, kind, nature) in tabbed(file, columns):
-        if chosen.counts(time, active, file, number) and (chosen.dated or (active == "1" and nature == INFERRED)):
-            if kind != IS_A:
-                attributes[kind] = "code"
-            on = active == "1" and nature == INFERRED
-            joined.add(source, (_EDGE, source, code, time, on, kind, target))
+    kinds: set[str] = set()
+    for _, active, (code, time, _, source, target, kind, nature) in chosen.states(file, columns):
+        counts = active and nature == INFERRED
+        if counts or chosen.dated:
+            kinds.add(kind)
+            joined.add(source, (_EDGE, source, code, time, counts, kind, target))
+    gathered.attributes |= dict.fromkeys(kinds - {IS_A}, "code")
 
 
 def _values(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
     columns = (*STATE[:3], "sourceId", "value", "typeId", "characteristicTypeId")
-    for number, (code, time, active, source, value, kind, nature) in tabbed(file, columns):
-        if chosen.counts(time, active, file, number) and (chosen.dated or (active == "1" and nature == INFERRED)):
+    for number, active, (code, time, _, source, value, kind, nature) in chosen.states(file, columns):
+        counts = active and nature == INFERRED
+        if counts or chosen.dated:
             if value.startswith("#"):
                 if not re.fullmatch(r"#[+-]?\d+(\.\d+)?", value, re.ASCII):
                     raise BrokenRelease(f"'{value}' is no number.", file.name, number)
                 gathered.attributes[kind] = "decimal"
             else:
                 gathered.attributes.setdefault(kind, "string")
-            on = active == "1" and nature == INFERRED
-            joined.add(source, (_NUMBER, source, code, time, on, kind, value))
+            joined.add(source, (_NUMBER, source, code, time, counts, kind, value))
 
 
 def _members(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
     target = chosen.target(file)
     columns = (*MEMBER, target) if target else MEMBER
-    for number, (code, time, active, refset, component, *rest) in tabbed(file, columns):
-        if component[-3:-1] in {"00", "10"} and chosen.counts(time, active, file, number):
+    for _, active, (code, time, _, refset, component, *rest) in chosen.states(file, columns):
+        if component[-3:-1] in {"00", "10"} and (active or chosen.dated):
             if target:
                 gathered.attributes[refset] = "code"
-            joined.add(component, (_MEMBER, component, code, time, active == "1", refset, *rest))
+            joined.add(component, (_MEMBER, component, code, time, active, refset, *rest))
 
 
 def _languages(chosen: Package, files: Files, tell: Tell) -> dict[int, Spoken]:
@@ -193,12 +191,11 @@ def _languages(chosen: Package, files: Files, tell: Tell) -> dict[int, Spoken]:
 def _acceptabilities(chosen: Package, tell: Tell) -> Iterator[Record]:
     for file in chosen.of("Language"):
         tell(file.base)
-        for number, row in tabbed(file, (*MEMBER, "acceptabilityId")):
-            code, time, active, refset, description, acceptability = row
+        for number, active, row in chosen.states(file, (*MEMBER, "acceptabilityId")):
+            code, time, _, refset, description, acceptability = row
             if not description.isdigit():
                 raise BrokenRelease(f"'{description}' is no SNOMED CT identifier.", file.name, number)
-            if chosen.counts(time, active, file, number):
-                yield 0, description, code, time, active == "1", refset, acceptability
+            yield 0, description, code, time, active, refset, acceptability
 
 
 def _dated(states: Iterable[Record], parted: Partition) -> Iterator[Record]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from terminology.load.files import File, Files
@@ -76,17 +76,28 @@ class Package:
         sub = next(one.sub for one in self.tables if one.file is file)
         return {ASSOCIATION: "targetComponentId", "Association": "targetComponentId", ATTRIBUTE: "valueId"}.get(sub, "")
 
-    def counts(self, time: str, active: str, file: File, line: int) -> bool:
-        """Return whether a state had come into effect.
+    def states(self, file: File, columns: Sequence[str]) -> Iterator[tuple[int, bool, tuple[str, ...]]]:
+        """Yield line number, whether it is active, and the columns of each state that had come into effect.
+
+        Args:
+            file: It.
+            columns: The first three are `id`, `effectiveTime` and `active`.
 
         Raises:
-            BrokenRelease: It is none.
+            BrokenRelease: It is not as RF2 has it.
         """
-        if active not in {"0", "1"} or len(time) != DATE or not time.isdigit():
-            raise BrokenRelease(
-                f"A state has a day as YYYYMMDD and is active, 1 or 0; here '{time}' and '{active}'.", file.name, line
-            )
-        return time <= self.until
+        known: dict[str, bool] = {}
+        active = {"1": True, "0": False}
+        for number, row in tabbed(file, columns):
+            time = row[1]
+            if time not in known:
+                if len(time) != DATE or not time.isdigit():
+                    raise BrokenRelease(f"The effective time '{time}' is no day as YYYYMMDD.", file.name, number)
+                known[time] = time <= self.until
+            if row[2] not in active:
+                raise BrokenRelease(f"A state is active, 1 or 0, and not '{row[2]}'.", file.name, number)
+            if known[time]:
+                yield number, active[row[2]], row
 
 
 def recognise(files: Iterable[File]) -> bool:

@@ -16,16 +16,19 @@ def tabbed(file: File, columns: Sequence[str], encoding: str = "utf-8-sig") -> I
     Raises:
         BrokenRelease: A column is missing, a row has more or fewer, or the text cannot be read.
     """
-    lines = file.lines(encoding)
-    names = _names(next(lines, (1, ""))[1].split("\t"), columns, file)
-    width, take = len(names), _taking(names, columns)
-    for number, line in lines:
-        cells = line.split("\t")
-        if len(cells) != width:
-            raise BrokenRelease(
-                f"The row has {len(cells)} columns, and the first line names {width}.", file.name, number
-            )
-        yield number, take(cells)
+    width, take = 0, _taking((), ())
+    for first, block in file.blocks(encoding):
+        for number, line in enumerate(block, first):
+            cells = line.rstrip("\r").split("\t")
+            if len(cells) == width:
+                yield number, take(cells)
+            elif not width:
+                width, take = len(cells), _taking(_names(cells, columns, file), columns)
+            elif cells != [""]:
+                reason = f"The row has {len(cells)} columns, and the first line names {width}."
+                raise BrokenRelease(reason, file.name, number)
+    if not width:
+        raise BrokenRelease("The file is empty.", file.name)
 
 
 def quoted(
@@ -99,6 +102,6 @@ def _names(found: Sequence[str], wanted: Sequence[str], file: File) -> list[str]
 
 def _taking(names: Sequence[str], wanted: Sequence[str]) -> Callable[[Sequence[str]], tuple[str, ...]]:
     places = [names.index(name) for name in wanted]
-    if len(places) == 1:
-        return lambda row: (row[places[0]],)
+    if len(places) < 2:
+        return lambda row: tuple(row[place] for place in places)
     return itemgetter(*places)

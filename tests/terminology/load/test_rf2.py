@@ -169,8 +169,8 @@ def test_an_extension_makes_an_edition_with_what_it_builds_on(tmp_path: Path) ->
     [
         ("Concept", ["1", "20240101", "1"], "line 7: The row has 3 columns, and the first line names 5"),
         ("Concept", rf2.concept("x1"), "line 7: 'x1' is no SNOMED CT identifier"),
-        ("Concept", rf2.concept("1", "2024"), "line 7: A state has a day as YYYYMMDD"),
-        ("Description", rf2.words("1", "2", "3", active="yes"), "line 13: A state has a day"),
+        ("Concept", rf2.concept("1", "2024"), "line 7: The effective time '2024' is no day"),
+        ("Description", rf2.words("1", "2", "3", active="yes"), "line 13: A state is active, 1 or 0"),
         ("Concept", rf2.concept(rf2.LUNG), f"{rf2.LUNG} is there twice"),
         ("RelationshipConcreteValues", ["1", "20240101", "1", "1", "1", "#x", "1", "1", rf2.INFERRED, "1"], "'#x' is no number"),
     ],
