@@ -30,6 +30,7 @@ from fhir_server.conformance import Conformance
 from fhir_server.dispatch import Dispatch
 from fhir_server.facilities.house import House
 from fhir_server.guides import Installation, Shelf
+from fhir_server.http.curators import Curators
 from fhir_server.intake import Intake
 from fhir_server.jobs import Save, Work, discovered
 from fhir_server.model.background import ended
@@ -79,6 +80,7 @@ class Service:
         grants: Compiles what callers reach.
         shelf: The implementation guides that are installed.
         vocabulary: Code systems, value sets and concept maps.
+        curators: Answers the terminology page.
     """
 
     settings: Settings
@@ -89,6 +91,7 @@ class Service:
     grants: Grants
     shelf: Shelf
     vocabulary: Vocabulary
+    curators: Curators
     _pipeline: Dispatch
     _gate: Gate | None
     _spool: Spool
@@ -306,7 +309,10 @@ def _service(  # noqa: PLR0917 - what it puts together
     pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, vocabulary, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None
-    return Service(settings, store, editions, database, realm, grants, shelf, vocabulary, pipeline, gate, spool)
+    curators = Curators(pipeline.answer, pipeline.note, grants)
+    return Service(
+        settings, store, editions, database, realm, grants, shelf, vocabulary, curators, pipeline, gate, spool
+    )
 
 
 def _recorder(

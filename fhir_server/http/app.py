@@ -13,9 +13,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.http import admin, pages, sample, target
+from fhir_server.http import admin, pages, sample, target, terminology
 from fhir_server.http.auth import site
 from fhir_server.http.bind import Base
+from fhir_server.http.curators import Curators
 from fhir_server.http.edge import Edge, Service
 from fhir_server.http.health import readiness
 from fhir_server.http.metrics import Metrics
@@ -63,6 +64,16 @@ class Application(FastAPI):
             raise Unavailable(STARTING)
         return self.service.realm
 
+    def curators(self) -> Curators:
+        """Return what answers the terminology page.
+
+        Raises:
+            Unavailable: The server is starting.
+        """
+        if self.service is None:
+            raise Unavailable(STARTING)
+        return self.service.curators
+
     @asynccontextmanager
     async def _life(self, _: FastAPI) -> AsyncIterator[None]:
         async with self._running(self.settings) as service:
@@ -86,9 +97,10 @@ def create_app(settings: Settings, running: Running) -> Application:
     base = Base(settings)
     pages.mount(app, settings)
     admin.mount(app, lambda: app.service)
+    terminology.mount(app, settings)
     _mount_audit_keys(app)
     if settings.auth.mode == "smart":
-        app.router.routes.extend(site.routes(app.realm))
+        app.router.routes.extend(site.routes(app.realm, app.curators))
     if sample.is_served(settings):
         sample.mount(app, settings.service_base)
 

@@ -17,6 +17,7 @@ from fhir_server.capability.table import OFFERED
 from fhir_server.http import binary, body, negotiate, target
 from fhir_server.http.bind import Base
 from fhir_server.http.cors import METHODS, Cors
+from fhir_server.http.curators import Curators
 from fhir_server.http.exchange import Exchange
 from fhir_server.http.metrics import Metrics
 from fhir_server.http.respond import respond
@@ -53,6 +54,10 @@ class Service(Protocol):
     @property
     def spooled(self) -> int:
         """Rows of the audit trail that wait on disk, because the trail cannot take them."""
+
+    @property
+    def curators(self) -> Curators:
+        """Answers the terminology page."""
 
     def receive(self, request: FhirRequest, /) -> Awaitable[FhirResponse]:
         """Return the answer to a request from outside; raises `FhirError` where its caller is not let in."""

@@ -6,6 +6,7 @@ A route, result parameter, modifier or operation that the server has and this ta
 from collections.abc import Callable, Iterator, Mapping
 
 from fhir_server.capability.table import Interaction
+from fhir_server.http.terminology import FILES as TERMINOLOGY_FILES
 from fhir_server.search.params import Param, params
 from tests.access.ground import ABSENT, COUNTED, LONG_AGO, Ground, get
 from tests.access.house import Json, observation
@@ -382,13 +383,13 @@ OF_THE_SERVER = "says what the server is, whoever asks"
 OUTSIDE: Mapping[str, str] = {
     **dict.fromkeys(
         ("/auth/authorize", "/auth/choose", "/auth/consent", "/auth/continue", "/auth/launch", "/auth/launches",
-         "/auth/role", "/auth/token", "/auth/userinfo", "/auth/introspect"),
+         "/auth/role", "/auth/token", "/auth/userinfo", "/auth/introspect", "/admin/terminology/fhir/{path:path}"),
         AS_THE_PERSON,
     ),
     **dict.fromkeys(
         ("/auth/apps", "/auth/apps/revoke", "/auth/end-session", "/auth/forgot", "/auth/language", "/auth/password",
          "/auth/register", "/auth/register/{client_id}", "/auth/revoke", "/auth/second-factor", "/auth/sign-in",
-         "/auth/sign-out", "/admin/policy"),
+         "/auth/sign-out", "/admin/policy", "/admin/terminology"),
         OF_THE_HOUSE,
     ),
     **dict.fromkeys(
@@ -396,7 +397,8 @@ OUTSIDE: Mapping[str, str] = {
          "/auth/styles/{name}.json", "/auth/jwks", "/auth/.well-known/openid-configuration", "/auth/brands",
          "/.well-known/oauth-authorization-server/auth", "/.well-known/audit-keys", "/fhir/.well-known/smart-configuration",
          "/fhir//.well-known/smart-configuration", "/health/live", "/health/ready", "/metrics", "/sample-app/",
-         "/sample-app/app.css", "/sample-app/app.js", "/sample-app/index.html", "/sample-app/launch.html"),
+         "/sample-app/app.css", "/sample-app/app.js", "/sample-app/index.html", "/sample-app/launch.html",
+         *(f"/admin/terminology/{name}" for name in TERMINOLOGY_FILES)),
         OF_THE_SERVER,
     ),
 }  # fmt: skip

@@ -18,6 +18,7 @@ from pymongo import MongoClient
 
 from fhir_server.http import serving
 from fhir_server.http.app import Application, create_app
+from fhir_server.http.curators import Curators
 from fhir_server.model import json
 from fhir_server.model.errors import NotFound, Unavailable
 from fhir_server.model.outcome import refusal
@@ -42,6 +43,10 @@ class Echo:
 
     @property
     def realm(self) -> Realm:
+        raise NotImplementedError
+
+    @property
+    def curators(self) -> Curators:
         raise NotImplementedError
 
     spooled = 0

@@ -52,12 +52,15 @@ class Account:
         realm, found = self._realm_of(), browser.complete
         if found is None:
             return self._journey.entry(self._visit(browser))
+        if back := browsers.back(request):
+            return back
         session, user = found
         shown = {
             "person": user.name,
             "apps": await connections.shown(realm, user, session.acting_as, self._visit(browser).language),
             "out": browser.token(realm, "sign-out"),
             "launches": user.kind != "patient",
+            "curates": user.kind == "administrator",
             "roles": len(user.roles) > 1,
         }
         return self._show(browser, "apps", "revoke", shown, back="/auth/apps")

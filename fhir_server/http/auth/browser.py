@@ -16,6 +16,11 @@ SESSION = sessions.COOKIE
 VISIT = "__Host-aquifer-visit"
 DEVICE = "__Host-aquifer-device"
 LANGUAGE = "__Host-aquifer-language"
+COMING_BACK = "__Host-aquifer-then"
+PLACES = frozenset({"/admin/terminology"})
+"""Pages behind the sign-in to which a browser comes back after it; nowhere else is gone to at the word of a cookie."""
+
+BACK_SECONDS = 15 * 60
 DEVICE_SECONDS = LANGUAGE_SECONDS = 180 * 24 * 3600
 
 
@@ -118,6 +123,22 @@ def signed_out(response: Response) -> Response:
 def spoken_to(response: Response, tag: str) -> Response:
     """Return a response after which the pages are in the language that the person chose."""
     response.set_cookie(LANGUAGE, tag, LANGUAGE_SECONDS, path="/", secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def coming_back(response: Response, place: str) -> Response:
+    """Return a response that lets the browser come back to a page when its person is signed in."""
+    response.set_cookie(COMING_BACK, place, BACK_SECONDS, path="/", secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def back(request: Request) -> Response | None:
+    """Return what leads a browser to the page that it was to come back to, once; `None` where there is none."""
+    place = request.cookies.get(COMING_BACK, "")
+    if place not in PLACES:
+        return None
+    response = go(place)
+    response.delete_cookie(COMING_BACK, path="/", secure=True, httponly=True, samesite="lax")
     return response
 
 

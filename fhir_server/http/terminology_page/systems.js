@@ -1,0 +1,166 @@
+// The code systems that are known, and one of them: searched, and walked as a tree.
+
+import { showConcept } from "./concept.js";
+import { concepts, found, get } from "./fhir.js";
+import { badge, empty, facts, field, fill, later, make, many, table, tell, to } from "./make.js";
+import { Tree } from "./tree.js";
+
+const SHOWN = 40;
+const PAGE = 50;
+const WIDE = 100;
+const FIELDS = "url,version,title,name,count,content,hierarchyMeaning,description,status";
+
+let known = null;
+
+// What is known of each version of each system: what the server states, and what is stored as a resource.
+export async function systems() {
+  known ||= read().catch((error) => { known = null; throw error; });
+  return known;
+}
+
+async function read() {
+  const [stated, stored] = await Promise.all([
+    get("metadata", { mode: "terminology" }).catch(() => ({})),
+    found("CodeSystem", { _elements: FIELDS, _count: 200 }),
+  ]);
+  const rows = new Map();
+  for (const one of stated.codeSystem || []) {
+    for (const version of one.version && one.version.length ? one.version : [{}]) {
+      const row = { url: one.uri, version: version.code || "", source: source(one, version), count: number(one, version), title: words(one, version) };
+      rows.set(`${row.url}|${row.version}`, row);
+    }
+  }
+  for (const one of stored) {
+    const key = `${one.url}|${one.version || ""}`;
+    if (!one.url) continue;
+    rows.set(key, { ...rows.get(key), url: one.url, version: one.version || "", title: one.title || one.name, count: one.count ?? rows.get(key)?.count,
+      content: one.content, hierarchy: one.hierarchyMeaning, description: one.description, source: rows.get(key)?.source || "stored" });
+  }
+  return [...rows.values()].map((row) => ({ ...row, title: row.title || short(row.url) })).sort((a, b) => a.title.localeCompare(b.title, "en") || b.version.localeCompare(a.version));
+}
+
+const told = (one, version, name) => [...(version.extension || []), ...(one.extension || [])].find((each) => each.url.endsWith(`/${name}`));
+const source = (one, version) => told(one, version, "code-system-source")?.valueCode || "";
+const number = (one, version) => told(one, version, "code-system-count")?.valueUnsignedInt;
+const words = (one, version) => told(one, version, "code-system-title")?.valueString;
+const short = (url) => url.replace(/\/+$/, "").split(/[/:]/).pop() || url;
+
+export function showSystems(place) {
+  const filter = field("filter", "Filter by name or URL", "", { type: "search", placeholder: "loinc, snomed, units …" });
+  const list = make("div");
+  const all = make("div");
+  place.replaceChildren(make("h1", { tabindex: "-1" }, "Code systems"),
+    make("p", { class: "lead" }, "Everything that codes can come from here: releases, packages, what is stored, and what FHIR itself defines."),
+    filter, all);
+  fill(all, systems, (rows) => {
+    const draw = (most) => list.replaceChildren(...listed(rows, filter.querySelector("input").value, most, draw));
+    filter.querySelector("input").addEventListener("input", later(() => draw(SHOWN), 80));
+    draw(SHOWN);
+    return list;
+  });
+}
+
+function listed(rows, words, most, draw) {
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  const hits = rows.filter((row) => wanted.every((word) => `${row.title} ${row.url} ${row.version}`.toLowerCase().includes(word)));
+  tell(many(hits.length, "code system"));
+  if (!rows.length) return [empty("No code system is known yet", "Load one with: fhir-server terminology load")];
+  if (!hits.length) return [empty("No code system is called so", "Type fewer letters, or a part of its URL.")];
+  const shown = hits.slice(0, most).map((row) => [
+    make("span", { class: "system" }, make("a", { href: to("system", { url: row.url, version: row.version }) }, row.title), make("code", {}, row.url)),
+    row.version || "–",
+    row.count === undefined ? "–" : row.count.toLocaleString("en"),
+    row.source ? badge(row.source) : "–",
+  ]);
+  const left = hits.length - shown.length;
+  return [
+    make("p", { class: "soft" }, wanted.length ? `${many(hits.length, "code system")} of ${rows.length.toLocaleString("en")}` : many(rows.length, "code system")),
+    table("Code systems", ["Code system", "Version", "Concepts", "Source"], shown),
+    left > 0 ? make("button", { type: "button", class: "plain", onclick: () => draw(most + 200) }, `Show ${many(Math.min(left, 200), "more", "more")}`) : "",
+  ];
+}
+
+let opened = { key: "", tree: null, place: null };
+
+// One system: on the left search and tree, on the right the concept that is chosen.
+export function showSystem(place, { url, version = "", code = "" }) {
+  const key = `${url}|${version}`;
+  if (opened.key !== key || opened.place !== place.firstChild) open(place, url, version, key);
+  const pane = place.querySelector(".pane");
+  place.querySelector(".columns").classList.toggle("chosen", Boolean(code));
+  opened.tree?.mark(code);
+  for (const one of place.querySelectorAll(".hits a")) one.toggleAttribute("aria-current", one.dataset.code === code);
+  if (!code) return pane.replaceChildren(empty("No concept is chosen", "Search, or walk down the tree, and choose one."));
+  return showConcept(pane, url, version, code).then(() => pane.querySelector("#concept")?.focus({ preventScroll: false }));
+}
+
+function open(place, url, version, key) {
+  const head = make("div", { class: "head" });
+  const search = field("text", "Search for words or a code", "", { type: "search", placeholder: "diab mel typ 2" });
+  const hits = make("div", { class: "hits" });
+  const tree = make("div", { class: "walk" });
+  const input = search.querySelector("input");
+  const back = make("p", { class: "back" }, make("a", { href: to("system", { url, version }) }, "← Search and tree"));
+  place.replaceChildren(head, make("div", { class: "columns" },
+    make("section", { class: "list", "aria-label": "Search and tree" }, make("search", {}, search), hits, tree),
+    make("div", {}, back, make("section", { class: "pane", "aria-label": "Concept" }))));
+  opened = { key, tree: null, place: head };
+  fill(head, () => systems().catch(() => []), (rows) => heading(rows, url, version));
+  input.addEventListener("input", later(() => {
+    tree.hidden = Boolean(input.value.trim());
+    if (input.value.trim()) searched(hits, url, version, input.value.trim(), 0);
+    else hits.replaceChildren();
+  }));
+  opened.tree = new Tree("Concepts", {
+    roots: (offset) => level(url, version, [["parent", "exists", "false"]], offset),
+    below: (code, offset) => level(url, version, [["concept", "child-of", code]], offset),
+    href: (code) => to("system", { url, version, code }),
+  });
+  tree.append(opened.tree.element);
+}
+
+// One level of the tree: its concepts, and which of them have something below.
+async function level(system, version, filters, offset) {
+  const [all, wide] = await Promise.all([
+    concepts(system, version, filters, { offset, count: WIDE }),
+    concepts(system, version, [...filters, ["child", "exists", "true"]], { count: 1000 }).catch(() => ({ rows: [] })),
+  ]);
+  return { total: all.total, rows: all.rows, wide: new Set(wide.rows.map((row) => row.code)) };
+}
+
+function heading(rows, url, version) {
+  const versions = rows.filter((row) => row.url === url);
+  const row = versions.find((one) => one.version === version) || versions[0] || { url, title: short(url) };
+  const others = versions.filter((one) => one.version !== row.version);
+  document.title = `${row.title} · Terminology`;
+  return [
+    make("p", { class: "crumbs" }, make("a", { href: "#/" }, "Code systems")),
+    make("h1", { tabindex: "-1" }, row.title),
+    row.description ? make("p", { class: "lead" }, row.description.length > 320 ? `${row.description.slice(0, 320)} …` : row.description) : "",
+    facts([
+      ["URL", make("code", {}, url)],
+      ["Version", version || row.version || ""],
+      ["Concepts", row.count === undefined ? "" : row.count.toLocaleString("en")],
+      ["Hierarchy", row.hierarchy || ""],
+      ["Other versions", others.map((one) => make("a", { href: to("system", { url, version: one.version }) }, one.version || "without"))],
+      ["All its codes", make("a", { href: to("valueset", { system: url, version }) }, "Expand")],
+    ]),
+  ];
+}
+
+function searched(place, url, version, text, offset) {
+  fill(place, () => concepts(url, version, [], { text, offset, count: PAGE }), ({ total, rows }) => {
+    tell(many(total, "concept"));
+    if (!rows.length) return empty("Nothing has these words", "Each word may be cut short, in any order; or type a code.");
+    const items = rows.map((row) => make("li", {}, make("a", { href: to("system", { url, version, code: row.code }), "data-code": row.code },
+      make("span", { class: "display" }, row.display || row.code), make("code", {}, row.code), row.inactive ? badge("inactive", "warn") : "")));
+    const left = total - offset - rows.length;
+    return [
+      make("p", { class: "soft" }, total > rows.length ? `${(offset + 1).toLocaleString("en")} to ${(offset + rows.length).toLocaleString("en")} of ${total.toLocaleString("en")}` : many(total, "concept")),
+      make("ul", { class: "found" }, ...items),
+      make("p", { class: "pages" },
+        offset ? make("button", { type: "button", class: "plain", onclick: () => searched(place, url, version, text, Math.max(0, offset - PAGE)) }, "Previous") : "",
+        left > 0 ? make("button", { type: "button", class: "plain", onclick: () => searched(place, url, version, text, offset + PAGE) }, "Next") : ""),
+    ];
+  });
+}
