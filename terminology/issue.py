@@ -26,6 +26,7 @@ class TxIssue:
         text: A sentence for people.
         path: Where, such as `Coding.code` or `CodeableConcept.coding[0].display`; empty where it is about the whole.
         message_id: Stable key of the text, empty where it has none.
+        diagnostics: What more there is to say to those who look into it, or empty.
     """
 
     severity: Severity
@@ -34,6 +35,7 @@ class TxIssue:
     text: str
     path: str = ""
     message_id: str = ""
+    diagnostics: str = ""
 
     @property
     def fails(self) -> bool:
@@ -44,6 +46,10 @@ class TxIssue:
         """Return it with another severity."""
         return replace(self, severity=severity)
 
+    def because(self, reason: str) -> "TxIssue":
+        """Return it with more to say to those who look into it."""
+        return replace(self, diagnostics=reason)
+
     @property
     def row(self) -> Json:
         """It as an element of OperationOutcome.issue."""
@@ -53,6 +59,8 @@ class TxIssue:
         row |= {"severity": self.severity, "code": self.code}
         coding = {"coding": [{"system": ISSUE_TYPES, "code": self.kind}]} if self.kind else {}
         row["details"] = {**coding, "text": self.text}
+        if self.diagnostics:
+            row["diagnostics"] = self.diagnostics
         if self.path:
             row |= {"location": [self.path], "expression": [self.path]}
         return row
@@ -255,6 +263,12 @@ NO_SYSTEM_VERSION_EXPANDING = replace(
     text="A definition for CodeSystem '{system}' version '{version}' could not be found, so the value set cannot be expanded. "
     "No versions of this code system are known",
 )
+NOT_CHECKED = replace(
+    UNKNOWN_SYSTEM,
+    id="UNKNOWN_CODESYSTEM_CODING_NOT_CHECKED",
+    severity="warning",
+    text="A definition for CodeSystem '{system}' could not be found, so this coding was not checked; another coding is valid",
+)
 RELATIVE_SYSTEM = Message(
     "Terminology_TX_System_Relative", "error", "invalid", "invalid-data",
     "Coding.system must be an absolute reference, not a local reference",
@@ -328,7 +342,10 @@ FILTER_WITHOUT_VALUE = Message(
     "UNABLE_TO_HANDLE_SYSTEM_FILTER_WITH_NO_VALUE", "error", "invalid", "vs-invalid",
     "The system {system} filter with property = {property}, op = {op} has no value",
 )  # fmt: skip
-FILTER_NOT_UNDERSTOOD = Message("FILTER_NOT_UNDERSTOOD", "error", "not-supported", "vs-invalid", "{reason}")
+FILTER_NOT_UNDERSTOOD = Message(
+    "FILTER_NOT_UNDERSTOOD", "error", "not-supported", "vs-invalid",
+    'The filter "{property} {op} {value}" from the value set {value_set} was not understood in the context of {system}',
+)  # fmt: skip
 TOO_COSTLY = Message(
     "VALUESET_TOO_COSTLY", "error", "too-costly", "",
     "The value set '{value_set}' expansion has too many codes to produce ({limit})",
