@@ -7,6 +7,7 @@ store they are bytes: of a kind, with a number.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from terminology.codesystem.hierarchy import Edges
 from terminology.concept import Concept
 
 PARENTS, CHILDREN = "parents", "children"
@@ -49,16 +50,16 @@ def folded(code: str, *, case_sensitive: bool) -> str:
 class Shelf(Protocol):
     """The concepts of one version of one code system in a store."""
 
-    async def find(self, key: str) -> Sequence[Concept]:
-        """Return the concepts of a code, folded where case does not matter, in the order of the definition; without parents."""
+    async def find(self, key: str, parents: Edges) -> Sequence[Concept]:
+        """Return the concepts of a code, folded where case does not matter, in the order of the definition."""
         ...
 
     async def ordinals(self, keys: Sequence[str]) -> Mapping[str, int]:
         """Return the ordinals of codes, folded where case does not matter, as far as they are there."""
         ...
 
-    async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
-        """Return the concepts of ordinals, in the same order; without parents."""
+    async def concepts(self, ordinals: Sequence[int], parents: Edges) -> Sequence[Concept]:
+        """Return the concepts of ordinals, in the same order."""
         ...
 
     async def pieces(self, kind: str, numbers: Sequence[int]) -> Mapping[int, bytes]:

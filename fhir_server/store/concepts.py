@@ -147,12 +147,12 @@ class Concepts:
         changed = {row.code: row for row in release.rows()}
         provider = self.provider(base)
         parents = await provider.pieces.edges(PARENTS)
-        async for one in Reading(self._database, base.key, base.head.canonical).stream():
+        async for one in Reading(self._database, base.key, base.head.canonical).stream(parents):
             row = changed.pop(one.code, None)
             if one.code in release.removed:
                 continue
             if row is None:
-                above = await provider.codes(parents.next(one.ordinal))
+                above = await provider.codes(one.parents)
                 row = Row(
                     one.code, one.display, one.definition, one.designations, one.properties, tuple(above),
                     one.inactive, one.abstract, one.status,

@@ -16,6 +16,7 @@ from fhir_server.model.errors import Unavailable
 from fhir_server.store import failures
 from fhir_server.store.codecs import ENVELOPE, native
 from fhir_server.store.reads import MAJORITY
+from terminology.codesystem.hierarchy import Edges
 from terminology.concept import Concept, Designation, Property
 from terminology.load.release import Row
 
@@ -43,10 +44,10 @@ class Reading:
         self._concepts = database[CONCEPTS]
         self._key, self._canonical = key, canonical
 
-    async def find(self, key: str) -> Sequence[Concept]:
+    async def find(self, key: str, parents: Edges) -> Sequence[Concept]:
         """Return the concepts of a key."""
         found = await self._ask(CONCEPTS, {"s": self._key, "k": key}, {}, hint=INDEX, sort={"_id": 1})
-        return [_concept(doc) for doc in found]
+        return [_concept(doc, parents) for doc in found]
 
     async def ordinals(self, keys: Sequence[str]) -> Mapping[str, int]:
         """Return the ordinals of keys, as far as they are there; of concepts with one key, that of the first."""
@@ -58,7 +59,7 @@ class Reading:
                 found[doc["k"]] = min(ordinal, found.get(doc["k"], ordinal))
         return found
 
-    async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
+    async def concepts(self, ordinals: Sequence[int], parents: Edges) -> Sequence[Concept]:
         """Return the concepts of ordinals, in the same order.
 
         Raises:
@@ -69,7 +70,7 @@ class Reading:
         for begin in range(0, len(ordinals), AT_ONCE):
             wanted = [base + one for one in ordinals[begin : begin + AT_ONCE]]
             for doc in await self._ask(CONCEPTS, {"_id": {"$in": wanted}}, {}):
-                found[doc["_id"] - base] = _concept(doc)
+                found[doc["_id"] - base] = _concept(doc, parents)
         try:
             return [found[one] for one in ordinals]
         except KeyError:
@@ -103,11 +104,11 @@ class Reading:
         except PyMongoError as error:
             raise failures.expected(error) from error
 
-    async def stream(self) -> AsyncIterator[Concept]:
-        """Yield all concepts in the order of the definition, without parents."""
+    async def stream(self, parents: Edges) -> AsyncIterator[Concept]:
+        """Yield all concepts in the order of the definition."""
         try:
             async for doc in self._concepts.find(of(self._key), batch_size=STREAMED).sort("_id", 1):
-                yield _concept(doc)
+                yield _concept(doc, parents)
         except PyMongoError as error:
             raise failures.expected(error) from error
 
@@ -179,15 +180,16 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
 
 
-def _concept(doc: dict[str, Any]) -> Concept:
+def _concept(doc: dict[str, Any], parents: Edges) -> Concept:
+    ordinal = doc["_id"] - (doc["s"] << SHIFT)
     return Concept(
         doc.get("c", doc["k"]),
         doc.get("d", ""),
-        doc["_id"] - (doc["s"] << SHIFT),
+        ordinal,
         doc.get("f", ""),
         tuple(map(_designation, doc["g"])) if "g" in doc else (),
         tuple(map(_property, doc["p"])) if "p" in doc else (),
-        (),
+        tuple(parents.next(ordinal)),
         "i" in doc,
         "a" in doc,
         doc.get("t", ""),

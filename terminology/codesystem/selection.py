@@ -179,7 +179,7 @@ async def _worded(stored: "Stored", name: str, sought: frozenset[str]) -> BitMap
         found = BitMap()
         for text in sought:
             likely = await stored.matching(text, await stored.everything())
-            for concept in await stored.shelf.concepts(likely):
+            for concept in await stored.concepts(likely):
                 if concept.display == text:
                     found.add(concept.ordinal)
         return found

@@ -1,21 +1,17 @@
 """A large code system in a store: concepts are read when they are asked for, sets of them are made from derived pieces."""
 
-from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from pyroaring import BitMap
 
 from terminology import store, words
 from terminology.codesystem import selection
 from terminology.codesystem.pieces import MOST_BYTES, Memory, Pieces, weight
-from terminology.codesystem.postings import LAST, NUMBERS
+from terminology.codesystem.postings import LAST
 from terminology.codesystem.provider import CodeSystemProvider, Filter
+from terminology.codesystem.ranking import Ranking
 from terminology.concept import Concept, Head
 from terminology.store import Shelf
-
-MANY = 4_000
-"""From so many concepts on, a bitmap of their ranks sorts them faster than a comparison of each."""
 
 
 class Stored(CodeSystemProvider):
@@ -36,15 +32,12 @@ class Stored(CodeSystemProvider):
 
     async def find(self, code: str) -> Concept | None:
         """Return the concept of a code, `None` where there is none."""
-        found = await self.shelf.find(self.key(code))
-        if not found:
-            return None
-        (whole,) = await self._placed([next((one for one in found if one.code == code), found[0])])
-        return whole
+        found = await self.shelf.find(self.key(code), await self.pieces.edges(store.PARENTS))
+        return next((one for one in found if one.code == code), found[0] if found else None)
 
     async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
         """Return the concepts of ordinals, in the same order."""
-        return await self._placed(await self.shelf.concepts(ordinals))
+        return await self.shelf.concepts(ordinals, await self.pieces.edges(store.PARENTS))
 
     async def codes(self, ordinals: Sequence[int]) -> Sequence[str]:
         """Return the codes of ordinals, in the same order; concepts are not read for it."""
@@ -117,19 +110,8 @@ class Stored(CodeSystemProvider):
             if not found:
                 return []
         rank = await self.pieces.numbers(store.RANK)
-        if len(found) < MANY:
-            return sorted(found, key=rank.__getitem__)
-        order = await self.pieces.numbers(store.ORDER)
-        ranks = BitMap(array(NUMBERS, map(rank.__getitem__, found)))
-        return array(NUMBERS, map(order.__getitem__, ranks))
+        return Ranking(found, rank, await self.pieces.numbers(store.ORDER))
 
     def key(self, code: str) -> str:
         """Return what a code is found by."""
         return store.folded(code, case_sensitive=self.head.case_sensitive)
-
-    async def _placed(self, found: Sequence[Concept]) -> list[Concept]:
-        """Return concepts with their parents."""
-        parents = await self.pieces.edges(store.PARENTS)
-        if not parents.count:
-            return list(found)
-        return [replace(one, parents=tuple(parents.next(one.ordinal))) for one in found]

@@ -111,7 +111,7 @@ async def test_texts_match_as_they_match_in_memory(
 ) -> None:
     monkeypatch.setattr("terminology.load.derived.FREQUENT", frequent)
     monkeypatch.setattr("terminology.codesystem.postings.KEYS", 40)
-    monkeypatch.setattr("terminology.codesystem.stored.MANY", 50)
+    monkeypatch.setattr("terminology.codesystem.ranking.FEW", 50)
     stored = concepts.provider((await concepts.load(nomenclature.release(COUNT))).row)
     listed = Listed(resource(nomenclature.rows(COUNT)))
     chance = random.Random(3)
@@ -122,6 +122,10 @@ async def test_texts_match_as_they_match_in_memory(
         for within in (whole, part):
             found = list(await stored.matching(text, within))
             assert found == list(await listed.matching(text, within)), text
+            again = await stored.matching(text, within)
+            assert (list(again[3:9:2]), list(again[-2:]), list(again[:4])) == (found[3:9:2], found[-2:], found[:4])
+            assert len(again) == len(found)
+            assert not found or again[len(found) // 2] == found[len(found) // 2]
     for text in ("", " - ", "10000", "CHRÔNIC dis", "zzz", "100000007"):
         assert list(await stored.matching(text, whole)) == list(await listed.matching(text, whole)), text
 
