@@ -4,13 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from terminology.catalogue import Catalogue
+from terminology.codesystem import loinc, snomed
 from terminology.codesystem.provider import CodeSystemProvider
 from terminology.concept import Head
 from terminology.valueset.implicit import implicit
 
 Json = dict[str, Any]
 
-PARTICULAR: Mapping[str, Callable[[CodeSystemProvider], CodeSystemProvider]] = {}
+PARTICULAR: Mapping[str, Callable[[CodeSystemProvider], CodeSystemProvider]] = {
+    snomed.URL: snomed.Snomed,
+    loinc.URL: loinc.Loinc,
+}
 """What adds the filters and expressions of a code system's own, by its system URI."""
 
 

@@ -89,7 +89,7 @@ class Evaluation:
         ordinals = await self.provider.ordinals(list(stated))
         return BitMap().union(*(stated[code] for code, ordinal in ordinals.items() if ordinal in values))
 
-    async def _satisfying(self, constraint: Constraint) -> BitMap:
+    async def _satisfying(self, constraint: Constraint) -> BitMap:  # noqa: C901 - a case for each kind of node
         match constraint:
             case Anything():
                 return await self.provider.everything()
@@ -108,7 +108,9 @@ class Evaluation:
                 return await self._values(await self.of(focus), await self.codes(attribute))
             case Filtered(inner, on, conditions):
                 found = await self.of(inner)
-                return await (descriptions if on == "D" else about).satisfying(conditions, found, self)
+                if on == "D":
+                    return await descriptions.satisfying(conditions, found, self)
+                return await about.satisfying(conditions, found, self)
             case WithHistory(inner, profile, associations):
                 return await self._with_history(await self.of(inner), profile, associations)
 
