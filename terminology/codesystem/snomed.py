@@ -17,7 +17,7 @@ from terminology.codesystem.particular import Particular
 from terminology.codesystem.provider import Filter, InvalidFilter
 from terminology.concept import NOT_ENUMERATED, Concept
 from terminology.ecl import evaluation
-from terminology.ecl.expression import Expression, InvalidExpression, Pair, Value, parse
+from terminology.ecl.expression import NORMAL_FORM, Expression, InvalidExpression, Pair, Value, parse
 from terminology.ecl.nodes import Anything, Constraint, Joined, Reference, Related
 from terminology.ecl.parser import parse as constraint
 from terminology.ecl.tokens import InvalidConstraint
@@ -187,7 +187,7 @@ class Snomed(Particular):
         """Return what a concept is defined as, `None` where its definition is not sufficient."""
         concept = await self.base.find(expression.focus[0])
         said = {one.code: one.value for one in concept.properties} if concept else {}
-        form = _read(str(said.get("normalFormTerse", "")))
+        form = _read(str(said.get(NORMAL_FORM, "")))
         return form if said.get("sufficientlyDefined") is True and form is not None and not form.plain else None
 
     async def _with_definitions(self, expression: Expression) -> Expression:
@@ -196,7 +196,7 @@ class Snomed(Particular):
         for code in expression.focus:
             concept = await self.base.find(code)
             said = {one.code: one.value for one in concept.properties} if concept else {}
-            form = _read(str(said.get("normalFormTerse", "")))
+            form = _read(str(said.get(NORMAL_FORM, "")))
             if form is not None:
                 whole = replace(
                     whole,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from terminology.ecl.tokens import InvalidConstraint, Token, tokens
 
 MOST_NESTED = 20
+NORMAL_FORM = "normalFormTerse"
+"""Property that has a concept as an expression: what it is below, and its attributes in their groups (FHIR's page on SNOMED CT)."""
 
 
 class InvalidExpression(ValueError):

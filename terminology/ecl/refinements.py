@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from terminology.ecl.descriptions import like
-from terminology.ecl.expression import InvalidExpression, groups
+from terminology.ecl.expression import NORMAL_FORM, InvalidExpression, groups
 from terminology.ecl.nodes import Anything, Attribute, Both, Constraint, Count, Group, Reference, Refinement, Term
 from terminology.ecl.tokens import InvalidConstraint
 from terminology.words import split
@@ -18,7 +18,6 @@ from terminology.words import split
 if TYPE_CHECKING:
     from terminology.ecl.evaluation import Evaluation
 
-NORMAL_FORM = "normalFormTerse"
 MOST_READ = 100_000
 MOST_AT_ONCE = 1_000
 

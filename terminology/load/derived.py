@@ -13,6 +13,7 @@ from pyroaring import BitMap
 from terminology import store, words
 from terminology.codesystem.hierarchy import Cycle, Edges, closure
 from terminology.codesystem.postings import NUMBERS, Page, Postings
+from terminology.ecl.expression import NORMAL_FORM
 from terminology.load.release import BrokenRelease, Row
 
 Piece = tuple[str, int, bytes]
@@ -72,7 +73,8 @@ class Derived:
         }
         for one in row.properties:
             keys.add(f"{one.code}{store.STATED}")
-            keys.update(f"{one.code}{store.VALUE}{form}" for form in forms(one.value))
+            if one.code != NORMAL_FORM:  # of one concept alone, and long: nobody filters by it
+                keys.update(f"{one.code}{store.VALUE}{form}" for form in forms(one.value))
         self._properties.add(keys, ordinal)
         if row.inactive:
             self._inactive.add(ordinal)

@@ -3,19 +3,20 @@
 The rows of all tables are brought together by concept through files (partition.py), because a release comes to several gigabytes.
 What is in memory all the time is what language reference sets say of each description.
 
-Of the concept are told: `memberOf` (reference sets), `moduleId`, `effectiveTime`, `sufficientlyDefined`, its attributes under the
+Of the concept are told: `memberOf` (reference sets), `moduleId`, `effectiveTime`, `sufficientlyDefined`, `normalFormTerse`, its attributes under the
 codes of their types, and historical associations and reasons of inactivation under the codes of their reference sets.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
 from terminology.concept import Designation, Head, Property, PropertyDefinition
+from terminology.ecl.expression import NORMAL_FORM, Expression, Pair
 from terminology.load.dialects import tags
 from terminology.load.files import File, Files
 from terminology.load.partition import Partition, Record
@@ -44,6 +45,7 @@ PROPERTIES = {
         ),
         PropertyDefinition("effectiveTime", "dateTime", description="When its newest state came into effect"),
         PropertyDefinition("sufficientlyDefined", "boolean", description="Whether its definition is sufficient"),
+        PropertyDefinition(NORMAL_FORM, "string", description="What it is below and its attributes, as an expression"),
     )
 }
 Tell = Callable[[str], None]
@@ -139,19 +141,19 @@ def _descriptions(
 
 
 def _relationships(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
-    columns = (*STATE[:3], "sourceId", "destinationId", "typeId", "characteristicTypeId")
+    columns = (*STATE[:3], "sourceId", "destinationId", "relationshipGroup", "typeId", "characteristicTypeId")
     kinds: set[str] = set()
-    for _, active, (code, time, _, source, target, kind, nature) in chosen.states(file, columns):
+    for _, active, (code, time, _, source, target, together, kind, nature) in chosen.states(file, columns):
         counts = active and nature == INFERRED
         if counts or chosen.dated:
             kinds.add(kind)
-            joined.add(source, (_EDGE, source, code, time, counts, kind, target))
+            joined.add(source, (_EDGE, source, code, time, counts, kind, target, together))
     gathered.attributes |= dict.fromkeys(kinds - {IS_A}, "code")
 
 
 def _values(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
-    columns = (*STATE[:3], "sourceId", "value", "typeId", "characteristicTypeId")
-    for number, active, (code, time, _, source, value, kind, nature) in chosen.states(file, columns):
+    columns = (*STATE[:3], "sourceId", "value", "relationshipGroup", "typeId", "characteristicTypeId")
+    for number, active, (code, time, _, source, value, together, kind, nature) in chosen.states(file, columns):
         counts = active and nature == INFERRED
         if counts or chosen.dated:
             if value.startswith("#"):
@@ -160,7 +162,7 @@ def _values(file: File, chosen: Package, joined: Partition, gathered: _Gathered)
                 gathered.attributes[kind] = "decimal"
             else:
                 gathered.attributes.setdefault(kind, "string")
-            joined.add(source, (_NUMBER, source, code, time, counts, kind, value))
+            joined.add(source, (_NUMBER, source, code, time, counts, kind, value, together))
 
 
 def _members(file: File, chosen: Package, joined: Partition, gathered: _Gathered) -> None:
@@ -243,10 +245,13 @@ def _row(code: str, group: list[list[Record]], languages: Mapping[str, set[str]]
         Property("effectiveTime", f"{time[:4]}-{time[4:6]}-{time[6:8]}", "dateTime"),
         Property("sufficientlyDefined", status == DEFINED, "boolean"),
     ]
-    # Groups of attributes are not kept: the same attribute with the same value counts once.
+    # The same attribute with the same value counts once; the normal form tells which are together in groups.
     stated = sorted({(one[5], one[6]) for one in edges if one[5] != IS_A}, key=itemgetter(0, 1))
     properties += [Property(kind, target, "code") for kind, target in stated]
     properties += [_number(kind, value) for kind, value in sorted({(one[5], one[6]) for one in numbers})]
+    parents = tuple(sorted({one[6] for one in edges if one[5] == IS_A}, key=int))
+    if form := _normal_form(parents or (code,), [one for one in (*edges, *numbers) if one[5] != IS_A]):
+        properties.append(Property(NORMAL_FORM, form))
     properties += [Property("memberOf", refset, "code") for refset in sorted({one[5] for one in members})]
     associated = sorted({(one[5], one[6]) for one in members if len(one) > len(STATE) + 2})
     properties += [Property(refset, target, "code") for refset, target in associated]
@@ -259,10 +264,20 @@ def _row(code: str, group: list[list[Record]], languages: Mapping[str, set[str]]
         definition=texts[0][7] if texts else "",
         designations=tuple(_designations((*terms, *texts[1:]), languages)),
         properties=tuple(properties),
-        parents=tuple(sorted({one[6] for one in edges if one[5] == IS_A}, key=int)),
+        parents=parents,
         inactive=not active,
         status="" if active else "inactive",
     )
+
+
+def _normal_form(parents: tuple[str, ...], stated: Sequence[Record]) -> str:
+    """Return a concept as an expression: what it is below, and its attributes in their groups; empty without attributes."""
+    groups: dict[str, list[Pair]] = {}
+    for one in stated:
+        value = Expression((one[6],)) if one[0] == _EDGE else str(one[6])
+        groups.setdefault(one[7], []).append((one[5], value))
+    loose = tuple(groups.pop("0", ()))
+    return Expression(parents, loose, tuple(tuple(one) for one in groups.values())).normal if loose or groups else ""
 
 
 def _rank(words: Record, language: str) -> tuple[Any, ...]:

@@ -41,6 +41,10 @@ def test_a_snapshot_becomes_concepts(tmp_path: Path) -> None:
     assert values(cough, "1142135004") == [Decimal("2.50")]
     assert Property("1142136003", "dry", "string") in cough.properties
     assert Property("sufficientlyDefined", True, "boolean") in cough.properties
+    assert values(cough, "normalFormTerse") == [
+        f'{rf2.DISEASE}:{rf2.SITE}={rf2.LUNG},{{1142135004=#2.50,1142136003="dry"}}'
+    ]
+    assert values(found[rf2.LUNG], "normalFormTerse") == []
     assert values(cough, "memberOf") == []
     assert values(found[rf2.LUNG], "memberOf") == ["723264001"]
     assert values(found[rf2.LUNG], "effectiveTime") == ["2020-01-31"]
