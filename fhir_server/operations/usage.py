@@ -5,11 +5,14 @@ from typing import Any
 
 from fhir_server.context import Context
 from fhir_server.model import json
-from fhir_server.model.errors import BadRequest, InvalidParameter
+from fhir_server.model.errors import BadRequest, TooCostly
 from fhir_server.model.request import FhirResponse
 from fhir_server.operations import OWN, Operation, parameters
 from fhir_server.repository.usage import ORGANIZATION, Codes, Used, used
+from fhir_server.search.codes import MOST_CODES
 from profiles.definitions.model import OperationDefinition, OperationParameter
+from terminology import versions
+from terminology.concept import NOT_ENUMERATED
 
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
@@ -28,6 +31,7 @@ DEFINITION = OperationDefinition(
         OperationParameter("code", "in", 0, 1, "code"),
         OperationParameter("coding", "in", 0, 1, "Coding"),
         OperationParameter("below", "in", 0, 1, "boolean"),
+        OperationParameter("version", "in", 0, 1, "string"),
         OperationParameter("thorough", "in", 0, 1, "boolean"),
         OperationParameter("type", "in", 0, None, "code"),
         OperationParameter("codes", "out", 1, 1, "unsignedInt"),
@@ -64,8 +68,7 @@ async def usage(ctx: Context) -> FhirResponse:
     """Return 200 with the counts.
 
     Raises:
-        BadRequest: It is not said which code, or a type is none.
-        InvalidParameter: What is below the code is not known.
+        BadRequest: It is not said which code, what is below it is not known, or a type is none.
         Forbidden: The caller may be told of none of the types.
         TooCostly: Too much is below the code, or the time limit was reached.
     """
@@ -74,7 +77,8 @@ async def usage(ctx: Context) -> FhirResponse:
     for name in asked["type"]:
         if name not in ctx.definitions.resource_types:
             raise BadRequest(f"'{name[:60]}' is not a resource type of FHIR R4.", expression="http.type")
-    codes = await _below(ctx, system, code) if asked["below"] == (True,) else frozenset({(system, code)})
+    version = next(iter(asked["version"]), "")
+    codes = await _below(ctx, system, code, version) if asked["below"] == (True,) else frozenset({(system, code)})
     found = await used(ctx.repository, codes, asked["type"], thorough=asked["thorough"] == (True,))
     shown = await _shown(ctx, {keeper for row in found for keeper in row.counts if keeper})
     rows = [
@@ -99,12 +103,38 @@ def _concept(asked: parameters.Values) -> tuple[str, str]:
     return found["system"], found["code"]
 
 
-async def _below(ctx: Context, system: str, code: str) -> Codes:
-    """Return a concept with all that it subsumes."""
-    sets = ctx.repository.pages.reading.codes
-    if sets is None:
-        raise InvalidParameter("No hierarchy of codes is known here. Leave 'below' out.", expression="http.below")
-    return await sets.below(system, code)
+async def _below(ctx: Context, system: str, code: str, version: str) -> Codes:
+    """Return a concept with all that stands below it, by the newest version that is at hand or the one that is named.
+
+    Raises:
+        BadRequest: The code system, its version or the code is not known.
+        TooCostly: There are too many.
+    """
+    found = await versions.code_system(await ctx.vocabulary.catalogue(ctx.repository), system, version)
+    named = f"{system[:200]}|{version[:60]}" if version else system[:200]
+    if found is None:
+        raise BadRequest(
+            f"The code system '{named}' is not known here, so what is below its codes is not known either. Load it, or leave "
+            "'below' out to count the code alone.",
+            expression="http.system",
+        )
+    concept = await found.find(code)
+    if concept is None:
+        raise BadRequest(
+            f"The code system '{found.head.canonical}' has no code '{code[:60]}', so nothing is below it. Leave 'below' out "
+            "to count the code alone.",
+            expression="http.code",
+        )
+    if concept.ordinal == NOT_ENUMERATED:
+        return frozenset({(system, code)})
+    ordinals = await found.descendants(concept.ordinal)
+    if len(ordinals) >= MOST_CODES:
+        raise TooCostly(
+            f"{len(ordinals):,} codes are below '{code[:60]}'; at most {MOST_CODES:,} are counted together. Choose a code further "
+            "down.",
+            expression="http.code",
+        )
+    return frozenset((system, one) for one in (code, concept.code, *await found.codes([*ordinals])))
 
 
 async def _shown(ctx: Context, keepers: Iterable[str]) -> dict[str, str]:

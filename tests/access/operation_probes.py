@@ -217,12 +217,12 @@ def uses(method: str) -> Callable[[Ground], Iterator[Probe]]:
                 system, bar, code = value.rpartition("|")
                 if param.type != "token" or not (bar and system and code):
                     continue
-                for more in ({}, {"type": kind}, {"type": kind, "thorough": "true"}):
+                for more in ({}, {"type": kind}, {"type": kind, "thorough": "true"}, {"below": "true"}):
                     asked = {"system": system, "code": code, **more}
                     if method == "GET":
                         yield get("CodeSystem/$usage?" + urlencode(asked))
                         continue
-                    kinds = {"system": "valueUri", "thorough": "valueBoolean"}
+                    kinds = {"system": "valueUri", "thorough": "valueBoolean", "below": "valueBoolean"}
                     rows = [{"name": name, kinds.get(name, "valueCode"): text} for name, text in asked.items()]
                     yield Probe(method, "CodeSystem/$usage", {**PARAMETERS, "parameter": rows})
 

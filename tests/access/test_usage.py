@@ -138,6 +138,27 @@ async def test_what_is_below_a_code_counts_with_it(house: House) -> None:
     assert next(row["valueUnsignedInt"] for row in found["parameter"] if row["name"] == "codes") > 5
 
 
+async def test_the_hierarchy_of_a_code_system_that_is_stored_counts(house: House) -> None:
+    bottom = {"code": DIASTOLIC, "display": "Diastolic"}
+    stored = {
+        "resourceType": "CodeSystem",
+        "id": "panel",
+        "url": LOINC,
+        "version": "our-own",
+        "status": "active",
+        "content": "fragment",
+        "concept": [{"code": RATE, "concept": [{"code": "group", "concept": [bottom]}]}],
+    }
+    await put(house, "root", stored)
+    system = await house.as_("system/*.rs")
+    assert await counts(system, RATE, "&below=true&version=our-own") == {
+        ("Observation", "alpha"): 13,
+        ("Observation", "beta"): 3,
+    }
+    assert await counts(system, "group", "&below=true&version=our-own") == {("Observation", "alpha"): 6}
+    assert await counts(system, "group", "&version=our-own") == {}
+
+
 async def test_elements_that_no_index_leads_to_are_named_and_passed_over_unless_asked_for(house: House) -> None:
     system = await house.as_("system/*.rs")
     asked = f"CodeSystem/$usage?system={ACT}&code=IMP&type=Encounter"
@@ -169,6 +190,8 @@ async def test_types_without_many_resources_are_counted_by_every_coded_parameter
         f"system={LOINC}&code=x&below=perhaps",
         f"system={LOINC}&code=x&where=there",
         "system=urn:nowhere&code=x&below=true",
+        f"system={ACT}&code=nothing&below=true",
+        f"system={ACT}&code=IMP&below=true&version=0.0.1",
     ],
 )
 async def test_what_cannot_be_counted_is_said(house: House, asked: str) -> None:

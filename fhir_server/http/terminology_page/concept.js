@@ -12,6 +12,7 @@ export function showConcept(place, system, version, code) {
 }
 
 function drawn(found, system, version, code) {
+  document.title = `${first(found, "display") || code} · Terminology`;
   const properties = (found.property || []).map((one) => ({ code: first(one, "code"), value: first(one, "value"), description: first(one, "description") }));
   const of = (name) => properties.filter((one) => one.code === name);
   const title = make("h2", { tabindex: "-1", id: "concept" }, first(found, "display") || code);
@@ -30,7 +31,7 @@ function drawn(found, system, version, code) {
     part("Below it", children),
     part("Other words", designations(found.designation || [])),
     part("Properties", stated(properties)),
-    part("Where it is used", usage(used, system, code)),
+    part("Where it is used", usage(used, system, version, code)),
     facts([["Code system", first(found, "name")], ["URL", make("code", {}, system)], ["Version", first(found, "version") || version]]),
   ];
 }
@@ -97,7 +98,7 @@ function stated(properties) {
 }
 
 // Counts by type and facility, asked for when it is wished: they are of the whole record.
-function usage(place, system, code) {
+function usage(place, system, version, code) {
   const below = make("input", { type: "checkbox", id: "below", checked: true });
   const thorough = make("input", { type: "checkbox", id: "thorough" });
   const button = make("button", { type: "submit" }, "Count");
@@ -107,24 +108,28 @@ function usage(place, system, code) {
     button);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const ask = () => get("CodeSystem/$usage", { system, code, below: below.checked, thorough: thorough.checked }).catch((error) => {
-      // Of a system without a hierarchy nothing is below; then the code alone is what there is to count.
-      if (!below.checked || error.status !== 400 || error.said.some((text) => text.includes("longer than"))) throw error;
-      below.checked = false;
-      return get("CodeSystem/$usage", { system, code, thorough: thorough.checked });
-    });
+    const asked = { system, version, code, below: below.checked, thorough: thorough.checked };
+    const ask = async () => {
+      try {
+        return { answer: await get("CodeSystem/$usage", asked) };
+      } catch (error) {
+        // What is below a code may not be known; then the code alone is what there is to count.
+        if (!asked.below || error.status !== 400 || !error.said.some((text) => text.includes("leave 'below' out"))) throw error;
+        return { answer: await get("CodeSystem/$usage", { ...asked, below: false }), alone: true };
+      }
+    };
     fill(place, ask, counted);
   });
   return make("div", {}, form, place);
 }
 
-function counted(answer) {
+function counted({ answer, alone = false }) {
   const found = values(answer.parameter);
   const rows = (found.use || []).map((one) => ({ type: first(one, "type"), facility: first(one, "facility"), count: first(one, "count", 0) }));
   const searched = (found.searched || []).map((one) => ({ type: first(one, "type"), report: first(one, "basis") === "report", passed: one.passed || [] }));
   const codes = first(found, "codes", 1);
   tell(rows.length ? `${many(rows.length, "count")}` : "It is used nowhere");
-  const notes = [codes > 1 ? `${many(codes, "code")} were looked for. ` : ""];
+  const notes = [alone ? "What is below this code is not known here, so it was counted alone. " : codes > 1 ? `${many(codes, "code")} were looked for. ` : ""];
   if (searched.some((one) => one.report)) notes.push("Of records that you do not read, counts below 5 are masked, and what labels restrict is left out. ");
   const passed = searched.filter((one) => one.passed.length);
   const left = passed.length ? make("details", {}, make("summary", {}, "Not looked at"),

@@ -91,7 +91,13 @@ export function showSystem(place, { url, version = "", code = "" }) {
   opened.tree?.mark(code);
   for (const one of place.querySelectorAll(".hits a")) one.toggleAttribute("aria-current", one.dataset.code === code);
   if (!code) return pane.replaceChildren(empty("No concept is chosen", "Search, or walk down the tree, and choose one."));
-  return showConcept(pane, url, version, code).then(() => pane.querySelector("#concept")?.focus({ preventScroll: false }));
+  if (!place.contains(document.activeElement?.closest?.('[role="treeitem"]') || null)) reveal(opened.tree, url, version, code);
+  return showConcept(pane, url, version, code).then(() => {
+    if (!place.querySelector(".back").offsetParent) return;
+    // On a narrow screen the concept stands in the place of the list.
+    pane.querySelector("#concept")?.focus({ preventScroll: true });
+    place.querySelector(".back").scrollIntoView({ block: "start" });
+  });
 }
 
 function open(place, url, version, key) {
@@ -117,6 +123,13 @@ function open(place, url, version, key) {
     href: (code) => to("system", { url, version, code }),
   });
   tree.append(opened.tree.element);
+}
+
+// Opens the way down to a concept, so that the tree shows where it stands.
+async function reveal(tree, system, version, code) {
+  const above = await concepts(system, version, [["concept", "generalizes", code]], { count: 200 }).catch(() => ({ rows: [] }));
+  await tree.open(new Set(above.rows.map((row) => row.code).filter((one) => one !== code)));
+  tree.mark(code);
 }
 
 // One level of the tree: its concepts, and which of them have something below.

@@ -12,7 +12,7 @@ export class Tree {
     this.chosen = chosen;
     this.element = make("ul", { class: "tree", role: "tree", "aria-label": label, onkeydown: (event) => this.key(event) });
     this.element.addEventListener("focusin", (event) => this.rove(event.target));
-    this.load(this.element, roots, 1, 0);
+    this.ready = this.load(this.element, roots, 1, 0);
   }
 
   async load(list, ask, level, offset) {
@@ -103,6 +103,16 @@ export class Tree {
     if (!does) return;
     event.preventDefault();
     does();
+  }
+
+  // Opens the shown concepts of these codes, and what appears of them.
+  async open(codes) {
+    await this.ready;
+    for (let depth = 0; depth < 30; depth += 1) {
+      const closed = this.items().filter((one) => codes.has(one.dataset.code) && one.getAttribute("aria-expanded") === "false");
+      if (!closed.length) return;
+      await Promise.all(closed.map((one) => this.turn(one, true)));
+    }
   }
 
   mark(code) {
