@@ -27,6 +27,8 @@ TRY = (
     "Encounter?status=in-progress&_include=Encounter:subject",
     "Organization?partof=northreach",
 )
+HEART_RATE = "/admin/terminology#/system?url=http://loinc.org&code=8867-4"
+"""Where the terminology page counts who measures heart rates."""
 
 Scale = Annotated[int, typer.Option("--scale", help="1, 10 or 100 times five hundred patients.")]
 
@@ -118,3 +120,4 @@ def _say(tally: Tally, told: "Told | None", base: str) -> None:
     for path in TRY:
         console.print(f"  {base}/{path}", soft_wrap=True, markup=False)
     console.print(f"  {base.removesuffix('/fhir')}/docs", markup=False)
+    console.print(f"  {base.removesuffix('/fhir')}{HEART_RATE}", soft_wrap=True, markup=False)

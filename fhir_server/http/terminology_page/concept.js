@@ -1,15 +1,21 @@
 // One concept: what it is called and means, what is above and below it, and where it is used.
 
 import { concepts, first, get, lookup, values } from "./fhir.js";
-import { badge, empty, facts, fill, make, many, table, tell, to } from "./make.js";
+import { badge, empty, facts, fill, make, many, problem, table, tell, to } from "./make.js";
 
 const PLACES = new Set(["parent", "child"]);
 const STATES = new Set(["inactive", "abstract", "notSelectable", "status"]);
 const MOST_CHILDREN = 30;
 
 export function showConcept(place, system, version, code) {
-  return fill(place, () => lookup(system, version, code), (found) => drawn(found, system, version, code));
+  return fill(place, () => lookup(system, version, code).catch((error) => (error.status === 401 ? Promise.reject(error) : { error })),
+    (found) => (found.error ? unknown(found.error, system, version, code) : drawn(found, system, version, code)));
 }
+
+// Records hold codes of systems that are not loaded, too, and codes that were written wrong.
+const unknown = (error, system, version, code) => [
+  make("h2", { tabindex: "-1", id: "concept" }, code), problem(error), part("Where it is used", usage(make("div", { class: "use" }), system, version, code)),
+];
 
 function drawn(found, system, version, code) {
   document.title = `${first(found, "display") || code} · Terminology`;

@@ -23,7 +23,7 @@ export function to(view, values = {}) {
 
 export function facts(rows) {
   const shown = rows.filter(([, value]) => value !== "" && value !== undefined && value !== null && value.length !== 0);
-  return make("dl", { class: "facts" }, ...shown.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  return make("dl", { class: "facts" }, ...shown.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
 export function table(caption, titles, rows) {
