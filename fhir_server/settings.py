@@ -377,6 +377,16 @@ class Packages(Section):
     )
 
 
+class Terminology(Section):
+    """Limits of the terminology service."""
+
+    max_expansion: int = Field(
+        default=10_000,
+        ge=1,
+        description="Most concepts of one answer of $expand; larger value sets are asked for by pages.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `Settings.load()` also refuses misspelt top-level variables."""
 
@@ -400,6 +410,7 @@ class Settings(BaseSettings):
     validation: Validation = Validation()
     jobs: Jobs = Jobs()
     packages: Packages = Packages()
+    terminology: Terminology = Terminology()
 
     @property
     def audited(self) -> bool:

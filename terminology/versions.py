@@ -31,6 +31,7 @@ WILDCARDS = frozenset("xX*")
 
 SEMVER = re.compile(r"(0|[1-9]\d*)(?:\.(0|[1-9]\d*))(?:\.(0|[1-9]\d*))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 DATE = re.compile(r"\d{4}(?:-?\d{2}(?:-?\d{2}(?:T.*)?)?)?")
+DAY = re.compile(r"\d{4}-\d{2}(?:-\d{2}(?:T.*)?)?")
 INTEGER = re.compile(r"\d+")
 CHUNKS = re.compile(r"\d+|\D+")
 
@@ -247,8 +248,11 @@ def ordering(versions: Iterable[str], algorithm: str = "") -> Callable[[str], Ke
         if algorithm == "alpha":
             return lambda version: (version,)
         shape = next((row for row in SHAPES.values() if all(row[0](version) for version in given)), None)
-    key = shape[1] if shape else _natural
-    return lambda version: (1, *key(version)) if version else (0,)
+    if shape is not None:
+        key = shape[1]
+        return lambda version: (1, *key(version)) if version else (0,)
+    # Code systems that went over from days to numbers, as those of HL7 did, go on with the numbers.
+    return lambda version: (1, DAY.fullmatch(version) is None, *_natural(version)) if version else (0,)
 
 
 @lru_cache(maxsize=4096)

@@ -92,29 +92,26 @@ class Block:
             return self.members & other.members, codes
         if min(len(self), len(other)) > MOST_COMPARED:
             raise TooManyToCompare
-        found, loose = BitMap(), []
         if len(self) <= len(other):
-            for concept in await self.concepts(self.order):
-                if await other.has(concept.code):
-                    if concept.ordinal >= 0:
-                        found.add(concept.ordinal)
-                    else:
-                        loose.append(concept.code)
-            return found, loose
-        for concept in await other.concepts(other.order):
-            own = await self.provider.find(concept.code) if self.provider is not None else None
-            if own is not None and own.ordinal >= 0:
-                found.add(own.ordinal)
-            elif concept.code in self.loose:
-                loose.append(concept.code)
-        return found & self.members, loose
+            theirs = await other.having(await self.codes())
+            own = await self.having(theirs)
+        else:
+            own = await self.having(await other.codes())
+        return BitMap(one for one in own.values() if isinstance(one, int)), [
+            one for one in own.values() if isinstance(one, str)
+        ]
 
-    async def has(self, code: str) -> bool:
-        """Return whether a code is in it."""
-        if code in self.loose:
-            return True
-        found = await self.provider.find(code) if self.provider is not None else None
-        return found is not None and found.ordinal >= 0 and found.ordinal in self.members
+    async def having(self, codes: Iterable[str]) -> dict[str, Key]:
+        """Return those of some codes that are in it, with their keys."""
+        sought = list(codes)
+        ordinals = await self.provider.ordinals(sought) if self.provider is not None and self.members else {}
+        found: dict[str, Key] = {code: one for code, one in ordinals.items() if one in self.members}
+        return found | {code: code for code in sought if code in self.loose}
+
+    async def codes(self) -> list[str]:
+        """Return its codes."""
+        listed = await self.provider.codes(list(self.members)) if self.provider is not None and self.members else ()
+        return [*listed, *self.loose]
 
     async def concepts(self, keys: Sequence[Key]) -> list[Concept]:
         """Return the concepts of some keys, in the same order; those of the code system are asked for at once."""

@@ -1,7 +1,7 @@
 """What a value set consists of, as blocks of concepts: includes, excludes, filters, imports (R4 ValueSet.compose)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyroaring import BitMap
@@ -18,9 +18,6 @@ from terminology.valueset.definition import Definition, Part, definition
 from terminology.versions import NO_RULES, ConflictingVersions, VersionRules
 
 Json = dict[str, Any]
-
-IN_BULK = 20
-"""Listed codes from which on the code system is asked for all at once."""
 
 
 @dataclass(slots=True)
@@ -169,20 +166,13 @@ class Composer:
         return Block(part.system, provider.head.version, provider, members, loose, tuple(keys), rows)
 
     async def _found(self, provider: CodeSystemProvider, codes: Sequence[str]) -> dict[str, Concept]:
-        """Return concepts by code, those that are not there left out; of many codes, all at once."""
+        """Return concepts by code, those that are not there left out; those of a list are asked for all at once."""
+        ordinals = await provider.ordinals(codes)
+        wanted = list(dict.fromkeys(ordinals.values()))
+        by_ordinal = dict(zip(wanted, await provider.concepts(wanted), strict=True))
         found: dict[str, Concept] = {}
-        if len(codes) > IN_BULK and not any("," in code for code in codes):
-            try:
-                members = await provider.select(Filter("code", "in", ",".join(codes)))
-                by_code = {one.code: one for one in await provider.concepts(list(members))}
-            except (InvalidFilter, NotEnumerable):
-                by_code = {}
-            if len(by_code) == len(codes) or (
-                by_code and provider.head.case_sensitive and not provider.head.compositional
-            ):
-                return {code: by_code[code] for code in codes if code in by_code}
         for code in codes:
-            concept = await provider.find(code)
+            concept = by_ordinal[ordinals[code]] if code in ordinals else await provider.find(code)
             if concept is not None:
                 found[code] = concept
         return found
@@ -259,7 +249,8 @@ class Composer:
             raise TxError(issue.CYCLE.issue(value_set=name, pathway=", ".join(path)))
         if not canonical.startswith("#"):
             self.used.value_sets[imported.canonical] = resource
-        return await self._composed(imported, path, contained, active=active)
+        found = await self._composed(imported, path, contained, active=active)
+        return [replace(one, whole=False) for one in found]
 
     async def _value_set(self, canonical: str) -> Json:
         url, stated = versions.split(canonical)

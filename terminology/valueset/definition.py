@@ -18,6 +18,7 @@ PARAMETERS = frozenset(
 )
 STANDARDS_STATUS = "http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-status"
 DEPRECATED = "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
+OPERATOR = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.compose.include.filter.op"
 KEPT = 512
 """Definitions that are kept: large lists are indexed once, not for each code that is asked about."""
 
@@ -145,8 +146,7 @@ def _part(place: str, row: Json) -> Part:
     listed = row.get("concept")
     concepts = {one["code"]: one for one in objects(listed) if isinstance(one.get("code"), str)}
     filters = tuple(
-        Filter(text(one.get("property")), text(one.get("op")), text(one.get("value")))
-        for one in objects(row.get("filter"))
+        Filter(text(one.get("property")), _operator(one), text(one.get("value"))) for one in objects(row.get("filter"))
     )
     imports = row.get("valueSet")
     return Part(
@@ -159,12 +159,19 @@ def _part(place: str, row: Json) -> Part:
     )
 
 
+def _operator(row: Json) -> str:
+    """Return the operator of a filter; those that R4 does not have are stated by an extension, as R5 tells to."""
+    primitive = row.get("_op")
+    stated = next(_values(primitive, OPERATOR), "") if isinstance(primitive, dict) else ""
+    return text(row.get("op")) or stated
+
+
 def _expanded(resource: Json) -> Iterator[tuple[tuple[str, str], Json]]:
     expansion = resource.get("expansion")
-    stack = list(objects(expansion.get("contains"))) if isinstance(expansion, dict) else []
+    stack = list(objects(expansion.get("contains")))[::-1] if isinstance(expansion, dict) else []
     while stack:
         row = stack.pop()
-        stack.extend(objects(row.get("contains")))
+        stack.extend(list(objects(row.get("contains")))[::-1])
         if isinstance(row.get("system"), str) and isinstance(row.get("code"), str):
             yield (row["system"], row["code"]), row
 

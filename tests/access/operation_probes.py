@@ -10,6 +10,10 @@ from tests.access.record import reference
 from tests.access.twins import Probe
 
 
+SYSTEM = "urn:system:hidden"
+"""Of codes that only hidden resources have."""
+
+
 def matching(_: Ground) -> Iterator[Probe]:
     for name, more in (("Bo", {"birthDate": "1980-01-01", "gender": "male"}), ("Ann", {"birthDate": "1970-01-01"})):
         wanted = {"resourceType": "Patient", "name": [{"family": name}], **more}
@@ -248,6 +252,28 @@ def translations(method: str, *, instance: bool = False) -> Callable[[Ground], I
     return probes
 
 
+def expansions(method: str, *, instance: bool = False) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what lists codes: of value sets that are hidden, and of code systems that are."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        names = [name for kind, name in ground.names if kind == "ValueSet"]
+        for name in [*names, ABSENT]:
+            place = f"ValueSet/{name}/$expand" if instance else "ValueSet/$expand"
+            for asked in ({}, {"filter": "a"}) if instance else ({"url": f"urn:set:{name}"}, {"url": f"{SYSTEM}?fhir_vs"}):
+                if method == "GET":
+                    yield get(f"{place}?{urlencode(asked)}" if asked else place)
+                    continue
+                kinds = {"filter": "valueString"}
+                rows: list[Json] = [{"name": key, kinds.get(key, "valueUri"): text} for key, text in asked.items()]
+                yield Probe(method, place, {**PARAMETERS, "parameter": rows})
+        if method == "POST" and not instance:
+            for include in ({"system": SYSTEM}, {"valueSet": [f"urn:set:{ABSENT}"]}):
+                sent = {"resourceType": "ValueSet", "status": "active", "compose": {"include": [include]}}
+                yield Probe(method, "ValueSet/$expand", {**PARAMETERS, "parameter": [{"name": "valueSet", "resource": sent}]})
+
+    return probes
+
+
 def closing(path: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of closure tables: of codes that only hidden resources have, in a table that nobody has begun."""
 
@@ -255,7 +281,7 @@ def closing(path: str) -> Callable[[Ground], Iterator[Probe]]:
         name = {"name": "name", "valueString": ABSENT}
         for more in ([], [{"name": "version", "valueString": "0"}]):
             yield Probe("POST", path, {**PARAMETERS, "parameter": [name, *more]})
-        for system in ("urn:example", "urn:system:hidden"):
+        for system in ("urn:example", SYSTEM):
             concept = {"name": "concept", "valueCoding": {"system": system, "code": "bo"}}
             yield Probe("POST", path, {**PARAMETERS, "parameter": [name, concept]})
 

@@ -117,7 +117,9 @@ def status_like(expected: str, actual: int) -> bool:
 
 def _like(expected: str, actual: str) -> bool:
     if not (len(expected) > 1 and expected.startswith("$") and expected.endswith("$")):
-        return expected == actual
+        literal, *rest = expected.split("$version$")
+        pattern = re.escape(literal) + "".join(PATTERNS["version"] + re.escape(part) for part in rest)
+        return re.fullmatch(pattern, actual) is not None
     kind, _, rest = expected[1:-1].partition(":")
     if kind == "external":
         return rest.partition(":")[2] in actual
