@@ -55,7 +55,8 @@ class Wanted:
         for entry in text.split(","):
             tag, *parameters = (part.strip() for part in entry.split(";"))
             if _RANGE.fullmatch(tag):
-                found.append(Range(tag, next(filter(None.__ne__, map(_quality, parameters)), 1.0) or 0.0))
+                stated = [one for one in map(_quality, parameters) if one is not None]
+                found.append(Range(tag, stated[0] if stated else 1.0))
         return cls(tuple(sorted(found, key=lambda one: -one.quality)))
 
     def __bool__(self) -> bool:

@@ -14,7 +14,7 @@ from terminology.catalogue import Catalogue
 from terminology.issue import TxError, outcome
 from terminology.languages import Wanted
 from terminology.valueset.expand import Asked, expand
-from terminology.versions import PARAMETERS, UnreadableVersion, VersionRules
+from terminology.versions import PARAMETERS, ConflictingVersions, UnreadableVersion, VersionRules
 
 Json = dict[str, Any]
 Values = Mapping[str, tuple[Any, ...]]
@@ -126,7 +126,10 @@ async def _found(catalogue: Catalogue, asked: Asked, url: str, version: str) -> 
     Raises:
         TxError: There is none.
     """
-    wanted = asked.rules.wanted(url, version).version
+    try:
+        wanted = asked.rules.wanted(url, version).version
+    except ConflictingVersions as error:
+        raise BadRequest(str(error), expression=f"http.{error.one.parameter}") from None
     resource = await versions.value_set(catalogue, url, wanted)
     if resource is None:
         raise TxError(issue.UNKNOWN_VALUE_SET.issue(value_set=f"{url}|{wanted}" if wanted else url))

@@ -9,7 +9,6 @@ from tests.access.house import Json
 from tests.access.record import reference
 from tests.access.twins import Probe
 
-
 SYSTEM = "urn:system:hidden"
 """Of codes that only hidden resources have."""
 
@@ -259,7 +258,9 @@ def expansions(method: str, *, instance: bool = False) -> Callable[[Ground], Ite
         names = [name for kind, name in ground.names if kind == "ValueSet"]
         for name in [*names, ABSENT]:
             place = f"ValueSet/{name}/$expand" if instance else "ValueSet/$expand"
-            for asked in ({}, {"filter": "a"}) if instance else ({"url": f"urn:set:{name}"}, {"url": f"{SYSTEM}?fhir_vs"}):
+            for asked in (
+                ({}, {"filter": "a"}) if instance else ({"url": f"urn:set:{name}"}, {"url": f"{SYSTEM}?fhir_vs"})
+            ):
                 if method == "GET":
                     yield get(f"{place}?{urlencode(asked)}" if asked else place)
                     continue
@@ -269,7 +270,9 @@ def expansions(method: str, *, instance: bool = False) -> Callable[[Ground], Ite
         if method == "POST" and not instance:
             for include in ({"system": SYSTEM}, {"valueSet": [f"urn:set:{ABSENT}"]}):
                 sent = {"resourceType": "ValueSet", "status": "active", "compose": {"include": [include]}}
-                yield Probe(method, "ValueSet/$expand", {**PARAMETERS, "parameter": [{"name": "valueSet", "resource": sent}]})
+                yield Probe(
+                    method, "ValueSet/$expand", {**PARAMETERS, "parameter": [{"name": "valueSet", "resource": sent}]}
+                )
 
     return probes
 

@@ -117,8 +117,8 @@ def status_like(expected: str, actual: int) -> bool:
 
 def _like(expected: str, actual: str) -> bool:
     if not (len(expected) > 1 and expected.startswith("$") and expected.endswith("$")):
-        literal, *rest = expected.split("$version$")
-        pattern = re.escape(literal) + "".join(PATTERNS["version"] + re.escape(part) for part in rest)
+        literal, *others = expected.split("$version$")
+        pattern = re.escape(literal) + "".join(PATTERNS["version"] + re.escape(part) for part in others)
         return re.fullmatch(pattern, actual) is not None
     kind, _, rest = expected[1:-1].partition(":")
     if kind == "external":
