@@ -55,6 +55,7 @@ from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
 from fhir_server.vocabulary import Vocabulary
+from fhir_server.vocabulary.loading import Loading
 from fhir_server.worker import Worker
 from profiles.definitions.registry import Definitions, load
 from smart_auth.discovery import oauth_uris
@@ -141,10 +142,16 @@ class Service:
     @property
     def packages(self) -> Installation:
         """Installs and removes implementation guides."""
-        base = self.settings.service_base
-        return Installation(
-            self.store, self.shelf, lambda: replace(self._pipeline.working("transaction", base), published=True)
-        )
+        return Installation(self.store, self.shelf, self._begin)
+
+    @property
+    def releases(self) -> Loading:
+        """Loads and drops releases of code systems."""
+        return Loading(self.store, self._begin)
+
+    def _begin(self) -> Repository:
+        """Return a repository for one unit of work that publishes definitions."""
+        return replace(self._pipeline.working("transaction", self.settings.service_base), published=True)
 
     async def renew(self) -> int:
         """Work by what others have added, before this process writes and while it does; return the edition of its search.

@@ -2,7 +2,7 @@
 
 import typer
 
-from fhir_server.cli import audit, client, definitions, facility, keys, package, user
+from fhir_server.cli import audit, client, definitions, facility, keys, package, terminology, user
 from fhir_server.cli.config import config
 from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
@@ -36,6 +36,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(client.app, name="client")
 app.add_typer(facility.app, name="facility")
 app.add_typer(package.app, name="package")
+app.add_typer(terminology.app, name="terminology")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(definitions.app, name="definitions")

@@ -114,11 +114,11 @@ async def _install(
     rules = settings.packages
     registry = Registry(rules.registry, rules.max_bytes, rules.timeout_seconds) if rules.registry else None
     gathering = Gathering(rules.max_bytes, rules.folder, registry)
-    with _readable():
+    with readable():
         await gathering.find(asked)
     async with (working if wait else running)(settings) as service:
         installed = [(row.name, row.version) for row in await service.packages.rows() if row.state == "installed"]
-        with _readable():
+        with readable():
             found = await gathering.complete(installed)
         if strict:
             together = Library([*service.shelf.library.packages.values(), *found.packages])
@@ -143,8 +143,16 @@ async def _install(
         return again, dict(found.failures)
 
 
+def installed(settings: Settings, asked: str) -> str:
+    """Install one guide with what it depends on; return what it came to in a sentence."""
+    [*_, one], _ = asyncio.run(_install(settings, [asked], wait=False, strict=False))
+    total = sum(one.resources.values())
+    more = f"; {len(one.notes)} notes, which `fhir-server package install` shows" if one.notes else ""
+    return f"{one.key} {'was installed already' if one.was_there else 'is installed'} as a package: {total} resources{more}."
+
+
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
     """Turn what is wrong with a package into one sentence on stderr and exit code 1."""
     from profiles.packages.archive import PackageError
 

@@ -23,6 +23,7 @@ WITH_DATA = {
     "package",
     "policy",
     "reindex",
+    "terminology",
     "token",
     "user",
     "validate",
