@@ -15,6 +15,7 @@ FORMER_COUNTRIES = "urn:iso:std:iso:3166:-3"
 CURRENCIES = "urn:iso:std:iso:4217"
 LANGUAGES = "urn:iso:std:iso:639"
 TIME_ZONES = "https://www.iana.org/time-zones"
+REGIONS = "http://unstats.un.org/unsd/methods/m49/m49.htm"
 
 _OF_HL7 = "http://terminology.hl7.org/CodeSystem"
 _USER_ASSIGNED = (
@@ -145,6 +146,24 @@ def time_zones() -> CodeSystemProvider:
     return _list(TIME_ZONES, "IANATimeZones", "Time zones (IANA)", found, version=version)
 
 
+def regions() -> CodeSystemProvider:
+    """Return the regions and countries of the United Nations' M49, as far as tags of languages or ISO 3166-1 have them."""
+    import pycountry
+    from langcodes.registry_parser import parse_registry
+
+    found: dict[str, Json] = {}
+    registry = parse_registry()  # type: ignore[no-untyped-call]  # langcodes leaves it out
+    named = [(row["Subtag"], row["Description"][0], "region") for row in registry if row["Type"] == "region"]
+    named += [(row.numeric, getattr(row, "common_name", row.name), "country") for row in pycountry.countries]
+    for code, name, kind in named:
+        if code.isdigit():
+            found[code] = {"code": code, "display": name, "property": [{"code": "class", "valueCode": kind}]}
+    rows = [found[code] for code in sorted(found)]
+    return _list(
+        REGIONS, "M49", "Regions and countries of the United Nations (M49)", rows, properties={"class": "code"}
+    )
+
+
 LISTS: Mapping[str, Callable[[], CodeSystemProvider]] = (
     {
         COUNTRIES: countries,
@@ -152,6 +171,7 @@ LISTS: Mapping[str, Callable[[], CodeSystemProvider]] = (
         FORMER_COUNTRIES: former_countries,
         CURRENCIES: currencies,
         TIME_ZONES: time_zones,
+        REGIONS: regions,
         LANGUAGES: languages("alpha_2", "alpha_3", "family", url=LANGUAGES, title="Languages (ISO 639)"),
     }
     | {

@@ -1,7 +1,7 @@
 """Code systems that are known without loading anything."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
@@ -175,6 +175,8 @@ async def test_what_is_no_media_type_is_no_code(code: str) -> None:
         ("urn:iso:std:iso:639:-3", "swa", "Swahili (macrolanguage)"),
         ("http://terminology.hl7.org/CodeSystem/iso639-1", "sw", "Swahili (macrolanguage)"),
         ("https://www.iana.org/time-zones", "Africa/Nairobi", "Africa/Nairobi"),
+        ("http://unstats.un.org/unsd/methods/m49/m49.htm", "014", "Eastern Africa"),
+        ("http://unstats.un.org/unsd/methods/m49/m49.htm", "404", "Kenya"),
     ],
 )
 async def test_lists_of_standards_bodies_are_known(url: str, code: str, words: str) -> None:
@@ -187,6 +189,13 @@ async def test_countries_are_selected_by_the_shape_of_their_code() -> None:
     assert len(await countries.select(Filter("code", "regex", "[A-Z]{3}"))) == 249
     assert len(await countries.select(Filter("code", "regex", "[0-9]{3}"))) == 249
     assert await (await system(f"{countries.head.url}:-2")).find("CHE") is None
+
+
+async def test_regions_are_told_from_countries() -> None:
+    m49 = await system("http://unstats.un.org/unsd/methods/m49/m49.htm")
+    regions = {one.code for one in await m49.concepts(list(await m49.select(Filter("class", "=", "region"))))}
+    assert {"001", "150", "419"} <= regions
+    assert "404" not in regions
 
 
 async def test_parts_of_a_subdivision_stand_below_it() -> None:
@@ -217,6 +226,7 @@ async def test_a_catalogue_of_them_tells_each_once() -> None:
     assert BitMap() == await (await system("urn:ietf:bcp:47")).inactive()
 
 
+@settings(deadline=None)  # the first one reads the tables
 @given(TEXTS)
 def test_no_text_breaks_a_grammar(text: str) -> None:
     for grammar in (LANGUAGES, MEDIA_TYPES, UNITS):

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terminology.ecl import expression
@@ -20,6 +20,7 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES, max_size=30).map(" ".join) | st.lists(PIECES, max_size=30).map("".join) | st.text(max_size=60)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_no_text_breaks_the_parsers(text: str) -> None:
     with suppress(InvalidConstraint):
