@@ -49,7 +49,10 @@ _END = (
     "pathy",
     "algia",
 )
-WORDS = tuple("".join(parts) for parts in product(_BEGIN, _MIDDLE, _END))
+_WORDS = tuple("".join(parts) for parts in product(_BEGIN, _MIDDLE, _END))
+
+
+_LENGTHS = (1, 2, 2, 3)
 
 
 def head(count: int, version: str = "1") -> Head:
@@ -66,35 +69,31 @@ def code(ordinal: int) -> str:
 
 
 def rows(count: int) -> Iterator[Row]:
-    """Yield the concepts."""
-    chance = random.Random(7)
-    yield Row(code(0), "Nomenclature concept")
+    """Yield the concepts; cheaply, because whoever loads them is measured."""
+    chance = random.Random(7).random
+    codes = [code(ordinal) for ordinal in range(count)]
+    modules = [Property("module", str(number), "code") for number in range(7)]
+    yield Row(codes[0], "Nomenclature concept")
     for ordinal in range(1, count):
-        kind = KINDS[ordinal % len(KINDS)]
-        words = [chance.choice(WORDS) for _ in range(chance.choice((1, 2, 2, 3)))]
-        words.insert(chance.randrange(len(words) + 1), chance.choice(COMMON))
+        words = [_WORDS[int(len(_WORDS) * chance())] for _ in range(_LENGTHS[int(4 * chance())])]
+        words.insert(int((len(words) + 1) * chance()), COMMON[int(len(COMMON) * chance())])
         display = " ".join(words).capitalize()
-        designations = [Designation(f"{display} ({kind})", "en", FSN)]
-        if chance.random() < 0.6:
-            designations.append(Designation(f"{chance.choice(WORDS).capitalize()} {words[-1]}", "en", SYNONYM))
-        site = {"system": URL, "code": code(int(ordinal * chance.random() ** 3))}
+        designations = [Designation(f"{display} ({KINDS[ordinal % len(KINDS)]})", "en", FSN)]
+        if chance() < 0.6:
+            designations.append(Designation(f"{_WORDS[int(len(_WORDS) * chance())]} {words[-1]}", "en", SYNONYM))
+        site = {"system": URL, "code": codes[int(ordinal * chance() ** 3)]}
+        drawn = chance()
+        wanted = 1 if drawn < 0.75 else 2 if drawn < 0.95 else 3
+        parents = {max(int(ordinal * chance() ** SPREAD), 1) for _ in range(wanted)} if ordinal > ROOTS else {0}
         yield Row(
-            code(ordinal),
+            codes[ordinal],
             display,
             designations=tuple(designations),
-            properties=(Property("site", site, "Coding"), Property("module", str(ordinal % 7), "code")),
-            parents=tuple(map(code, _parents(ordinal, chance))),
+            properties=(Property("site", site, "Coding"), modules[ordinal % 7]),
+            parents=tuple([codes[one] for one in parents]),
             inactive=ordinal % 40 == 39,
             abstract=ordinal < ROOTS,
         )
-
-
-def _parents(ordinal: int, chance: random.Random) -> set[int]:
-    if ordinal <= ROOTS:
-        return {0}
-    drawn = chance.random()
-    wanted = 1 if drawn < 0.75 else 2 if drawn < 0.95 else 3
-    return {max(int(ordinal * chance.random() ** SPREAD), 1) for _ in range(wanted)}
 
 
 def release(count: int = FULL, version: str = "1") -> Release:

@@ -11,7 +11,7 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.store import failures, shelves
 from fhir_server.store.codecs import ENVELOPE
-from fhir_server.store.loading import Loaded, Loading, Progress, streamed
+from fhir_server.store.loading import UNCONFIRMED, Loaded, Loading, Progress, streamed
 from fhir_server.store.shelves import CONCEPTS, PIECES, SHIFT, Reading
 from fhir_server.store.systems import SystemRow, Systems
 from terminology.codesystem.pieces import MOST_BYTES, Memory
@@ -121,7 +121,7 @@ class Concepts:
 
     async def _delete(self, key: int) -> None:
         """Delete all of a version, the row last; in small steps, so that others are not kept waiting."""
-        concepts = self._database[CONCEPTS]
+        concepts = self._database.get_collection(CONCEPTS, write_concern=UNCONFIRMED)
         while last := await concepts.find_one(shelves.of(key), {"_id": 1}, sort=[("_id", -1)]):
             begin = max(last["_id"] + 1 - AT_ONCE, key << SHIFT)
             await concepts.delete_many({"_id": {"$gte": begin, "$lte": last["_id"]}})

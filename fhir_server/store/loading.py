@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pymongo import WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, PyMongoError
 
@@ -27,6 +28,9 @@ BATCH = 5_000
 
 AT_A_STRETCH = 250
 """Rows that are read before others have their turn."""
+
+UNCONFIRMED = WriteConcern(1)
+"""Of all that is written before the version counts: the journal keeps the order, so what makes it count confirms the rest too."""
 
 PIECE_BATCH, PIECE_BYTES = 1_000, 8 * 2**20
 
@@ -76,7 +80,8 @@ class Loading:
     ) -> None:
         self._database = database
         self._systems, self._claim, self._progress = systems, claim, progress
-        self._concepts, self._pieces = database[CONCEPTS], database[PIECES]
+        self._concepts = database.get_collection(CONCEPTS, write_concern=UNCONFIRMED)
+        self._pieces = database.get_collection(PIECES, write_concern=UNCONFIRMED)
         self._derived = Derived()
 
     async def run(self, release: Release, rows: AsyncIterator[Row]) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -151,7 +151,8 @@ class Systems:
             Conflict: Somebody else has claimed the version since.
         """
         mine = {"_id": claim.row.key, "owner": claim.owner, "state": "loading"}
-        answer = await self._rows.update_one(mine, [{"$set": {"done": done, "at": "$$NOW"}}])
+        rows = self._rows.with_options(write_concern=WriteConcern(1))
+        answer = await rows.update_one(mine, [{"$set": {"done": done, "at": "$$NOW"}}])
         if not answer.matched_count:
             raise _claimed(claim.row)
 
