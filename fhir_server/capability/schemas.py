@@ -51,7 +51,7 @@ QUERY: Mapping[str, tuple[str, Json]] = {
     "_pretty": ("Whether to indent the answer.", {"enum": ["true", "false"]}),
     "_since": ("Only versions stored at or after this instant.", {"type": "string", "pattern": INSTANT}),
     "_at": ("Only versions that were current at this time.", TEXT),
-    "mode": ("Which statement.", {"enum": ["full", "normative"]}),
+    "mode": ("Which statement.", {"enum": ["full", "normative", "terminology"]}),
 }
 """Query parameters with a fixed name."""
 

@@ -62,6 +62,15 @@ class Vocabulary:
         stored = Stored(repository, self._decoded, self._providers)
         return Complete(Layered(Collection(given), self._released, self._packaged, stored, *self._shared))
 
+    async def published(self) -> Catalogue:
+        """Return what anybody may know to be here: all but what is stored as resources, which have custodians.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self._released.refresh()
+        return Layered(self._released, self._packaged, *self._shared)
+
     def resource(self, version: Version) -> Json:
         """Return the resource of a version, which nobody changes: the same object as long as it is kept."""
         return self._decoded.of(version)

@@ -267,6 +267,7 @@ def transactions(ground: Ground) -> Iterator[Probe]:
 
 def capabilities(_: Ground) -> Iterator[Probe]:
     yield get("metadata")
+    yield get("metadata?mode=terminology")
 
 
 def key(row: Interaction) -> Key:
