@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from terminology import issue, versions
 from terminology.catalogue import Catalogue
 from terminology.codesystem.provider import CodeSystemProvider
+from terminology.codesystem.supplemented import Supplemented
 from terminology.display import ANY_LANGUAGE, Languages
 from terminology.issue import TxError, TxRefusal
 from terminology.valueset.definition import Definition, Json, definition
@@ -92,8 +93,20 @@ class Systems:
         """Return the version of a code system that is meant, with its supplements; `None` where it is not here."""
         wanted = self.wanted(url, stated)
         if (url, wanted) not in self._found:
-            self._found[url, wanted] = await versions.code_system(self._catalogue, url, wanted) if url else None
+            found = await versions.code_system(self._catalogue, url, wanted) if url else None
+            self._found[url, wanted] = await self._supplemented(found) if found else None
         return self._found[url, wanted]
+
+    async def _supplemented(self, found: CodeSystemProvider) -> CodeSystemProvider:
+        """Return a code system with the supplements that are asked for."""
+        if not self._options.supplements:
+            return found
+        fitting = [
+            one
+            for one in await self._catalogue.supplements(found.head.url)
+            if any(_named(one, name) for name in self._options.supplements) and _of_version(one, found.head.version)
+        ]
+        return Supplemented(found, fitting) if fitting else found
 
     async def versions(self, url: str) -> Sequence[str]:
         """Return the versions of a code system that are here, the oldest first."""
@@ -134,10 +147,17 @@ class Systems:
         Raises:
             TxRefusal: Some are not.
         """
+        if self._options.supplements:
+            await self.require_for(*sorted(await self._reached(value_set)))
+
+    async def require_for(self, *systems: str) -> None:
+        """See to it that the supplements that are asked for are here, for some of several code systems.
+
+        Raises:
+            TxRefusal: Some are not.
+        """
         missing = list(self._options.supplements)
-        if not missing:
-            return
-        for system in sorted(await self._reached(value_set)):
+        for system in systems if missing else ():
             for one in await self._catalogue.supplements(system):
                 missing = [name for name in missing if not _named(one, name)]
         if missing:
@@ -172,6 +192,17 @@ class Systems:
             names = {"version": head.version, "system": head.url, "required": rule.version}
             trail.say(issue.VERSION_CHECK.issue(at(path, "version"), **names))
 
+    async def absent(self, url: str, wanted: str, path: str, trail: "Trail") -> None:
+        """Say that something is no code system, or none that is here."""
+        where = at(path, "system")
+        supplement = await self.supplement(url)
+        if await self.is_value_set(url):
+            trail.say(issue.SYSTEM_IS_VALUE_SET.issue(where, system=url))
+        elif supplement:
+            trail.say(issue.SYSTEM_IS_SUPPLEMENT.issue(where, system=supplement))
+        else:
+            await self.unknown(url, wanted, path, trail)
+
     async def unknown(self, url: str, wanted: str, path: str, trail: "Trail") -> None:
         """Say that a code system, or the version of it that is wanted, is not here."""
         where = at(path, "system")
@@ -193,6 +224,12 @@ def _named(supplement: Json, canonical: str) -> bool:
     """Return whether a supplement is the one that a canonical names."""
     url, version = versions.split(canonical)
     return supplement.get("url") == url and versions.matches(version, str(supplement.get("version") or ""))
+
+
+def _of_version(supplement: Json, version: str) -> bool:
+    """Return whether a supplement is for a version of its code system."""
+    _, stated = versions.split(str(supplement.get("supplements") or ""))
+    return versions.matches(stated, version)
 
 
 def at(path: str, element: str) -> str:

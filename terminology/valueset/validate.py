@@ -304,13 +304,7 @@ class _Run:
             else:
                 self._describe(seen, Found(provider, concept))
             return
-        supplement = await self._systems.supplement(code.system)
-        if await self._systems.is_value_set(code.system):
-            trail.say(issue.SYSTEM_IS_VALUE_SET.issue(where, system=code.system))
-        elif supplement:
-            trail.say(issue.SYSTEM_IS_SUPPLEMENT.issue(where, system=supplement))
-        else:
-            await self._systems.unknown(code.system, code.version, code.path, trail)
+        await self._systems.absent(code.system, code.version, code.path, trail)
 
     async def _provider(self, code: Code) -> CodeSystemProvider | None:
         """Return the code system to look at: the version given, else the newest that the value set states, else the newest."""

@@ -277,6 +277,72 @@ def expansions(method: str, *, instance: bool = False) -> Callable[[Ground], Ite
     return probes
 
 
+def on_codes(kind: str, operation: str, method: str, *, instance: bool = False) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what tells of codes: of code systems and value sets that are hidden, and of what only they have."""
+    asked: dict[str, tuple[dict[str, str], ...]] = {
+        "$validate-code": (
+            {"system": "urn:example", "code": "a", "url": "urn:hidden"},
+            {"system": "urn:hidden", "code": "a", "url": "http://hl7.org/fhir/ValueSet/administrative-gender"},
+        ),
+        "$lookup": ({"system": "urn:hidden", "code": "a"}, {"system": "urn:hidden", "code": "a", "property": "*"}),
+        "$subsumes": ({"system": "urn:hidden", "codeA": "a", "codeB": "b"},),
+    }
+    kinds = {"code": "valueCode", "codeA": "valueCode", "codeB": "valueCode", "property": "valueCode"}
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        names = [name for one, name in ground.names if one == kind]
+        for name in [*names, ABSENT]:
+            place = f"{kind}/{name}/{operation}" if instance else f"{kind}/{operation}"
+            for values in asked[operation]:
+                given = {key: text.replace("urn:hidden", f"urn:{name}") for key, text in values.items()}
+                if method == "GET":
+                    yield get(f"{place}?{urlencode(given)}")
+                    continue
+                rows = [{"name": key, kinds.get(key, "valueUri"): text} for key, text in given.items()]
+                yield Probe(method, place, {**PARAMETERS, "parameter": rows})
+
+    return probes
+
+
+def finding_codes(method: str, *, instance: bool = False) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what finds codes by what is stated of them."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        names = [name for one, name in ground.names if one == "CodeSystem"]
+        for name in [*names, ABSENT]:
+            place = f"CodeSystem/{name}/$find-matches" if instance else "CodeSystem/$find-matches"
+            if method == "GET":
+                yield get(f"{place}?{urlencode({'system': f'urn:{name}', 'exact': 'true'})}")
+                continue
+            stated = [{"name": "code", "valueCode": "code"}, {"name": "value", "valueCode": "a"}]
+            rows = [
+                {"name": "system", "valueUri": f"urn:{name}"},
+                {"name": "exact", "valueBoolean": True},
+                {"name": "property", "part": stated},
+            ]
+            yield Probe(method, place, {**PARAMETERS, "parameter": rows})
+
+    return probes
+
+
+def many_codes(path: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of what checks many codes at once."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        names = [name for one, name in ground.names if one in {"CodeSystem", "ValueSet"}]
+        coding = [
+            {"name": "coding", "valueCoding": {"system": f"urn:{name}", "code": "a"}} for name in [*names, ABSENT]
+        ]
+        for url in ({}, {"name": "url", "valueUri": f"urn:{ABSENT}"}):
+            rows = [
+                {"name": "validation", "resource": {**PARAMETERS, "parameter": [one, *([url] if url else [])]}}
+                for one in coding
+            ]
+            yield Probe("POST", path, {**PARAMETERS, "parameter": rows})
+
+    return probes
+
+
 def closing(path: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of closure tables: of codes that only hidden resources have, in a table that nobody has begun."""
 

@@ -18,15 +18,18 @@ from tests.access.operation_probes import (
     differences,
     expansions,
     explaining,
+    finding_codes,
     inviting,
     labels,
     leaving,
     linking,
+    many_codes,
     matching,
     merging,
     of_memberships,
     of_organizations,
     of_patients,
+    on_codes,
     on_everything,
     responding,
     snapshots,
@@ -349,6 +352,43 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$expand", "POST", "ValueSet/{id}/$expand", False): expansions("POST", instance=True),
     ("$expand", "GET", "ValueSet/$expand", False): expansions("GET"),
     ("$expand", "POST", "ValueSet/$expand", False): expansions("POST"),
+    ("$validate-code", "GET", "ValueSet/{id}/$validate-code", False): on_codes(
+        "ValueSet", "$validate-code", "GET", instance=True
+    ),
+    ("$validate-code", "POST", "ValueSet/{id}/$validate-code", False): on_codes(
+        "ValueSet", "$validate-code", "POST", instance=True
+    ),
+    ("$validate-code", "GET", "ValueSet/$validate-code", False): on_codes("ValueSet", "$validate-code", "GET"),
+    ("$validate-code", "POST", "ValueSet/$validate-code", False): on_codes("ValueSet", "$validate-code", "POST"),
+    ("$validate-code", "GET", "CodeSystem/{id}/$validate-code", False): on_codes(
+        "CodeSystem", "$validate-code", "GET", instance=True
+    ),
+    ("$validate-code", "POST", "CodeSystem/{id}/$validate-code", False): on_codes(
+        "CodeSystem", "$validate-code", "POST", instance=True
+    ),
+    ("$validate-code", "GET", "CodeSystem/$validate-code", False): on_codes("CodeSystem", "$validate-code", "GET"),
+    ("$validate-code", "POST", "CodeSystem/$validate-code", False): on_codes("CodeSystem", "$validate-code", "POST"),
+    ("$lookup", "GET", "CodeSystem/{id}/$lookup", False): on_codes("CodeSystem", "$lookup", "GET", instance=True),
+    ("$lookup", "POST", "CodeSystem/{id}/$lookup", False): on_codes("CodeSystem", "$lookup", "POST", instance=True),
+    ("$lookup", "GET", "CodeSystem/$lookup", False): on_codes("CodeSystem", "$lookup", "GET"),
+    ("$lookup", "POST", "CodeSystem/$lookup", False): on_codes("CodeSystem", "$lookup", "POST"),
+    ("$subsumes", "GET", "CodeSystem/{id}/$subsumes", False): on_codes("CodeSystem", "$subsumes", "GET", instance=True),
+    ("$subsumes", "POST", "CodeSystem/{id}/$subsumes", False): on_codes(
+        "CodeSystem", "$subsumes", "POST", instance=True
+    ),
+    ("$subsumes", "GET", "CodeSystem/$subsumes", False): on_codes("CodeSystem", "$subsumes", "GET"),
+    ("$subsumes", "POST", "CodeSystem/$subsumes", False): on_codes("CodeSystem", "$subsumes", "POST"),
+    ("$find-matches", "GET", "CodeSystem/{id}/$find-matches", False): finding_codes("GET", instance=True),
+    ("$find-matches", "POST", "CodeSystem/{id}/$find-matches", False): finding_codes("POST", instance=True),
+    ("$find-matches", "GET", "CodeSystem/$find-matches", False): finding_codes("GET"),
+    ("$find-matches", "POST", "CodeSystem/$find-matches", False): finding_codes("POST"),
+    ("$batch-validate-code", "POST", "$batch-validate-code", False): many_codes("$batch-validate-code"),
+    ("$batch-validate-code", "POST", "ValueSet/$batch-validate-code", False): many_codes(
+        "ValueSet/$batch-validate-code"
+    ),
+    ("$batch-validate-code", "POST", "CodeSystem/$batch-validate-code", False): many_codes(
+        "CodeSystem/$batch-validate-code"
+    ),
     ("$translate", "GET", "ConceptMap/{id}/$translate", False): translations("GET", instance=True),
     ("$translate", "POST", "ConceptMap/{id}/$translate", False): translations("POST", instance=True),
     ("$translate", "GET", "ConceptMap/$translate", False): translations("GET"),
