@@ -53,10 +53,7 @@ class Concepts:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        found = await self._systems.rows()
-        loaded = {row.key for row in found if row.state == "loaded"}
-        self._providers = {key: one for key, one in self._providers.items() if key in loaded}
-        return found
+        return await self._systems.rows()
 
     def provider(self, row: SystemRow) -> Stored:
         """Return the provider of a version that is loaded, the same one for all requests."""
@@ -80,7 +77,6 @@ class Concepts:
             Conflict: Another process has begun to load the same version since.
             Unavailable: The database cannot be reached.
         """
-        await self.sweep()
         base = await self._base(release)
         try:
             await self._systems.prepare()

@@ -45,7 +45,7 @@ class Block:
     provider: CodeSystemProvider | None
     members: BitMap = field(default_factory=BitMap)
     loose: Mapping[str, Concept] = field(default_factory=dict)
-    keys: Sequence[Key] | None = None
+    keys: tuple[Key, ...] | None = None
     listed: Mapping[str, Json] = field(default_factory=dict)
     whole: bool = False
 

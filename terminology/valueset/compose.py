@@ -1,6 +1,6 @@
 """What a value set consists of, as blocks of concepts: includes, excludes, filters, imports (R4 ValueSet.compose)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -109,7 +109,7 @@ class Composer:
         several = _several(included, excluded)
         self.used.across |= several and (stated == "true" or (bool(value_set.excludes) and stated != "false"))
         if stated == "true" and several:
-            included = sorted(included, key=_newness(included))
+            included.sort(key=lambda one: _newness(one, included))
         found = await block.joined(included, across=stated == "true")
         return await block.without(found, excluded, across=stated != "false")
 
@@ -135,7 +135,7 @@ class Composer:
             found = await self._all(provider)
         for at, rule in enumerate(part.filters):
             place = f"ValueSet[{value_set.canonical}].compose.{part.place}.filter[{at}]"
-            found = await self._filtered(provider, found, rule, value_set.url, place)
+            found = await self._filtered(provider, found, rule, place, value_set.url)
         if active:
             gone = [code for code, concept in found.loose.items() if concept.inactive]
             found = found.without(await provider.inactive(), gone)
@@ -177,15 +177,10 @@ class Composer:
                 found[code] = concept
         return found
 
-    async def _filtered(self, provider: CodeSystemProvider, found: Block, rule: Filter, name: str, place: str) -> Block:
+    async def _filtered(
+        self, provider: CodeSystemProvider, found: Block, rule: Filter, place: str, value_set: str
+    ) -> Block:
         """Return the concepts of a block that a filter selects too.
-
-        Args:
-            provider: The code system.
-            found: The block.
-            rule: The filter.
-            name: Of the value set, for the text.
-            place: Of the filter in it.
 
         Raises:
             TxError: The filter is not complete, or not one of the code system.
@@ -201,8 +196,8 @@ class Composer:
                 known = await provider.concepts(list(found.members))
                 return found.kept(BitMap([one.ordinal for one in known if await provider.holds(rule, one)]), loose)
         except InvalidFilter as error:
-            told = {"property": rule.property, "op": rule.op, "value": rule.value, "value_set": name}
-            said = issue.FILTER_NOT_UNDERSTOOD.issue(place, **told, system=provider.head.url)
+            names = {"property": rule.property, "op": rule.op, "value": rule.value}
+            said = issue.FILTER_NOT_UNDERSTOOD.issue(place, **names, value_set=value_set, system=provider.head.url)
             raise TxError(said.because(str(error))) from None
 
     async def system(self, url: str, stated: str, *, listed: bool = False) -> CodeSystemProvider | None:
@@ -383,11 +378,8 @@ def _several(*groups: Sequence[Block]) -> bool:
     return any(len(one) > 1 for one in known.values())
 
 
-def _newness(blocks: Sequence[Block]) -> Callable[[Block], tuple[int, int]]:
+def _newness(one: Block, among: Sequence[Block]) -> tuple[int, int]:
     """Return what sorts blocks of a code system by version, the newest first, and leaves code systems where they are."""
-    known: dict[str, set[str]] = {}
-    for one in blocks:
-        known.setdefault(one.system, set()).add(one.version)
-    places = {system: at for at, system in enumerate(known)}
-    orders = {system: versions.ordered(one) for system, one in known.items()}
-    return lambda one: (places[one.system], -orders[one.system].index(one.version))
+    same = [other for other in among if other.system == one.system]
+    order = versions.ordered({other.version for other in same})
+    return among.index(same[0]), -order.index(one.version)

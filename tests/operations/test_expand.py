@@ -119,3 +119,17 @@ async def test_an_expansion_changes_nothing(stored: httpx.AsyncClient) -> None:
     before = (await stored.get("ValueSet/expand-all")).json()
     await stored.get("ValueSet/expand-all/$expand")
     assert (await stored.get("ValueSet/expand-all")).json() == before
+
+
+@pytest.mark.parametrize(
+    ("system", "op"), [(FOOD, "child-or"), ("http://unitsofmeasure.org", "exists"), ("urn:ietf:bcp:47", "is-a")]
+)
+async def test_a_filter_that_a_system_does_not_have_is_told(stored: httpx.AsyncClient, system: str, op: str) -> None:
+    rule = {"property": "parent", "op": op, "value": "false"}
+    compose = {"include": [{"system": system, "filter": [rule]}]}
+    asked = {"resourceType": "ValueSet", "url": "urn:asked", "status": "active", "compose": compose}
+    body = {"resourceType": "Parameters", "parameter": [{"name": "valueSet", "resource": asked}]}
+    row = refused(await stored.post("ValueSet/$expand", json=body), 422)
+    assert row["details"]["coding"][0]["code"] == "vs-invalid"
+    assert f'"parent {op} false"' in row["details"]["text"]
+    assert system in row["details"]["text"]

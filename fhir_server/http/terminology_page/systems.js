@@ -118,7 +118,9 @@ function open(place, url, version, key) {
     else hits.replaceChildren();
   }));
   opened.tree = new Tree("Concepts", {
-    roots: (offset) => level(url, version, [["parent", "exists", "false"]], offset),
+    // Of what a grammar makes there is no top; then well-known codes are what there is to begin with.
+    roots: (offset) => level(url, version, [["parent", "exists", "false"]], offset).catch((error) => (
+      error.status >= 400 && error.status < 500 && error.status !== 401 ? level(url, version, [], offset) : Promise.reject(error))),
     below: (code, offset) => level(url, version, [["concept", "child-of", code]], offset),
     href: (code) => to("system", { url, version, code }),
   });

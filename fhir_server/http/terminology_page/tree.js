@@ -10,26 +10,30 @@ export class Tree {
     this.below = below;
     this.href = href;
     this.chosen = chosen;
-    this.element = make("ul", { class: "tree", role: "tree", "aria-label": label, onkeydown: (event) => this.key(event) });
-    this.element.addEventListener("focusin", (event) => this.rove(event.target));
-    this.ready = this.load(this.element, roots, 1, 0);
+    const list = make("ul", { class: "tree", role: "tree", "aria-label": label, onkeydown: (event) => this.key(event) });
+    list.addEventListener("focusin", (event) => this.rove(event.target));
+    this.element = make("div", {}, list);
+    this.ready = this.load(list, roots, 1, 0);
   }
 
+  // What is no concept (waiting, a failure, nothing at all) stands behind the list, for a list of a tree holds nothing else.
   async load(list, ask, level, offset) {
-    const wait = make("li", { role: "none" }, waiting());
-    list.append(wait);
+    const note = make("div", { class: "note" }, waiting());
+    list.after(note);
+    list.hidden = !list.hasChildNodes();
     try {
       const { total, rows, wide } = await ask(offset);
-      wait.remove();
       list.append(...rows.map((row) => this.item(row, wide.has(row.code), level)));
       const left = total - offset - rows.length;
       if (left > 0 && rows.length) list.append(this.more(list, ask, level, offset + rows.length, left));
-      if (!total) list.append(make("li", { role: "none", class: "soft" }, "There is nothing here."));
+      list.hidden = !list.hasChildNodes();
+      if (total) note.remove();
+      else note.replaceChildren(make("p", { class: "soft" }, "There is nothing here."));
       const items = this.items();
       if (items.length && !items.some((one) => one.tabIndex === 0)) items[0].tabIndex = 0;
       return rows.length;
     } catch (error) {
-      wait.replaceChildren(problem(error));
+      note.replaceChildren(problem(error));
       return 0;
     }
   }
