@@ -86,6 +86,7 @@ class Loaded:
         resumed: Concepts that an earlier load had stored.
         unchanged: Whether the version was loaded from the same before.
         seconds: How long it took.
+        described: The CodeSystem that tells of it; empty where it was only checked.
     """
 
     head: Head
@@ -95,6 +96,7 @@ class Loaded:
     resumed: int = 0
     unchanged: bool = False
     seconds: float = 0.0
+    described: Json = field(default_factory=dict)
 
 
 class Loading:
@@ -140,7 +142,7 @@ class Loading:
         if not await self._stored(described):
             await self._write(release, described, written, notes)
         await self._store.concepts.sweep()
-        return Loaded(head, tally, written, tuple(notes), done.resumed, done.unchanged, monotonic() - began)
+        return Loaded(head, tally, written, tuple(notes), done.resumed, done.unchanged, monotonic() - began, described)
 
     @staticmethod
     def checked(release: Release, progress: Callable[[int], None] = lambda _: None) -> Loaded:

@@ -8,6 +8,7 @@ from fhir_server.repository import Repository
 from fhir_server.store import Store
 from fhir_server.vocabulary.closing import Closing
 from fhir_server.vocabulary.defined import Defined
+from fhir_server.vocabulary.loading import Loading
 from fhir_server.vocabulary.packaged import Packaged
 from fhir_server.vocabulary.released import Released
 from fhir_server.vocabulary.stored import Decoded, Stored
@@ -47,6 +48,7 @@ class Vocabulary:
         self._shared: tuple[Catalogue, ...] = (Defined(definitions, self._providers), Native())
         self._packaged = Packaged(library, self._providers)
         self._released = Released(store)
+        self._store = store
 
     async def catalogue(self, repository: Repository, given: Iterable[Json] = ()) -> Catalogue:
         """Return what there is for a caller, for one request.
@@ -74,3 +76,7 @@ class Vocabulary:
     def resource(self, version: Version) -> Json:
         """Return the resource of a version, which nobody changes: the same object as long as it is kept."""
         return self._decoded.of(version)
+
+    def loading(self, repository: Repository) -> Loading:
+        """Return what loads and drops code systems for a caller, who writes the resources that tell of them."""
+        return Loading(self._store, lambda: repository)

@@ -357,6 +357,16 @@ def closing(path: str) -> Callable[[Ground], Iterator[Probe]]:
     return probes
 
 
+def importing(ground: Ground) -> Iterator[Probe]:
+    """Yield the probes of what adds to code systems: to those that are hidden, and one that there is not."""
+    for kind, name in [*ground.names, ("CodeSystem", ABSENT)]:
+        if kind == "CodeSystem":
+            concept = {"name": "concept", "valueCoding": {"code": "a"}}
+            for system in (f"urn:system:{name}", SYSTEM):
+                rows: list[Json] = [{"name": "system", "valueUri": system}, concept]
+                yield Probe("POST", "CodeSystem/$import", {**PARAMETERS, "parameter": rows})
+
+
 def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of an operation on a membership, of which there is none."""
 
