@@ -43,7 +43,6 @@ from fhir_server.repository.pages import Pages
 from fhir_server.repository.reindexing import Reindexing
 from fhir_server.repository.spelling import Spelling
 from fhir_server.repository.trailed import Trailed
-from fhir_server.search.codes import DefinedCodes
 from fhir_server.search.evaluated import engine
 from fhir_server.search.index import Indexer
 from fhir_server.search.layout import indexes
@@ -55,7 +54,9 @@ from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
 from fhir_server.vocabulary import Vocabulary
+from fhir_server.vocabulary.bindings import Bindings
 from fhir_server.vocabulary.loading import Loading
+from fhir_server.vocabulary.sets import Sets
 from fhir_server.worker import Worker
 from profiles.definitions.registry import Definitions, load
 from smart_auth.discovery import oauth_uris
@@ -285,7 +286,8 @@ def _service(  # noqa: PLR0917 - what it puts together
     spool: Spool,
 ) -> Service:
     started = datetime.now(UTC)
-    reading = replace(intake.reading, codes=DefinedCodes(definitions))
+    vocabulary = Vocabulary(definitions, store, lambda: checks.library)
+    reading = replace(intake.reading, codes=Sets(vocabulary, definitions))
     repository = Repository(
         store=store,
         intake=intake,
@@ -298,6 +300,7 @@ def _service(  # noqa: PLR0917 - what it puts together
         checks=checks,
         validation=settings.validation,
         conformance=Conformance(settings.validation, checks),
+        terms=Bindings(vocabulary),
     )
 
     editions = Editions(repository)
@@ -312,7 +315,6 @@ def _service(  # noqa: PLR0917 - what it puts together
     recorder = _recorder(settings, store, defined, spool)
     grants = authority.grants(settings, store, records, repository.house, defined)
     shelf = Shelf(store, checks)
-    vocabulary = Vocabulary(definitions, store, lambda: checks.library)
     pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, vocabulary, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None

@@ -14,7 +14,7 @@ from fhir_server.model.query import Distinct, Query, Where
 from fhir_server.repository.reach import WhereOf
 from fhir_server.search import chain, contained
 from fhir_server.search.chain import Step
-from fhir_server.search.codes import gathered
+from fhir_server.search.codes import MOST_STORED, CodeSets, TooMany, gathered
 from fhir_server.search.compile import selection
 from fhir_server.search.expression import (
     And,
@@ -65,6 +65,7 @@ class Chains:
         session: Of a unit of work, `None` outside of one.
         reading: How values are read, and where sets of codes come from.
         containers: Types whose contained resources are searched; empty where resources that stand alone are.
+        codes: Sets of codes that the caller may use; `None` for those of `reading`.
     """
 
     store: Store
@@ -74,6 +75,7 @@ class Chains:
     session: Any
     reading: Reading = PLAIN
     containers: Sequence[str] = ()
+    codes: CodeSets | None = None
 
     async def resolved(self, resource_type: str, expression: Expression) -> Expression:
         """Return the expression without nodes that speak of other resources.
@@ -109,11 +111,29 @@ class Chains:
         return expression
 
     async def _listed(self, item: Concepts) -> Expression:
-        if self.reading.codes is None:
+        codes = self.codes or self.reading.codes
+        if codes is None:
             raise InvalidParameter(
                 "No value sets are known here. Write the codes.", expression=f"http.{item.param.code}"
             )
-        return token.listed(item.param, await gathered(self.reading.codes, item.relation, item.names), self.reading)
+        try:
+            found = await gathered(codes, item.relation, item.names)
+        except TooMany as refusal:
+            found = await codes.among(item.relation, item.names, await self._stored(item.param, refusal))
+        return token.listed(item.param, found, self.reading)
+
+    async def _stored(self, param: Param, refusal: TooMany) -> set[tuple[str, str]]:
+        """Return the codes that the record has of a parameter, whoever may see them."""
+        if self.containers:
+            raise refusal
+        entries = await self.store.values(param.resource_type, param.field, self.session)
+        if len(entries) > MOST_STORED:
+            raise TooCostly(
+                f"{refusal} The record itself has {len(entries):,} different codes there, of which at most {MOST_STORED:,} are looked "
+                "at.",
+                expression="http.query",
+            )
+        return token.pairs(param, entries, self.reading)
 
     async def _require_words(self, types: Iterable[str]) -> None:
         """Refuse to search words as long as some resource was stored without them: it would not be found."""

@@ -11,7 +11,7 @@ import msgspec
 from fhir_server.access import redaction, withdrawal
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.audit.footprint import Footprint
-from fhir_server.checks import Checks
+from fhir_server.checks import Checks, Terms
 from fhir_server.conformance import Conformance
 from fhir_server.facilities.house import House
 from fhir_server.intake import Intake
@@ -59,6 +59,7 @@ class Holdings:
         pending: The unit of work that this repository is bound to, `None` for a free one.
         footprint: What the interaction leaves in the audit trail; `None` where none is kept.
         published: Whether what is written are definitions of guides, which were checked as such.
+        terms: Who answers what checks leave open about codes; `None` where nobody does.
     """
 
     store: Store
@@ -76,6 +77,7 @@ class Holdings:
     pending: Pending | None = None
     footprint: Footprint | None = None
     published: bool = False
+    terms: Terms | None = None
 
     async def read(self, resource_type: str, resource_id: str) -> Stored:
         """Return the current version.
@@ -214,7 +216,16 @@ class Holdings:
 
     def _reach(self, where_of: Callable[[str], Where], base: str = "") -> Reach:
         fields = noted.FIELDS if self.footprint else ()
-        return Reach(where_of, self.scope, partial(self.rights.require, letter="s"), self._session, base, fields)
+        codes = self.pages.reading.codes
+        return Reach(
+            where_of,
+            self.scope,
+            partial(self.rights.require, letter="s"),
+            self._session,
+            base,
+            fields,
+            codes=codes.seen_by(self) if codes else None,
+        )
 
     def _searchable(self, resource_type: str) -> Where:
         return self.scope.where(resource_type, "s")

@@ -312,7 +312,9 @@ class Pages:
 
     def _chains(self, reach: Reach, containers: Sequence[str] = ()) -> Chains:
         most = self.limits.max_chain
-        return Chains(self.store, self.definitions, most, reach.where_of, reach.session, self.reading, containers)
+        return Chains(
+            self.store, self.definitions, most, reach.where_of, reach.session, self.reading, containers, reach.codes
+        )
 
     async def _total(self, parts: Sequence[SearchRequest], reach: Reach) -> int | None:
         asked = parts[0].total

@@ -8,6 +8,7 @@ import msgspec
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.model.query import Where
 from fhir_server.repository.trace import Trace
+from fhir_server.search.codes import CodeSets
 from fhir_server.search.page import Sealing
 
 WhereOf = Callable[[str], Where]
@@ -24,6 +25,7 @@ class Reach(msgspec.Struct, frozen=True):
         base: The service base URL that was called.
         fields: Envelope fields that are wanted of everything found.
         trace: What the search did.
+        codes: Sets of codes that the caller may use; `None` for those that everybody may.
     """
 
     where_of: WhereOf
@@ -33,6 +35,7 @@ class Reach(msgspec.Struct, frozen=True):
     base: str = ""
     fields: tuple[str, ...] = ()
     trace: Trace = msgspec.field(default_factory=Trace)
+    codes: CodeSets | None = None
 
     def shown(self, resource_type: str) -> Where:
         """Return the filter for what is included: what may be read counts, too."""

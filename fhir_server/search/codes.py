@@ -1,31 +1,42 @@
 """Sets of codes that searches name instead of listing them: value sets, and what stands below or above a concept.
 
-`CodeSets` is the port; whoever serves terminology binds it. `DefinedCodes` serves the value sets and code systems that FHIR's
-own definitions list completely.
+`CodeSets` is the port; `vocabulary.sets` binds it.
+
+Few codes are asked for one by one. Of a set that is too large for that, or that cannot be listed, it is asked which of the codes
+that the record has are in it (`among`): a record uses some thousands of them, however many there are.
 """
 
-import asyncio
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Collection, Iterable
+from typing import Any, Protocol
 
-from fhir_server.model.errors import InvalidParameter, TooCostly
-from fhir_server.search.escapes import nearest, shown
-from profiles.definitions.codes import Enumerator, NotEnumerable
-from profiles.definitions.registry import Definitions
+from fhir_server.model.errors import TooCostly
 
 Codes = frozenset[tuple[str, str]]
 """(system, code) pairs."""
 
 MOST_CODES = 10_000
 """In one set: the database is asked for each of them."""
+MOST_STORED = 50_000
+"""Codes of one parameter that the record has, of which it is asked whether they are in a larger set."""
 
-POSSIBLE = (
-    "Possible are value sets and hierarchies of code systems that FHIR R4 itself lists completely; or write the codes."
-)
+
+class TooMany(TooCostly):
+    """A set of more codes than the database is asked for one by one, or one that cannot be listed."""
 
 
 class CodeSets(Protocol):
-    """Where the codes come from. Every method raises `InvalidParameter` for what it does not know or cannot list."""
+    """Where the codes come from.
+
+    Every method raises `InvalidParameter` for what it does not know, and `TooMany` for what it does not list.
+    """
+
+    def seen_by(self, caller: Any) -> "CodeSets":
+        """Return the sets that a caller may use.
+
+        Args:
+            caller: The caller's repository.
+        """
+        ...
 
     async def members(self, value_set: str) -> Codes:
         """Return the codes of a value set, by canonical URL with or without version."""
@@ -39,87 +50,17 @@ class CodeSets(Protocol):
         """Return the concept and all that subsume it."""
         ...
 
+    async def among(
+        self, relation: str, names: Iterable[tuple[str, str]], stored: Collection[tuple[str, str]]
+    ) -> Codes:
+        """Return which (system, code) pairs are in any of several sets, which need not be listed for it.
 
-class DefinedCodes:
-    """The code sets of the FHIR definitions, worked out when they are first asked for.
-
-    Args:
-        definitions: The FHIR definitions.
-    """
-
-    def __init__(self, definitions: Definitions) -> None:
-        self._definitions = definitions
-        self._enumerator: Enumerator | None = None
-
-    async def members(self, value_set: str) -> Codes:
-        """Return the codes of a value set.
-
-        Raises:
-            InvalidParameter: The value set is not known, or its codes cannot be listed.
-            TooCostly: It has too many.
+        Args:
+            relation: As of `gathered`.
+            names: As of `gathered`.
+            stored: The pairs.
         """
-        enumerator = await self._read()
-        known = self._definitions.terminology.value_sets
-        url, _, version = value_set.partition("|")
-        if url not in known:
-            raise _refusal(f"The value set '{shown(value_set)}' is not known here.{nearest(url, known)} {POSSIBLE}")
-        stated = known[url].get("version", "")
-        if version and version != stated:
-            raise _refusal(f"The value set '{shown(url)}' is known in version {stated}, not in '{shown(version)}'.")
-        found = await asyncio.to_thread(enumerator.pairs, url)
-        if found is None:
-            raise _refusal(
-                f"The codes of the value set '{shown(url)}' cannot be listed: it rests on a code system of which only the name "
-                f"is here, such as SNOMED CT or LOINC. {POSSIBLE}"
-            )
-        return _few(f"The value set '{shown(url)}'", found)
-
-    async def below(self, system: str, code: str) -> Codes:
-        """Return the concept and all that it subsumes.
-
-        Raises:
-            InvalidParameter: The concept is not known, or the code system has no hierarchy of meaning.
-            TooCostly: There are too many.
-        """
-        return await self._related(system, code, below=True)
-
-    async def above(self, system: str, code: str) -> Codes:
-        """Return the concept and all that subsume it.
-
-        Raises:
-            InvalidParameter: The concept is not known, or the code system has no hierarchy of meaning.
-            TooCostly: There are too many.
-        """
-        return await self._related(system, code, below=False)
-
-    async def _related(self, system: str, code: str, *, below: bool) -> Codes:
-        enumerator = await self._read()
-        known = self._definitions.terminology.code_systems
-        url = system.partition("|")[0]
-        if url not in known:
-            raise _refusal(f"The code system '{shown(system)}' is not known here.{nearest(url, known)} {POSSIBLE}")
-        meaning = known[url].get("hierarchyMeaning", "is-a")
-        if meaning != "is-a":
-            raise _refusal(
-                f"The hierarchy of the code system '{shown(url)}' is {meaning}, so no concept of it subsumes another. {POSSIBLE}"
-            )
-        try:
-            found = await asyncio.to_thread(enumerator.subsumed if below else enumerator.subsuming, url, code)
-        except NotEnumerable:
-            raise _refusal(
-                f"The concepts of the code system '{shown(url)}' are not all here, so what is above or below one is not known. "
-                f"{POSSIBLE}"
-            ) from None
-        if not found:
-            raise _refusal(f"The code system '{shown(url)}' has no code '{shown(code)}'. Codes are case sensitive.")
-        return _few(f"'{shown(code)}' of '{shown(url)}'", frozenset((url, one) for one in found))
-
-    async def _read(self) -> Enumerator:
-        """Return what lists the codes; the terminology is read from disk once, which takes a sixth of a second."""
-        if self._enumerator is None:
-            terminology = await asyncio.to_thread(lambda: self._definitions.terminology)
-            self._enumerator = Enumerator(terminology.value_sets, terminology.code_systems)
-        return self._enumerator
+        ...
 
 
 async def gathered(codes: CodeSets, relation: str, names: Iterable[tuple[str, str]]) -> Codes:
@@ -144,12 +85,13 @@ async def gathered(codes: CodeSets, relation: str, names: Iterable[tuple[str, st
 
 def _few(what: str, found: Codes) -> Codes:
     if len(found) > MOST_CODES:
-        raise TooCostly(
-            f"{what} has {len(found):,} codes; a search takes at most {MOST_CODES:,}. Name a smaller set.",
-            expression="http.query",
-        )
+        raise too_many(what, len(found))
     return found
 
 
-def _refusal(text: str) -> InvalidParameter:
-    return InvalidParameter(text, expression="http.query")
+def too_many(what: str, count: int) -> TooMany:
+    """Return the refusal of a set that is not listed."""
+    return TooMany(
+        f"{what} has {count:,} codes; a search takes at most {MOST_CODES:,}. Name a smaller set.",
+        expression="http.query",
+    )

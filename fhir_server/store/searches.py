@@ -7,9 +7,10 @@ from typing import Any
 from msgspec.structs import replace
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from fhir_server.model.errors import TooCostly
 from fhir_server.model.query import Distinct, Examined, Query, Where
 from fhir_server.model.stored import Hit, Stored
 from fhir_server.store import commands, failures, moving
@@ -20,6 +21,9 @@ from fhir_server.store.documents import BODY, ENTRY, ID, stored
 from fhir_server.store.examining import examine
 from fhir_server.store.moving import Stretch
 from fhir_server.store.reads import MAJORITY
+
+TOO_BIG = 17217
+"""Error of MongoDB: what is different makes more than 16 MB."""
 
 NO_TEXTS = (None, False, "")
 """What a field of references holds where it holds none."""
@@ -95,6 +99,23 @@ class Searches:
             return [each for each in found if each not in NO_TEXTS][: query.limit]
         except PyMongoError as error:
             raise failures.outward(error, session) from error
+
+    async def values(self, resource_type: str, field: str, session: AsyncClientSession | None) -> Sequence[str]:
+        """Return the different texts of a field, by skipping through an index where one begins with it."""
+        if not await self._collections.ensure_if_present(resource_type):
+            return []
+        # Not an aggregation: that does not skip through an index of arrays.
+        command = {"distinct": resource_type, "key": field, "query": {}, "maxTimeMS": self._time_limit_ms}
+        try:
+            answer = await self._database.command(command, session=session)
+        except PyMongoError as error:
+            if isinstance(error, OperationFailure) and error.code == TOO_BIG:
+                raise TooCostly(
+                    f"The {resource_type} resources have too many different codes to look at each of them. Name a smaller set.",
+                    expression="http.query",
+                ) from None
+            raise failures.outward(error, session) from error
+        return [text for text in answer["values"] if isinstance(text, str)]
 
     async def count(
         self, resource_type: str, where: Where, limit: int | None, session: AsyncClientSession | None

@@ -324,6 +324,16 @@ class Store:
         """
         return await self._searches.distinct(query, session)
 
+    async def values(self, resource_type: str, field: str, session: AsyncClientSession | None = None) -> Sequence[str]:
+        """Return the different texts that the live resources of a type have in a field.
+
+        It costs their number where an index begins with the field, else that of the resources.
+
+        Raises:
+            TooCostly: The time limit was reached, or they are more than 16 MB.
+        """
+        return await self._searches.values(resource_type, field, session)
+
     async def count(
         self, resource_type: str, where: Where, limit: int | None, session: AsyncClientSession | None = None
     ) -> int:

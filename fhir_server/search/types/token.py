@@ -38,6 +38,9 @@ CONCEPTS: Mapping[str, Literal["in", "below", "above"]] = {
 
 CODED = frozenset({"Coding", "CodeableConcept", "code"})
 
+_ENTRY = re.compile(r"((?:[^\\|]|\\.)+)\|(.+)", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
 # Where a word begins. The punctuation is spelt out, because MongoDB knows no letters outside of ASCII in a class.
 _WORD = "(?:^|[\\s!-/:-@\\[-`{-~\u00a0-\u00bf\u2000-\u206f\u3000-\u303f])"
 
@@ -183,6 +186,24 @@ def listed(param: Param, codes: Iterable[tuple[str, str]], reading: Reading) -> 
         if "code" in param.value_types:
             found.update(dict.fromkeys(_implicit(param, system, code, reading)))
     return Criterion(param, tuple(found)) if found else Nothing()
+
+
+def pairs(param: Param, entries: Iterable[str], reading: Reading) -> set[tuple[str, str]]:
+    """Return what (system, code) stored entries of a parameter stand for; a bare code for those that it has in its bindings."""
+    found: set[tuple[str, str]] = set()
+    if param.value_types & WITH_SYSTEM:
+        found.update(pair for entry in entries if (pair := unpaired(entry)) is not None)
+    if "code" in param.value_types and reading.definitions:
+        for url in param.bindings:
+            members = reading.definitions.required_codes(url)
+            found.update(members.pairs if members else ())
+    return found
+
+
+def unpaired(entry: str) -> tuple[str, str] | None:
+    """Return the (system, code) of a stored entry `code|system`, `None` of one without code or without system."""
+    found = _ENTRY.fullmatch(entry)
+    return (found[2], _ESCAPED.sub(r"\1", found[1])) if found else None
 
 
 def _words(param: Param, text: str) -> Condition:
