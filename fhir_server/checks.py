@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from profiles.definitions.registry import Definitions
 from profiles.fhirpath.engine import Engine
@@ -13,12 +13,14 @@ from profiles.packages.library import Library
 from profiles.snapshot.generate import Snapshot
 from profiles.snapshot.near import near
 from profiles.snapshot.source import Source
+from profiles.validate.profile.asking import Asking
 from profiles.validate.profile.validator import ProfileValidator
 from profiles.validate.questionnaire.validator import QuestionnaireValidator
 from profiles.validate.validator import Validator
 from terminology.ucum.ucum import Ucum
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 MOST_HINTS = 1_000
 """Canonicals of which it is kept what may have been meant by them: looking takes some ten milliseconds."""
@@ -51,6 +53,43 @@ class Asked:
 
 
 NOTHING_ASKED = Asked()
+
+ROUNDS = 3
+"""How often a resource is checked again with answers of the vocabulary: an answer may lead to another question, where a slice
+turns out to be meant."""
+
+
+class Terms(Protocol):
+    """Who answers what checks leave open about codes."""
+
+    def seen_by(self, caller: Any) -> "Terms":
+        """Return the answers that a caller (a repository) may be given."""
+        ...
+
+    async def answer(self, asking: Asking) -> None:
+        """Answer what is open."""
+        ...
+
+
+async def answered(check: Callable[[], T], asking: Asking, terms: Terms) -> T:
+    """Return what a check finds when it has the answers to what it asks; where it asks nothing, that is its first result.
+
+    Args:
+        check: The check, which asks `asking`.
+        asking: Its questions.
+        terms: Who answers them.
+
+    Raises:
+        Unavailable: The database cannot be reached.
+    """
+    found = check()
+    for _ in range(ROUNDS):
+        if not asking.is_open:
+            break
+        await terms.answer(asking)
+        asking.again()
+        found = check()
+    return found
 
 
 class Checks:
@@ -134,14 +173,15 @@ class Checks:
         same = all(origin.structure.get(name) == structure.get(name) for name in ("baseDefinition", "differential"))
         return self._profiles.snapshots.of(origin) if same else None
 
-    def conformity(self, resource: Json, profiles: Sequence[str]) -> list[Issue]:
+    def conformity(self, resource: Json, profiles: Sequence[str], asking: Asking | None = None) -> list[Issue]:
         """Return the errors and warnings of what profiles find wrong with a resource that the base definitions let pass.
 
         Args:
             resource: Decoded JSON.
             profiles: Canonicals of profiles that it is to conform to, beside those that its meta.profile names.
+            asking: Who is asked about codes that are not known here.
         """
-        found = self._profiles.check(resource, profiles, must_support=False)
+        found = self._profiles.check(resource, profiles, must_support=False, asking=asking)
         return [one for one in found if one.severity != "information"]
 
     def questionnaire(self, canonical: str) -> Json | None:
@@ -164,6 +204,7 @@ class Checks:
         resolve: Callable[[str], Json | None] | None = None,
         *,
         strict: bool = False,
+        asking: Asking | None = None,
     ) -> list[Issue]:
         """Return what is wrong: errors before warnings and information, each in the order of the document.
 
@@ -174,11 +215,12 @@ class Checks:
             asked: What the answers in it are held against.
             resolve: Finds the resource of a reference that is neither contained nor an entry, `None` where there is none.
             strict: Whether what R4 leaves open is an error (`ProfileValidator`).
+            asking: Who is asked about codes that are not known here.
         """
         found = self.validator.check(resource, resource_type, strict=True)
         if not any(one.fails and one.code in SHAPELESS for one in found):
             profiled = self._stricter() if strict else self._profiles
-            found += profiled.check(resource, profiles, resolve=resolve)
+            found += profiled.check(resource, profiles, resolve=resolve, asking=asking)
             found += self.answers(resource, asked)
         elif profiles or claimed(resource):
             found.append(UNLOOKED)

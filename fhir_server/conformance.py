@@ -15,11 +15,14 @@ from fhir_server.intake import Draft
 from fhir_server.model.errors import Unprocessable
 from fhir_server.settings import Profiled, Regime, Validation
 from profiles.issue import Issue
+from profiles.validate.profile.asking import Asking
 
 HOLDERS = ("contained", "entry", "parameter")
 """Elements that hold other resources, which may claim profiles of their own."""
 CLAIM = b'"profile":['
 UNKNOWN = "profile-unknown"
+OPEN = "binding-unchecked"
+"""Finding that says that it is not known whether a code is one that is required."""
 UNCHECKED = frozenset({UNKNOWN, "profile-unusable"})
 """Findings that say that a profile could not be looked at: as good as not conforming, where that is enforced."""
 
@@ -55,7 +58,7 @@ class Conformance:
         self._tree: Tree | None = None
         self._found: dict[tuple[str, str], Rule] = {}
 
-    def judged(self, draft: Draft, facility: str, tree: Tree | None) -> Draft:
+    def judged(self, draft: Draft, facility: str, tree: Tree | None, asking: Asking | None = None) -> Draft:
         """Return the draft with what profiles say about it.
 
         Where they only warn, they are looked at when somebody asks what they say, and most who write do not.
@@ -64,6 +67,7 @@ class Conformance:
             draft: What has passed the base definitions.
             facility: The Organization that keeps it, empty for none.
             tree: The hierarchy, where facilities have rules.
+            asking: Who is asked about codes that are not known here, where conformity is enforced.
 
         Raises:
             Unprocessable: It does not conform, and that is enforced.
@@ -73,7 +77,10 @@ class Conformance:
             return draft
         if rule.regime == "warn":
             return replace(draft, advice=partial(self._warnings, draft, rule))
-        found = [self._raised(one) if one.message_id in UNCHECKED else one for one in self._findings(draft, rule)]
+        unchecked = UNCHECKED | {OPEN} if self._rules.unknown_codes == "refuse" else UNCHECKED
+        found = [
+            self._raised(one) if one.message_id in unchecked else one for one in self._findings(draft, rule, asking)
+        ]
         if any(one.fails for one in found):
             raise Unprocessable("It does not conform to its profiles.", issues=[*found, _reason(draft.resource_type)])
         return replace(draft, warnings=(*draft.warnings, *found)) if found else draft
@@ -129,10 +136,10 @@ class Conformance:
     def _warnings(self, draft: Draft, rule: Rule) -> list[Issue]:
         return [replace(one, severity="warning") if one.fails else one for one in self._findings(draft, rule)]
 
-    def _findings(self, draft: Draft, rule: Rule) -> list[Issue]:
+    def _findings(self, draft: Draft, rule: Rule, asking: Asking | None = None) -> list[Issue]:
         """Return what profiles find; of one that is required and not installed, that it is so."""
         absent = [one for one in rule.required if not self._checks.knows(one)]
-        found = self._checks.conformity(draft.resource, [one for one in rule.required if one not in absent])
+        found = self._checks.conformity(draft.resource, [one for one in rule.required if one not in absent], asking)
         return [*(_absent(draft.resource_type, one) for one in absent), *found]
 
     def _raised(self, issue: Issue) -> Issue:

@@ -237,6 +237,7 @@ def _known_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Regime = Literal["ignore", "warn", "enforce"]
+Bindings = Literal["off", "required", "extensible", "codes"]
 
 
 class Profiled(Section):
@@ -245,6 +246,18 @@ class Profiled(Section):
     profiles: Regime | None = None
     types: dict[str, Regime] = {}
     required: dict[str, tuple[str, ...]] = {}
+
+    bindings: Bindings = Field(
+        default="required",
+        description="What the vocabulary is asked about where profiles are enforced, beyond the value sets that R4 and the packages list: "
+        "`off`: nothing; `required`: required bindings; `extensible`: others too, which warn; `codes`: every code, whether there is "
+        "such a code and whether its display is right.",
+    )
+    unknown_codes: Literal["pass", "refuse"] = Field(
+        default="pass",
+        description="What becomes of a code, where profiles are enforced and it is required to be of a value set, and nobody here knows "
+        "what that holds: stored with a warning, or refused (422).",
+    )
 
     @field_validator("types", "required")
     @classmethod
@@ -276,6 +289,18 @@ class Validation(Section):
         default="warn",
         description="What becomes of a completed QuestionnaireResponse whose answers its Questionnaire does not allow, and of a "
         "Questionnaire that cannot be answered: stored, stored with a warning, or refused (422). Responses cost a query, but for `ignore`.",
+    )
+
+    bindings: Bindings = Field(
+        default="required",
+        description="What the vocabulary is asked about where profiles are enforced, beyond the value sets that R4 and the packages list: "
+        "`off`: nothing; `required`: required bindings; `extensible`: others too, which warn; `codes`: every code, whether there is "
+        "such a code and whether its display is right.",
+    )
+    unknown_codes: Literal["pass", "refuse"] = Field(
+        default="pass",
+        description="What becomes of a code, where profiles are enforced and it is required to be of a value set, and nobody here knows "
+        "what that holds: stored with a warning, or refused (422).",
     )
 
     @field_validator("types", "required")

@@ -1,9 +1,10 @@
 """$validate: what is wrong with a resource, by the base definitions, profiles and the rules of this server (R4 Resource-validate)."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from fhir_server.checks import Checks
+from fhir_server.checks import Checks, answered
 from fhir_server.context import Context
 from fhir_server.model import ids, json
 from fhir_server.model.errors import BadRequest, Conflict, FhirError, Unprocessable
@@ -15,6 +16,7 @@ from fhir_server.repository.answering import Answering
 from fhir_server.repository.rehearsal import rehearse
 from profiles.definitions.model import OperationDefinition, OperationParameter
 from profiles.issue import Issue
+from profiles.validate.profile.asking import Asking
 
 MODES: Mapping[str, str] = {
     "create": "type",
@@ -64,7 +66,10 @@ async def validate(ctx: Context) -> FhirResponse:
     profiled = bool(asked["profile"]) or any(True for _ in structures.claims(resource))
     resolve = await referenced.found(ctx, resource) if profiled else None
     strict = asked["strict"] == (True,)
-    found = checks.findings(resource, kind, asked["profile"], questions, resolve, strict=strict)
+    asking = Asking()
+    check = partial(checks.findings, resource, kind, asked["profile"], questions, resolve, strict=strict, asking=asking)
+    terms = ctx.repository.terms
+    found = await answered(check, asking, terms.seen_by(ctx.repository)) if terms else check()
     if mode in {"create", "update"} and not any(one.fails for one in found):
         found = [*await _refusal(ctx, mode, resource), *found]
     return _answer(found)

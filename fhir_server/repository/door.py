@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from fhir_server.access import advice, withdrawal
 from fhir_server.access.scope_filter import Letter
+from fhir_server.checks import answered
 from fhir_server.intake import Draft
 from fhir_server.model import json
-from fhir_server.model.errors import Conflict
+from fhir_server.model.errors import Conflict, Unprocessable
 from fhir_server.model.query import ANYTHING
 from fhir_server.model.stored import Stored
 from fhir_server.repository import effects, noted, redacted
@@ -29,6 +30,7 @@ from fhir_server.repository.pending import Key, Pending, by_type
 from fhir_server.repository.targets import Targets, patiently, refuse_root
 from fhir_server.repository.written import Upcoming, Written, envelope, kept, stored, tombstone, version
 from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Unit, Update
+from profiles.validate.profile.asking import Asking
 from profiles.validate.questionnaire.expressions import RESPONSE
 
 T = TypeVar("T")
@@ -356,7 +358,21 @@ class Repository(Holdings):
         if self.published:
             return draft
         tree = await self.house.lately(AGE) if self.conformance.by_facility else None
-        return self.conformance.judged(draft, envelope.get("f", ""), tree)
+        keeper, asked = envelope.get("f", ""), self.validation.bindings
+        if self.terms is None or asked == "off":
+            return self.conformance.judged(draft, keeper, tree)
+        asking = Asking(extensible=asked != "required", codes=asked == "codes")
+
+        def judged() -> Draft | Unprocessable:
+            try:
+                return self.conformance.judged(draft, keeper, tree, asking)
+            except Unprocessable as refusal:
+                return refusal
+
+        found = await answered(judged, asking, self.terms.seen_by(self))
+        if isinstance(found, Unprocessable):
+            raise found
+        return found
 
     def _writing(self) -> AbstractAsyncContextManager[Stamp]:
         return self.pending.writing() if self.pending else self.store.clock.writing()

@@ -7,7 +7,7 @@ from profiles.snapshot.source import Origin
 from profiles.validate.messages import shown
 from profiles.validate.profile.codes import Codes, Coding
 from profiles.validate.profile.items import Item
-from profiles.validate.profile.visit import Visit
+from profiles.validate.profile.visit import Shared, Visit
 
 Json = dict[str, Any]
 Check = Callable[[Item, Visit], None]
@@ -88,11 +88,12 @@ def _check(  # noqa: C901 - most of it is the closures in it
         if found is None:
             return
         answers = [codes.member(value_set, system, code) for system, code in found]
-        if codes.asks:
-            visit.shared.outside += 1
+        settled = None not in answers
+        if not settled:
+            answers = _asked(value_set, found, answers, visit.shared, demanded=demanded)
         if True not in answers and (demanded or None not in answers):
             told(item, found, visit, open_=None in answers)
-        elif len(accepted) < MOST_ACCEPTED and answers[0] is not False and codes.stays(value_set, *found[0]):
+        elif len(accepted) < MOST_ACCEPTED and settled and found and answers[0]:
             accepted.add(found[0])
 
     def told(item: Item, found: list[Coding], visit: Visit, *, open_: bool) -> None:
@@ -105,6 +106,19 @@ def _check(  # noqa: C901 - most of it is the closures in it
             visit.report("binding-missing", item.where, **places)
 
     return check
+
+
+def _asked(
+    value_set: str, found: list[Coding], answers: list[bool | None], shared: Shared, *, demanded: bool
+) -> list[bool | None]:
+    """Return the answers with those of who knows more, where somebody is asked: it may answer otherwise another time."""
+    shared.outside += 1
+    asking = shared.asking
+    if asking is None or True in answers or not (demanded or asking.extensible):
+        return answers
+    return [
+        asking.member(value_set, *one) if answer is None else answer for one, answer in zip(found, answers, strict=True)
+    ]
 
 
 def _first(value: Json) -> Coding | None:

@@ -1,11 +1,11 @@
 """Is a code in a value set (R4 ValueSet.compose): as far as the definitions and the packages at hand can tell.
 
 The answer has three values. A value set that takes all of SNOMED CT, say, holds no code of another system, and what it holds of
-that system is for a terminology service to say, which is asked if there is one.
+that system is for a terminology service to say (`asking`).
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from profiles.definitions.codes import Enumerator
 from profiles.snapshot.source import Origin, Source
@@ -16,26 +16,16 @@ Coding = tuple[str, str]
 """System (empty where none is given) and code."""
 
 
-class Terminology(Protocol):
-    """What a terminology service can be asked."""
-
-    def member(self, value_set: str, system: str, code: str) -> bool | None:
-        """Return whether a code is in a value set (canonical), `None` where it is not known. Without system: any."""
-
-
 class Codes:
     """Membership in the value sets of R4 and of the installed packages; each set is worked out once.
 
     Args:
         source: The definitions of R4, the packages that are installed, and what is given besides.
-        terminology: Who is asked about what these do not tell.
     """
 
-    def __init__(self, source: Source, terminology: Terminology | None = None) -> None:
+    def __init__(self, source: Source) -> None:
         self._definitions = source.definitions
         self._source = source
-        self._terminology = terminology
-        self.asks = terminology is not None
         self._sets = Resources("ValueSet", source)
         self._systems = Resources("CodeSystem", source)
         self._enumerator = Enumerator(self._sets, self._systems)
@@ -78,10 +68,7 @@ class Codes:
             if len(self._answers) >= MOST_ANSWERS:
                 self._answers.clear()
             self._answers[key] = self._known(url, system, code, ())
-        found = self._answers[key]
-        if found is None and self._terminology is not None:
-            return self._terminology.member(value_set, system, code)
-        return found
+        return self._answers[key]
 
     def holds(self, value_set: Json, system: str, code: str) -> bool | None:
         """Return whether a ValueSet resource holds a code, `None` where that is not known."""
@@ -94,11 +81,6 @@ class Codes:
         except (AttributeError, KeyError, TypeError, RecursionError):
             # It is not as R4 has it, or leads back to itself.
             return None
-
-    def stays(self, value_set: str, system: str, code: str) -> bool:
-        """Return whether the answer of `member` stays: it is from what is at hand, or there is nobody else to ask."""
-        url = value_set if "#" in value_set else value_set.partition("|")[0]
-        return self._terminology is None or self._answers.get((url, system, code)) is not None
 
     def _known(self, url: str, system: str, code: str, within: tuple[str, ...]) -> bool | None:
         pairs = self._pairs(url)

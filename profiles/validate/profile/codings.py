@@ -22,7 +22,11 @@ def check(value: Json, where: Place, visit: Visit, validator: "ProfileValidator"
         return
     if type(code) is not str:
         return
-    said = validator.systems.said(system, value.get("version"), code, display if type(display) is str else None)
+    given, version = display if type(display) is str else None, value.get("version")
+    said = validator.systems.said(system, version, code, given)
+    asking = visit.shared.asking
+    if said is None and asking is not None and asking.codes:
+        said = validator.systems.told(asking, (system, version if type(version) is str else "", code), given)
     if said is not None:
         message_id, member, places = said
         if message_id == "display" and _displayed(system, code, str(display), visit, validator):

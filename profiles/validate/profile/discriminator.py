@@ -295,8 +295,16 @@ def _bound(value_set: str, planner: "Planner") -> Test:
 
     def check(item: Item, visit: Visit) -> bool:
         found = binding.codings(item) or []
-        visit.shared.outside += codes.asks
-        # A code that nobody here knows may be in the set: then the slice gets the benefit of the doubt.
-        return any(codes.member(value_set, system, code) is not False for system, code in found)
+        answers = [codes.member(value_set, system, code) for system, code in found]
+        if None in answers and True not in answers:
+            visit.shared.outside += 1
+            asking = visit.shared.asking
+            if asking is not None:
+                answers = [
+                    asking.member(value_set, *one) if answer is None else answer
+                    for one, answer in zip(found, answers, strict=True)
+                ]
+        # A code that nobody knows may be in the set: then the slice gets the benefit of the doubt.
+        return any(answer is not False for answer in answers)
 
     return check

@@ -6,6 +6,7 @@ from typing import Any
 
 from profiles.snapshot.source import Source
 from profiles.validate.messages import shown
+from profiles.validate.profile.asking import Asking
 from profiles.validate.profile.codes import Resources
 
 Json = dict[str, Any]
@@ -59,6 +60,26 @@ class Systems:
             self._said[key] = self._wrong(*key)
         return self._said[key]
 
+    def told(self, asking: Asking, coding: tuple[str, str, str], display: str | None) -> Said | None:
+        """Return what a terminology service finds wrong with a Coding whose code system, in this version, is not at hand.
+
+        Args:
+            asking: Who is asked; what is not answered yet is noted.
+            coding: System, version (empty where none is stated) and code.
+            display: As it stands there.
+        """
+        url, version, code = coding
+        system = self.find(url)
+        if system is not None and (not version or version == system.version):
+            return None
+        known = asking.coding(url, version, code)
+        if known is None:
+            return None
+        if known.displays is None:
+            unknown = {"code": shown(code), "system": url, "version": known.version}
+            return ("code-unknown", "code", unknown) if known.complete else None
+        return _display(url, code, display, known.displays)
+
     def find(self, url: str) -> System | None:
         """Return a code system, `None` where it is not at hand."""
         if url not in self._systems:
@@ -91,10 +112,15 @@ class Systems:
                 "code",
                 {"code": shown(code), "system": url, "version": system.version},
             )
-        if display is None or not found or _folded(display) in {_folded(one) for one in found}:
-            return None
-        valid = ", ".join(f"'{shown(one)}'" for one in found[:3])
-        return "display", "display", {"display": shown(display), "code": shown(code), "system": url, "valid": valid}
+        return _display(url, code, display, found)
+
+
+def _display(url: str, code: str, display: str | None, found: tuple[str, ...]) -> Said | None:
+    """Return that a display is none of those that a code has."""
+    if display is None or not found or _folded(display) in {_folded(one) for one in found}:
+        return None
+    valid = ", ".join(f"'{shown(one)}'" for one in found[:3])
+    return "display", "display", {"display": shown(display), "code": shown(code), "system": url, "valid": valid}
 
 
 def _read(resource: Json, *, growing: bool) -> System:

@@ -13,7 +13,8 @@ from profiles.snapshot.generate import MOST_KEPT, Snapshot, Snapshots
 from profiles.snapshot.source import Origin, Source
 from profiles.validate import invariant
 from profiles.validate.profile import elements, implied, reports, uris
-from profiles.validate.profile.codes import Codes, Terminology
+from profiles.validate.profile.asking import Asking
+from profiles.validate.profile.codes import Codes
 from profiles.validate.profile.items import Item
 from profiles.validate.profile.messages import issue
 from profiles.validate.profile.plan import NOTHING, Check, Planner
@@ -64,7 +65,6 @@ class ProfileValidator:
 
     Args:
         source: Where profiles are looked up.
-        terminology: Who is asked about codes that neither the definitions nor the packages tell.
         engine: For constraints; one of its own where none is given.
         must_support: Whether must-support elements that are absent are told.
         strict: Whether what R4 leaves open is an error as in HL7's own validator: extensions that are not known, displays that
@@ -74,14 +74,13 @@ class ProfileValidator:
     def __init__(
         self,
         source: Source,
-        terminology: Terminology | None = None,
         engine: Engine | None = None,
         *,
         must_support: bool = False,
         strict: bool = False,
     ) -> None:
         self.snapshots = Snapshots(source)
-        self.codes = Codes(source, terminology)
+        self.codes = Codes(source)
         self.engine = engine or Engine(source.definitions)
         self.must_support = must_support
         self.strict = strict
@@ -105,6 +104,7 @@ class ProfileValidator:
         declared: bool = True,
         resolve: Callable[[str], Json | None] | None = None,
         must_support: bool | None = None,
+        asking: Asking | None = None,
     ) -> list[Issue]:
         """Return what profiles find: errors in document order of each profile, then warnings and information.
 
@@ -115,11 +115,12 @@ class ProfileValidator:
             resolve: Finds the resource of a reference that is neither contained nor an entry, `None` where there is none. It
                 must be of one of the profiles that the reference allows.
             must_support: Whether must-support elements that are absent are told, by default as the validator was made.
+            asking: Who is asked about codes that neither the definitions nor the packages tell; what is not answered is noted there.
         """
         name = str(resource.get("resourceType", ""))
         elsewhere = Elsewhere(resolve) if resolve is not None else None
         told = self.must_support if must_support is None else must_support
-        visit = Visit((resource, (None, name, None)), Shared(told, elsewhere))
+        visit = Visit((resource, (None, name, None)), Shared(told, elsewhere, asking=asking))
         try:
             self._resource(resource, visit, tuple(profiles), declared=declared)
         except RecursionError:

@@ -11,6 +11,7 @@ from typing import Any
 
 from profiles.issue import Issue
 from profiles.validate.messages import shown
+from profiles.validate.profile.asking import Asking
 from profiles.validate.profile.messages import MESSAGES, issue
 from profiles.validate.walk import Place, render
 
@@ -97,6 +98,7 @@ class Shared:
         targets: By the identity of a Bundle, its entries by what refers to them.
         budget: Steps that are left, in a list that is shared with visits for which nothing is known.
         expressions: Steps that are left to the expressions of all constraints together, likewise.
+        asking: Who is asked about codes that are not known here, if anybody is.
     """
 
     must_support: bool = False
@@ -109,6 +111,7 @@ class Shared:
     targets: dict[int, dict[str, Met]] = field(default_factory=dict)
     budget: list[int] = field(default_factory=lambda: [MOST_STEPS])
     expressions: list[int] = field(default_factory=lambda: [MOST_EVALUATED])
+    asking: Asking | None = None
 
     def spend(self, steps: int) -> None:
         """Take steps off what is left of them.

@@ -5,7 +5,9 @@ from typing import Any
 
 from profiles.definitions.registry import Definitions
 from profiles.fhirpath.engine import Engine
+from profiles.issue import Issue
 from profiles.snapshot.source import Source
+from profiles.validate.profile.asking import Asking, Known
 from profiles.validate.profile.validator import ProfileValidator
 from terminology.ucum.ucum import Ucum
 from tests.profiles.validate.profile.samples import (
@@ -180,21 +182,58 @@ def test_bindings_of_every_strength(findings: Any) -> None:
 
 
 def test_a_terminology_service_is_asked_about_what_nobody_here_knows(findings: Any) -> None:
-    class Service:
-        def member(self, value_set: str, system: str, code: str) -> bool | None:
-            return {"a": True, "b": False}.get(code)
-
     p = profile(
         "Observation",
         {"path": "Observation.method", "binding": {"strength": "required", "valueSet": "http://x.org/vs"}},
     )
-    assert findings(observation(method=concept("a")), p, terminology=Service()) == []
-    assert said(findings(observation(method=concept("b")), p, terminology=Service())) == [
-        ("binding-required", "Observation.method")
-    ]
-    assert said(findings(observation(method=concept("c")), p, terminology=Service())) == [
-        ("binding-unchecked", "Observation.method")
-    ]
+
+    def answered(code: str) -> list[Issue]:
+        """Return what is found, first without and then with the answers of a service."""
+        asking = Asking()
+        open_ = findings(observation(method=concept(code)), p, asking=asking)
+        assert said(open_) == [("binding-unchecked", "Observation.method")]
+        assert list(asking.open_members) == [("http://x.org/vs", "http://loinc.org", code)]
+        asking.members = {one: {"a": True, "b": False}.get(one[2]) for one in asking.open_members}
+        asking.codings = dict.fromkeys(asking.open_codings)
+        asking.again()
+        found = findings(observation(method=concept(code)), p, asking=asking)
+        assert not asking.is_open
+        return list(found)
+
+    assert answered("a") == []
+    assert said(answered("b")) == [("binding-required", "Observation.method")]
+    assert said(answered("c")) == [("binding-unchecked", "Observation.method")]
+
+
+def test_what_is_not_required_is_asked_where_that_is_wanted(findings: Any) -> None:
+    p = profile(
+        "Observation",
+        {"path": "Observation.method", "binding": {"strength": "extensible", "valueSet": "http://x.org/vs"}},
+    )
+    given = observation(method=concept("b"))
+    for wanted in (False, True):
+        asking = Asking(extensible=wanted)
+        assert findings(given, p, asking=asking) == []
+        assert bool(asking.open_members) is wanted
+    asking.members = dict.fromkeys(asking.open_members, False)
+    assert said(findings(given, p, asking=asking)) == [("binding-extensible", "Observation.method")]
+
+
+def test_a_code_of_a_system_that_is_not_here_is_asked_about(findings: Any) -> None:
+    coded = {"coding": [{"system": "http://loinc.org", "code": "x", "display": "Other"}]}
+    given = observation(code={"text": "x"}, method=coded)
+    asking = Asking()
+    assert findings(given, profile("Observation"), asking=asking) == []
+    assert list(asking.open_codings) == [("http://loinc.org", "", "x")]
+    for known, told in (
+        (None, []),
+        (Known("2.77", complete=False, displays=None), []),
+        (Known("2.77", complete=True, displays=None), [("code-unknown", "Observation.method.coding[0].code")]),
+        (Known("2.77", complete=True, displays=("Other",)), []),
+        (Known("2.77", complete=True, displays=("One",)), [("display", "Observation.method.coding[0].display")]),
+    ):
+        asking = Asking(codings={("http://loinc.org", "", "x"): known})
+        assert said(findings(given, profile("Observation"), asking=asking)) == told
 
 
 def test_constraints_are_met_in_their_resource(findings: Any) -> None:
