@@ -16,6 +16,13 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+LONG = {
+    "descendantof": "<", "descendantorselfof": "<<", "childof": "<!", "childorselfof": "<<!", "ancestorof": ">",
+    "ancestororselfof": ">>", "parentof": ">!", "parentorselfof": ">>!", "memberof": "^", "any": "*", "top": "!!>", "bottom": "!!<",
+}  # fmt: skip
+"""Operators as the long form of the language spells them, in lower case."""
+REVERSED = "reverseof"
+
 
 class InvalidConstraint(ValueError):
     """A text is no expression constraint; the message says where and why."""
@@ -64,9 +71,16 @@ def tokens(text: str) -> list[Token]:
                     f"The term {match[0][:40]} at character {place + 1} follows no concept. Put the identifier before it."
                 )
         elif kind != "space":
-            found.append(Token(kind, match[0], place + 1))
+            found.append(_token(kind, match[0], place + 1))
         place = match.end()
     return [*found, Token("end", "", len(text) + 1)]
+
+
+def _token(kind: str, text: str, place: int) -> Token:
+    word = text.lower() if kind == "word" else ""
+    if word in LONG:
+        return Token("sign", LONG[word], place)
+    return Token(kind, "R" if word == REVERSED else text, place)
 
 
 def closing(found: list[Token]) -> dict[int, int]:

@@ -51,6 +51,18 @@ def test_deep_nesting_is_refused_at_once(text: str) -> None:
         expression.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("long", "short"),
+    [
+        ("descendantOrSelfOf 404684003 |Clinical finding|", "<< 404684003"),
+        ("ancestorOf 404684003 AND memberOf 700043003", "> 404684003 AND ^ 700043003"),
+        ("childOrSelfOf (any): reverseOf 363698007 = parentOf 404684003", "<<! (*): R 363698007 = >! 404684003"),
+    ],
+)
+def test_operators_may_be_spelled_out(long: str, short: str) -> None:
+    assert parse(long) == parse(short)
+
+
 def test_a_constraint_may_be_long() -> None:
     assert parse(" OR ".join(["<< 404684003"] * 1_000))
     with pytest.raises(InvalidConstraint, match="20000 are the most"):
