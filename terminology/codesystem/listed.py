@@ -100,6 +100,10 @@ class Listed(CodeSystemProvider):
         """Return the ordinals right below a concept."""
         return self._children[ordinal]
 
+    async def parents(self, ordinals: BitMap) -> BitMap:
+        """Return the concepts right above one of several."""
+        return BitMap([above for one in ordinals for above in self._parents[one]])
+
     async def roots(self) -> Sequence[int]:
         """Return the ordinals of the concepts with nothing above them."""
         return [ordinal for ordinal, above in enumerate(self._parents) if not above]

@@ -31,6 +31,10 @@ class Particular(CodeSystemProvider):
         """Return the ordinals of codes, by code as given."""
         return await self.base.ordinals(codes)
 
+    async def codes(self, ordinals: Sequence[int]) -> Sequence[str]:
+        """Return the codes of ordinals, in the same order."""
+        return await self.base.codes(ordinals)
+
     async def stated(self, name: str) -> Mapping[str, BitMap]:
         """Return the concepts by what is stated of them under a property."""
         return await self.base.stated(name)
@@ -64,6 +68,10 @@ class Particular(CodeSystemProvider):
     async def children(self, ordinal: int) -> Sequence[int]:
         """Return the ordinals right below a concept."""
         return await self.base.children(ordinal)
+
+    async def parents(self, ordinals: BitMap) -> BitMap:
+        """Return the concepts right above one of several."""
+        return await self.base.parents(ordinals)
 
     async def roots(self) -> Sequence[int]:
         """Return the ordinals of the concepts with nothing above them."""

@@ -131,6 +131,13 @@ class CodeSystemProvider(ABC):
     async def children(self, ordinal: int) -> Sequence[int]:
         """Return the ordinals right below a concept, in the order of the definition."""
 
+    async def parents(self, ordinals: BitMap) -> BitMap:
+        """Return the concepts right above one of several."""
+        found = BitMap()
+        for concept in await self.concepts(list(ordinals)):
+            found.update(concept.parents)
+        return found
+
     @abstractmethod
     async def roots(self) -> Sequence[int]:
         """Return the ordinals of the concepts with nothing above them, in the order of the definition."""

@@ -87,6 +87,11 @@ class Stored(CodeSystemProvider):
         """Return the ordinals right below a concept."""
         return (await self.pieces.edges(store.CHILDREN)).next(ordinal)
 
+    async def parents(self, ordinals: BitMap) -> BitMap:
+        """Return the concepts right above one of several."""
+        edges = await self.pieces.edges(store.PARENTS)
+        return BitMap([above for one in ordinals for above in edges.next(one)])
+
     async def roots(self) -> Sequence[int]:
         """Return the ordinals of the concepts with nothing above them."""
         return list(await self.pieces.set(store.ROOTS))

@@ -50,7 +50,7 @@ async def _selected(condition: Condition, within: BitMap, evaluation: "Evaluatio
             return await _defined(values, evaluation)
         case _:
             compare = COMPARED[condition.operator]
-            stated = await provider.stated(condition.name)
+            stated = await evaluation.stated(condition.name)
             days = {day: day.replace("-", "") for day in stated}
             return BitMap().union(
                 *(stated[one] for one, day in days.items() if any(compare(day, each) for each in values))
@@ -58,5 +58,5 @@ async def _selected(condition: Condition, within: BitMap, evaluation: "Evaluatio
 
 
 async def _defined(values: Sequence[str], evaluation: "Evaluation") -> BitMap:
-    stated = await evaluation.provider.stated("sufficientlyDefined")
+    stated = await evaluation.stated("sufficientlyDefined")
     return BitMap().union(*(stated.get("true" if one == "defined" else "false", BitMap()) for one in values))

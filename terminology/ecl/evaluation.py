@@ -60,6 +60,7 @@ class Evaluation:
     def __init__(self, provider: CodeSystemProvider) -> None:
         self.provider = provider
         self._found: dict[Constraint, BitMap] = {}
+        self._stated: dict[str, Mapping[str, BitMap]] = {}
 
     async def of(self, constraint: Constraint) -> BitMap:
         """Return the concepts that satisfy a constraint; nobody may change the bitmap.
@@ -76,18 +77,31 @@ class Evaluation:
         """Return the codes of the concepts that satisfy a constraint; of one concept even where there is none."""
         if isinstance(constraint, Reference):
             return [constraint.code]
-        return [one.code for one in await self.provider.concepts(list(await self.of(constraint)))]
+        return list(await self.provider.codes(list(await self.of(constraint))))
+
+    async def stated(self, name: str) -> Mapping[str, BitMap]:
+        """Return the concepts by what is stated of them under a property."""
+        if name not in self._stated:
+            self._stated[name] = await self.provider.stated(name)
+        return self._stated[name]
+
+    async def attributes(self, constraint: Constraint) -> list[str]:
+        """Return the codes of the concepts that satisfy a constraint, as far as they are properties."""
+        declared = self.provider.head.properties
+        if isinstance(constraint, Reference):
+            return [constraint.code]
+        if isinstance(constraint, Anything):
+            return [name for name in declared if name.isdigit()]
+        return [name for name in await self.codes(constraint) if name in declared]
 
     async def stating(self, name: str, constraint: Constraint) -> BitMap:
         """Return the concepts that have one of the concepts of a constraint as the value of a property."""
-        stated = await self.provider.stated(name)
+        stated = await self.stated(name)
         if isinstance(constraint, Anything):
             return BitMap().union(*stated.values())
         if isinstance(constraint, Reference):
             return stated.get(constraint.code, BitMap())
-        values = await self.of(constraint)
-        ordinals = await self.provider.ordinals(list(stated))
-        return BitMap().union(*(stated[code] for code, ordinal in ordinals.items() if ordinal in values))
+        return BitMap().union(*(stated[code] for code in await self.codes(constraint) if code in stated))
 
     async def _satisfying(self, constraint: Constraint) -> BitMap:  # noqa: C901 - a case for each kind of node
         match constraint:
@@ -105,7 +119,7 @@ class Evaluation:
             case Refined(focus, refinement):
                 return await refinements.satisfying(refinement, await self.of(focus), self)
             case Dotted(focus, attribute):
-                return await self._values(await self.of(focus), await self.codes(attribute))
+                return await self._values(await self.of(focus), await self.attributes(attribute))
             case Filtered(inner, on, conditions):
                 found = await self.of(inner)
                 if on == "D":
@@ -117,7 +131,7 @@ class Evaluation:
     async def _values(self, focus: BitMap, attributes: list[str]) -> BitMap:
         found: set[str] = set()
         for name in attributes:
-            stated = await self.provider.stated(name)
+            stated = await self.stated(name)
             found.update(code for code, having in stated.items() if having.intersect(focus))
         return BitMap((await self.provider.ordinals(list(found))).values())
 
@@ -128,10 +142,8 @@ class Evaluation:
         elif profile == "MAX":
             names += await self.codes(Related("<", Reference(ASSOCIATIONS)))
         result = BitMap(found)
+        codes = await self.provider.codes(list(found))
         for name in dict.fromkeys(names):
-            stated = await self.provider.stated(name)
-            ordinals = await self.provider.ordinals(list(stated))
-            for code, ordinal in ordinals.items():
-                if ordinal in found:
-                    result |= stated[code]
+            stated = await self.stated(name)
+            result.update(*(stated[code] for code in codes if code in stated))
         return result

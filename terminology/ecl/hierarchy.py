@@ -6,8 +6,6 @@ from pyroaring import BitMap
 
 from terminology.codesystem.provider import CodeSystemProvider
 
-MOST_AT_ONCE = 1_000
-
 Relation = Callable[[CodeSystemProvider, BitMap, bool], Awaitable[BitMap]]
 """Finds what stands to a set as an operator says; the boolean tells that the set is everything."""
 
@@ -42,12 +40,7 @@ async def _children(provider: CodeSystemProvider, of: BitMap, whole: bool) -> Bi
 
 
 async def _parents(provider: CodeSystemProvider, of: BitMap, whole: bool) -> BitMap:  # noqa: FBT001 - a Relation
-    found = BitMap()
-    ordinals = list(of)
-    for begin in range(0, len(ordinals), MOST_AT_ONCE):
-        for concept in await provider.concepts(ordinals[begin : begin + MOST_AT_ONCE]):
-            found.update(concept.parents)
-    return found
+    return await provider.parents(of)
 
 
 def _with_itself(relation: Relation) -> Relation:

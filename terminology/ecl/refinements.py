@@ -90,13 +90,14 @@ async def _targets(attribute: Attribute, evaluation: "Evaluation") -> list[BitMa
         sought |= await evaluation.of(one)
     if attribute.operator == "!=":
         sought = await evaluation.provider.everything() - sought
-    times: dict[int, int] = {}
-    for name in await evaluation.codes(attribute.name):
-        stated = await evaluation.provider.stated(name)
-        for code, ordinal in (await evaluation.provider.ordinals(list(stated))).items():
-            number = len(stated[code] & sought)
+    counted: dict[str, int] = {}
+    for name in await evaluation.attributes(attribute.name):
+        for code, having in (await evaluation.stated(name)).items():
+            number = having.intersection_cardinality(sought)
             if number:
-                times[ordinal] = times.get(ordinal, 0) + number
+                counted[code] = counted.get(code, 0) + number
+    ordinals = await evaluation.provider.ordinals(list(counted))
+    times = {ordinal: counted[code] for code, ordinal in ordinals.items()}
     if attribute.count.some:
         return [BitMap(times)]
     enough = max(attribute.count.least, (attribute.count.most or 0) + 1)
@@ -106,8 +107,8 @@ async def _targets(attribute: Attribute, evaluation: "Evaluation") -> list[BitMa
 async def _allowed(attribute: Attribute, evaluation: "Evaluation") -> list[tuple[Mapping[str, BitMap], list[str]]]:
     """Return for each attribute of the name what is stated of it, and which of its values are asked for."""
     found = []
-    for name in await evaluation.codes(attribute.name):
-        stated = await evaluation.provider.stated(name)
+    for name in await evaluation.attributes(attribute.name):
+        stated = await evaluation.stated(name)
         if stated:
             chosen = await _chosen(attribute, list(stated), evaluation)
             wanted = attribute.operator != "!="
@@ -133,9 +134,7 @@ async def _chosen(attribute: Attribute, values: list[str], evaluation: "Evaluati
             case Reference(code):
                 chosen.update(one for one in values if one == code)
             case _:
-                sought = await evaluation.of(wanted)
-                ordinals = await evaluation.provider.ordinals(values)
-                chosen.update(code for code, ordinal in ordinals.items() if ordinal in sought)
+                chosen.update(set(values).intersection(await evaluation.codes(wanted)))
     return chosen
 
 
@@ -223,8 +222,8 @@ async def _test(inner: Refinement, evaluation: "Evaluation") -> Callable[[list[t
                     "A reversed attribute (R) cannot stand in a group. Put it outside of the braces."
                 )
             values: dict[str, frozenset[str]] = {}
-            for name in await evaluation.codes(inner.name):
-                stated = await evaluation.provider.stated(name)
+            for name in await evaluation.attributes(inner.name):
+                stated = await evaluation.stated(name)
                 chosen = await _chosen(inner, list(stated), evaluation)
                 values[name] = frozenset(one for one in stated if (one in chosen) == (inner.operator != "!="))
             return _Wanted(values, inner.count).holds
