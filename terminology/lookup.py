@@ -102,7 +102,9 @@ async def _near(provider: CodeSystemProvider, concept: Concept, wanted: Sequence
         "parent": concept.parents if _asked(wanted, "parent") else (),
         "child": await provider.children(concept.ordinal) if _asked(wanted, "child") else (),
     }
-    for name, ordinals in places.items():
-        for one in await provider.concepts(ordinals) if ordinals else ():
+    ordinals = [one for found in places.values() for one in found]
+    names = [name for name, found in places.items() for _ in found]
+    if ordinals:
+        for name, one in zip(names, await provider.concepts(ordinals), strict=True):
             display: list[Row] = [("description", "string", one.display)] if one.display else []
             yield [("code", "code", name), ("value", "code", one.code), *display]

@@ -13,6 +13,9 @@ from terminology.codesystem.ranking import Ranking
 from terminology.concept import Concept, Head
 from terminology.store import Shelf
 
+FEW = 200
+"""So many concepts, those of a page, are kept in memory for the next who asks for them."""
+
 
 class Stored(CodeSystemProvider):
     """One version of a code system in a store.
@@ -32,12 +35,26 @@ class Stored(CodeSystemProvider):
 
     async def find(self, code: str) -> Concept | None:
         """Return the concept of a code, `None` where there is none."""
-        found = await self.shelf.find(self.key(code), await self.pieces.edges(store.PARENTS))
-        return next((one for one in found if one.code == code), found[0] if found else None)
+        key = self._key, "code", code
+        known: Concept | None = self._kept.get(key)
+        if known is None:
+            found = await self.shelf.find(self.key(code), await self.pieces.edges(store.PARENTS))
+            known = next((one for one in found if one.code == code), found[0] if found else None)
+            if known is not None:
+                self._kept.put(key, known, _weight(known))
+        return known
 
     async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
         """Return the concepts of ordinals, in the same order."""
-        return await self.shelf.concepts(ordinals, await self.pieces.edges(store.PARENTS))
+        parents = await self.pieces.edges(store.PARENTS)
+        if len(ordinals) > FEW:
+            return await self.shelf.concepts(ordinals, parents)
+        found: dict[int, Concept | None] = {one: self._kept.get((self._key, "concept", one)) for one in ordinals}
+        missing = [one for one, known in found.items() if known is None]
+        if missing:
+            for read in await self.shelf.concepts(missing, parents):
+                found[read.ordinal] = self._kept.put((self._key, "concept", read.ordinal), read, _weight(read))
+        return [one for ordinal in ordinals if (one := found[ordinal])]
 
     async def codes(self, ordinals: Sequence[int]) -> Sequence[str]:
         """Return the codes of ordinals, in the same order; concepts are not read for it."""
@@ -120,3 +137,8 @@ class Stored(CodeSystemProvider):
     def key(self, code: str) -> str:
         """Return what a code is found by."""
         return store.folded(code, case_sensitive=self.head.case_sensitive)
+
+
+def _weight(concept: Concept) -> int:
+    """Return the bytes that a concept takes, about."""
+    return 800 + len(concept.definition) + 400 * (len(concept.designations) + len(concept.properties))
