@@ -165,6 +165,11 @@ class Record(Section):
         default="", description="Organization id of the custodian of new resources; empty: the root Organization."
     )
     zone: str = Field(default="home", description="Residency zone stamped on new resources.")
+    fill_displays: Literal["off", "on"] = Field(
+        default="off",
+        description="Whether a code that is written without `display` is stored with the one that its code system has, where that is "
+        "known here. A display that is given is never changed.",
+    )
     consent: Literal["refuse", "keep"] = Field(
         default="refuse",
         description="What becomes of a Consent on privacy that cannot be enforced as it says: `refuse` it, or `keep` it, a denial as one to everybody.",

@@ -23,6 +23,7 @@ from fhir_server.model.stored import Stored
 from fhir_server.repository import effects, noted, redacted
 from fhir_server.repository.answering import Answering
 from fhir_server.repository.demand import UNCONDITIONAL, Demand
+from fhir_server.repository.filling import filled
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.holdings import Holdings
 from fhir_server.repository.holds import Holds
@@ -53,7 +54,9 @@ class Repository(Holdings):
             Unprocessable: A reference leads nowhere, or it does not conform to a profile as it must.
         """
         draft = await self._answered(
-            self.intake.draft(resource_type, resource_id, advice.stamped(self.scope.principal, resource))
+            self.intake.draft(
+                resource_type, resource_id, advice.stamped(self.scope.principal, await self._filled(resource))
+            )
         )
         begun = envelope(draft, self.scope, self.rules, self.root)
         draft = await self._conforming(draft, begun)
@@ -88,6 +91,7 @@ class Repository(Holdings):
             Unprocessable: A reference leads nowhere, or it does not conform to a profile as it must.
             Conflict: Other writers came first again and again.
         """
+        resource = await self._filled(resource)
         draft = await self._answered(self.intake.draft(resource_type, resource_id, resource, published=self.published))
 
         async def attempt(live: Live | None) -> Written:
@@ -122,7 +126,7 @@ class Repository(Holdings):
                 raise await self._absence(resource_type, resource_id, where)
             demand.check(version(live), f"{resource_type}/{resource_id}")
             changed = change(json.decode(redacted.one(self.scope, live.stored).body))
-            draft = await self._answered(self.intake.draft(resource_type, resource_id, changed))
+            draft = await self._answered(self.intake.draft(resource_type, resource_id, await self._filled(changed)))
             whole, unseen = await self._whole(live, draft, changed)
             return await self._supersede(live, whole, "PATCH", unseen)
 
@@ -348,6 +352,12 @@ class Repository(Holdings):
         shown = method == "PUT" or self.rights.sees(draft.resource_type, document)
         written = self._shown(draft.resource_type, document)
         return Written(written, created=False, warnings=draft.told, shown=shown, held=held)
+
+    async def _filled(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """Return a resource with the displays that its codes come without, where the settings say so."""
+        if self.rules.fill_displays == "off" or self.terms is None or self.published:
+            return resource
+        return await filled(resource, self.definitions, self.terms.seen_by(self))
 
     async def _conforming(self, draft: Draft, envelope: Mapping[str, Any]) -> Draft:
         """Return the draft with the warnings of profiles, by the rules of the facility that keeps it.
