@@ -27,5 +27,5 @@ async def capabilities(ctx: Context) -> FhirResponse:
         stored = ctx.settings.auth.mode == "open"
         vocabulary = ctx.vocabulary
         catalogue = await (vocabulary.catalogue(ctx.repository) if stored else vocabulary.published())
-        statement = terminology_capabilities(statement, ctx.base, await catalogue.heads())
+        statement = terminology_capabilities(statement, ctx.base, await catalogue.heads(), await vocabulary.sources())
     return FhirResponse(200, {}, json.encode(statement))

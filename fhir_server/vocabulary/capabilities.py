@@ -1,6 +1,7 @@
 """TerminologyCapabilities: the code systems at hand, and what can be asked of them (R4 3.1.0.9, `mode=terminology`)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from terminology import versions
@@ -34,13 +35,22 @@ EXPANSION = {
 """Parameters of $expand besides those that name the value set."""
 
 
-def capabilities(statement: Json, base: str, heads: Iterable[Head]) -> Json:
+AT_HAND = "https://aquifer.example/fhir/StructureDefinition/code-system-at-hand"
+"""Extension of a version: title, number of concepts, and where it comes from (docs/definitions.md)."""
+
+STORED = "stored"
+
+
+def capabilities(
+    statement: Json, base: str, heads: Iterable[Head], sources: Mapping[str, str] = MappingProxyType({})
+) -> Json:
     """Return the TerminologyCapabilities of this server.
 
     Args:
         statement: Its CapabilityStatement.
         base: Service base URL without trailing slash.
         heads: Of the code systems at hand.
+        sources: Where they come from, by canonical; those that are not named are stored as resources.
     """
     by_url: dict[str, list[Head]] = {}
     for one in heads:
@@ -54,7 +64,7 @@ def capabilities(statement: Json, base: str, heads: Iterable[Head]) -> Json:
         "description": "The code systems that are at hand, and what can be asked of them.",
         **{key: statement[key] for key in told},
         "lockedDate": False,
-        "codeSystem": [_code_system(url, by_url[url]) for url in sorted(by_url) if url],
+        "codeSystem": [_code_system(url, by_url[url], sources) for url in sorted(by_url) if url],
         "expansion": {
             "hierarchical": True,
             "paging": True,
@@ -69,14 +79,15 @@ def capabilities(statement: Json, base: str, heads: Iterable[Head]) -> Json:
     }
 
 
-def _code_system(url: str, heads: Sequence[Head]) -> Json:
+def _code_system(url: str, heads: Sequence[Head], sources: Mapping[str, str]) -> Json:
     algorithm = next((one.version_algorithm for one in heads if one.version_algorithm), "")
     order = versions.ordered([one.version for one in heads], algorithm)
     newest = order[-1]
     found = {one.version: one for one in heads}
+    rows = [found[version] for version in dict.fromkeys(reversed(order))]
     return {
         "uri": url,
-        "version": [_version(found[version], default=version == newest) for version in dict.fromkeys(reversed(order))],
+        "version": [{**_at_hand(one, sources), **_version(one, default=one.version == newest)} for one in rows],
         "subsumption": any(one.hierarchy in {"is-a", "classified-with"} for one in heads),
     }
 
@@ -89,3 +100,14 @@ def _version(head: Head, *, default: bool) -> Json:
     if head.properties:
         row["property"] = list(head.properties)
     return row
+
+
+def _at_hand(head: Head, sources: Mapping[str, str]) -> Json:
+    """Return the extension for what R4 has no element for."""
+    source = sources.get(head.canonical, STORED)
+    rows = [
+        *([{"url": "title", "valueString": head.title or head.name}] if head.title or head.name else ()),
+        *([{"url": "concepts", "valueUnsignedInt": head.count}] if head.count else ()),
+        {"url": "source", "valueCode": source},
+    ]
+    return {"extension": [{"url": AT_HAND, "extension": rows}]}

@@ -1,6 +1,6 @@
 """`Vocabulary`: where operations, searches and checks find code systems, value sets and concept maps."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.model.stored import Stored as Version
@@ -21,6 +21,9 @@ from terminology.complete import Complete
 from terminology.mapping import Indexes
 
 Json = dict[str, Any]
+
+SOURCES = ("release", "package", "fhir", "known")
+"""Where code systems come from that are not stored as resources: what R4 defines is of FHIR, grammars and standards are known."""
 
 
 class Vocabulary:
@@ -72,6 +75,20 @@ class Vocabulary:
         """
         await self._released.refresh()
         return Layered(self._released, self._packaged, *self._shared)
+
+    async def sources(self) -> Mapping[str, str]:
+        """Return where the code systems come from that are not stored as resources, by canonical.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self._released.refresh()
+        layers: Sequence[Catalogue] = (self._released, self._packaged, *self._shared)
+        found: dict[str, str] = {}
+        for name, layer in zip(SOURCES, layers, strict=True):
+            for head in await layer.heads():
+                found.setdefault(head.canonical, name)
+        return found
 
     def resource(self, version: Version) -> Json:
         """Return the resource of a version, which nobody changes: the same object as long as it is kept."""

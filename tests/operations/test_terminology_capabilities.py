@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from fhir_server.operations.expand import DEFINITION, REFUSED
-from fhir_server.vocabulary.capabilities import EXPANSION, capabilities
+from fhir_server.vocabulary.capabilities import AT_HAND, EXPANSION, capabilities
 from profiles.definitions.registry import load
 from profiles.validate.validator import Validator
 from terminology.concept import Head
@@ -39,6 +39,17 @@ async def test_code_systems_are_told_with_their_versions_the_newest_first(client
         ("1.9", False),
     ]
     assert systems["http://hl7.org/fhir/administrative-gender"]["version"][0]["code"] == "4.0.1"
+    assert at_hand(systems["https://example.org/told"]) == {"concepts": 1, "source": "stored"}
+    gender = {"title": "AdministrativeGender", "concepts": 4, "source": "fhir"}
+    assert at_hand(systems["http://hl7.org/fhir/administrative-gender"]) == gender
+    assert at_hand(systems["http://unitsofmeasure.org"])["source"] == "known"
+
+
+def at_hand(system: Json) -> Json:
+    """Return what is said of the first version beside R4's elements."""
+    (extension,) = system["version"][0]["extension"]
+    assert extension["url"] == AT_HAND
+    return {row["url"]: value for row in extension["extension"] for key, value in row.items() if key != "url"}
 
 
 def test_all_parameters_of_expansions_are_told() -> None:
@@ -52,10 +63,11 @@ def test_a_hierarchy_subsumes_if_it_means_that(hierarchy: str, subsumption: bool
         ("version", "status", "experimental", "date", "publisher", "kind", "software", "implementation"), "x"
     )
     found = capabilities(told, "http://x", [Head("urn:a", hierarchy=hierarchy, compositional=True, language="de")])
+    stored = {"extension": [{"url": AT_HAND, "extension": [{"url": "source", "valueCode": "stored"}]}]}
     assert found["codeSystem"] == [
         {
             "uri": "urn:a",
-            "version": [{"isDefault": True, "compositional": True, "language": ["de"]}],
+            "version": [{**stored, "isDefault": True, "compositional": True, "language": ["de"]}],
             "subsumption": subsumption,
         }
     ]

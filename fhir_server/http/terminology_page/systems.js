@@ -26,7 +26,8 @@ async function read() {
   const rows = new Map();
   for (const one of stated.codeSystem || []) {
     for (const version of one.version && one.version.length ? one.version : [{}]) {
-      const row = { url: one.uri, version: version.code || "", source: source(one, version), count: number(one, version), title: words(one, version) };
+      const { title, concepts: count, source } = atHand(version);
+      const row = { url: one.uri, version: version.code || "", source, count, title };
       rows.set(`${row.url}|${row.version}`, row);
     }
   }
@@ -34,15 +35,19 @@ async function read() {
     const key = `${one.url}|${one.version || ""}`;
     if (!one.url) continue;
     rows.set(key, { ...rows.get(key), url: one.url, version: one.version || "", title: one.title || one.name, count: one.count ?? rows.get(key)?.count,
-      content: one.content, hierarchy: one.hierarchyMeaning, description: one.description, source: rows.get(key)?.source || "stored" });
+      content: one.content, hierarchy: one.hierarchyMeaning, description: one.description, source: ["release", "package"].includes(rows.get(key)?.source) ? rows.get(key).source : "stored" });
   }
   return [...rows.values()].map((row) => ({ ...row, title: row.title || short(row.url) })).sort((a, b) => a.title.localeCompare(b.title, "en") || b.version.localeCompare(a.version));
 }
 
-const told = (one, version, name) => [...(version.extension || []), ...(one.extension || [])].find((each) => each.url.endsWith(`/${name}`));
-const source = (one, version) => told(one, version, "code-system-source")?.valueCode || "";
-const number = (one, version) => told(one, version, "code-system-count")?.valueUnsignedInt;
-const words = (one, version) => told(one, version, "code-system-title")?.valueString;
+const SOURCES = { release: "release", package: "package", stored: "stored", fhir: "FHIR R4", known: "built in" };
+
+// What the server says of a version beside R4's elements (the extension code-system-at-hand).
+function atHand(version) {
+  const found = (version.extension || []).find((one) => one.url.endsWith("/code-system-at-hand"));
+  return Object.fromEntries(((found && found.extension) || []).map((one) => [one.url, one.valueString ?? one.valueUnsignedInt ?? one.valueCode]));
+}
+
 const short = (url) => url.replace(/\/+$/, "").split(/[/:]/).pop() || url;
 
 export function showSystems(place) {
@@ -70,7 +75,7 @@ function listed(rows, words, most, draw) {
     make("span", { class: "system" }, make("a", { href: to("system", { url: row.url, version: row.version }) }, row.title), make("code", {}, row.url)),
     row.version || "–",
     row.count === undefined ? "–" : row.count.toLocaleString("en"),
-    row.source ? badge(row.source) : "–",
+    row.source ? badge(SOURCES[row.source] || row.source, row.source) : "–",
   ]);
   const left = hits.length - shown.length;
   return [
@@ -111,6 +116,7 @@ function open(place, url, version, key) {
     make("section", { class: "list", "aria-label": "Search and tree" }, make("search", {}, search), hits, tree),
     make("div", {}, back, make("section", { class: "pane", "aria-label": "Concept" }))));
   opened = { key, tree: null, place: head };
+  head.replaceChildren(...heading([], url, version).filter(Boolean));
   fill(head, () => systems().catch(() => []), (rows) => heading(rows, url, version));
   input.addEventListener("input", later(() => {
     tree.hidden = Boolean(input.value.trim());
