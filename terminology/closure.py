@@ -69,22 +69,17 @@ async def relations(provider: CodeSystemProvider, known: Iterable[Entry], added:
         if before:
             pairs += ((below, ordinal) for below in before & await provider.descendants(ordinal))
     involved = sorted({ordinal for pair in pairs for ordinal in pair})
-    codes = {found.ordinal: found.code for found in await provider.concepts(involved)} if involved else {}
+    codes = dict(zip(involved, await provider.codes(involved), strict=True)) if involved else {}
     return [Relation(provider.head.url, codes[below], codes[above]) for below, above in pairs]
 
 
 async def _positions(provider: CodeSystemProvider, known: Iterable[Entry]) -> BitMap:
     """Return where the concepts of a table stand in the code system of now; those that it does not have any more are left out."""
     now = edition(provider.head)
-    found = BitMap()
-    for member in known:
-        ordinal = member.ordinal
-        if member.edition != now:
-            again = await provider.find(member.code)
-            ordinal = again.ordinal if again is not None else NOT_ENUMERATED
-        if ordinal != NOT_ENUMERATED:
-            found.add(ordinal)
-    return found
+    members = list(known)
+    found = BitMap(one.ordinal for one in members if one.edition == now and one.ordinal != NOT_ENUMERATED)
+    moved = [one.code for one in members if one.edition != now]
+    return found | BitMap((await provider.ordinals(moved)).values()) if moved else found
 
 
 def concept_map(name: str, version: int, date: str, found: Iterable[Relation]) -> Json:

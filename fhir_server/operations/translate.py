@@ -8,7 +8,7 @@ from fhir_server.context import Context
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest, NotFound
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import Operation, parameters
+from fhir_server.operations import Operation, coded, parameters
 from profiles.definitions.model import OperationDefinition, OperationParameter
 from profiles.issue import Issue
 from terminology import equivalence, versions
@@ -62,7 +62,8 @@ DEFINITION = OperationDefinition(
         *(OperationParameter(name, "in", 0, 1, "uri") for name in ("sourceSystem", "targetSystem", "sourceScope", "targetScope")),
         *(OperationParameter(name, "in", 0, 1, "Coding") for name in ("sourceCoding", "targetCoding")),
         *(OperationParameter(name, "in", 0, 1, "CodeableConcept") for name in R5_SOURCES[2:] + R5_TARGETS[2:]),
-        OperationParameter("tx-resource", "in", 0, None, "Resource"),
+        *coded.COMMON,
+        *(OperationParameter(name, "in", 0, 1, "string") for name in ("uuid", "cache-id", "profile-url", "diagnostics")),
         OperationParameter("result", "out", 1, 1, "boolean"),
         OperationParameter("message", "out", 0, 1, "string"),
         OperationParameter("match", "out", 0, None, ""),

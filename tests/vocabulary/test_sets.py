@@ -1,6 +1,7 @@
 """Sets of codes for searches: value sets, and what is below and above a concept, wherever they are defined."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from fhir_server.access.scope_filter import Unrestricted
 from fhir_server.main import Service, running
 from fhir_server.model.errors import InvalidParameter
+from fhir_server.model.query import NOTHING, Where
 from fhir_server.search import codes
 from fhir_server.search.codes import CodeSets, TooMany, gathered
 from tests.conftest import dropped
@@ -22,6 +25,13 @@ GENDER = "http://hl7.org/fhir/administrative-gender"
 GENDERS = "http://hl7.org/fhir/ValueSet/administrative-gender"
 ENCOUNTERS = "http://terminology.hl7.org/ValueSet/v3-ActEncounterCode"
 OWN, UCUM = "https://clinic.example", "http://unitsofmeasure.org"
+
+
+class Blind(Unrestricted):
+    """A caller who may see no value sets."""
+
+    def shown(self, resource_type: str) -> Where:
+        return NOTHING if resource_type == "ValueSet" else super().shown(resource_type)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -57,6 +67,15 @@ async def test_a_value_set_has_the_codes_of_its_compose(sets: CodeSets) -> None:
     assert found == {(GENDER, code) for code in ("male", "female", "other", "unknown")}
     assert await sets.members(f"{GENDERS}|4.0.1") == found
     assert await sets.members(f"{OWN}/vs") == found | {(f"{OWN}/cs", "b"), (f"{OWN}/cs", "c")}
+
+
+async def test_nobody_uses_a_value_set_that_they_may_not_see(sets: CodeSets, service: Service) -> None:
+    blind = sets.seen_by(replace(service.repository, scope=Blind("a caller")))
+    assert await blind.members(GENDERS) == await sets.members(GENDERS)
+    for asked in (blind.members(f"{OWN}/vs"), blind.among("in", [(f"{OWN}/vs", "")], [(f"{OWN}/cs", "b")])):
+        with pytest.raises(InvalidParameter) as refused:
+            await asked
+        assert f"'{OWN}/vs' is not known here" in str(refused.value)
 
 
 async def test_excluded_codes_and_filters_count(sets: CodeSets) -> None:
