@@ -220,6 +220,7 @@ def _newest(records: Iterable[Record]) -> list[Record]:
 
 
 def _rows(joined: Partition, chosen: Package, gathered: _Gathered, language: str) -> Iterator[Row]:
+    dialects = _Dialects(gathered.languages, language)
     for part in joined.parts():
         records = _newest(part) if chosen.dated else part
         stated = [one for one in records if one[0] == _CONCEPT]
@@ -234,10 +235,10 @@ def _rows(joined: Partition, chosen: Package, gathered: _Gathered, language: str
             if record[0] != _CONCEPT and record[4] and (group := grouped.get(record[1])):
                 group[record[0]].append(record)
         for code in sorted(grouped, key=int):
-            yield _row(code, grouped[code], gathered.languages, language)
+            yield _row(code, grouped[code], dialects)
 
 
-def _row(code: str, group: list[list[Record]], languages: Mapping[str, set[str]], language: str) -> Row:
+def _row(code: str, group: list[list[Record]], dialects: "_Dialects") -> Row:
     [concept], words, edges, numbers, members = group
     _, _, _, time, active, module, status = concept
     properties = [
@@ -255,14 +256,14 @@ def _row(code: str, group: list[list[Record]], languages: Mapping[str, set[str]]
     properties += [Property("memberOf", refset, "code") for refset in sorted({one[5] for one in members})]
     associated = sorted({(one[5], one[6]) for one in members if len(one) > len(STATE) + 2})
     properties += [Property(refset, target, "code") for refset, target in associated]
-    words.sort(key=lambda one: _rank(one, language))
+    words.sort(key=dialects.rank)
     texts = [one for one in words if one[6] == DEFINITION]
     terms = [one for one in words if one[6] != DEFINITION]
     return Row(
         code=code,
         display=terms[0][7] if terms else code,
         definition=texts[0][7] if texts else "",
-        designations=tuple(_designations((*terms, *texts[1:]), languages)),
+        designations=tuple(dialects.designations((*terms, *texts[1:]))),
         properties=tuple(properties),
         parents=parents,
         inactive=not active,
@@ -280,19 +281,40 @@ def _normal_form(parents: tuple[str, ...], stated: Sequence[Record]) -> str:
     return Expression(parents, loose, tuple(tuple(one) for one in groups.values())).normal if loose or groups else ""
 
 
-def _rank(words: Record, language: str) -> tuple[Any, ...]:
-    """Return how far down a term stands: the display is the first."""
-    accepted: Spoken = words[8]
-    prefers = {refset for refset, preferred in accepted if preferred}
-    return words[5] != language, words[6] != SYNONYM, AMERICAN not in prefers, not prefers, not accepted, int(words[2])
+class _Dialects:
+    """What language reference sets mean for descriptions: few combinations of them occur, so each is thought about once.
 
+    Args:
+        languages: Reference sets of the release by language.
+        language: Of the displays.
+    """
 
-def _designations(words: Iterable[Record], languages: Mapping[str, set[str]]) -> Iterator[Designation]:
-    for _, _, _, _, _, language, kind, term, accepted in words:
-        prefers = {refset for refset, preferred in accepted if preferred} or {refset for refset, _ in accepted}
-        everywhere = not prefers or prefers >= languages.get(language, set())
-        for tag in (language,) if everywhere else tags(language, prefers):
-            yield Designation(term, tag, USES.get(kind))
+    def __init__(self, languages: Mapping[str, set[str]], language: str) -> None:
+        self._languages, self._language = languages, language
+        self._ranks: dict[tuple[str, str, Spoken], tuple[bool, ...]] = {}
+        self._tags: dict[tuple[str, Spoken], Sequence[str]] = {}
+
+    def rank(self, words: Record) -> tuple[Any, ...]:
+        """Return how far down a term stands: the display is the first."""
+        key = words[5], words[6], words[8]
+        found = self._ranks.get(key)
+        if found is None:
+            language, kind, accepted = key
+            prefers = {refset for refset, preferred in accepted if preferred}
+            found = language != self._language, kind != SYNONYM, AMERICAN not in prefers, not prefers, not accepted
+            self._ranks[key] = found
+        return found, int(words[2])
+
+    def designations(self, words: Iterable[Record]) -> Iterator[Designation]:
+        """Yield the designations that descriptions are: one for each dialect, where not all agree."""
+        for _, _, _, _, _, language, kind, term, accepted in words:
+            found = self._tags.get((language, accepted))
+            if found is None:
+                prefers = {refset for refset, preferred in accepted if preferred} or {refset for refset, _ in accepted}
+                everywhere = not prefers or prefers >= self._languages.get(language, set())
+                found = self._tags[language, accepted] = (language,) if everywhere else tags(language, prefers)
+            for tag in found:
+                yield Designation(term, tag, USES.get(kind))
 
 
 def _number(kind: str, value: str) -> Property:
