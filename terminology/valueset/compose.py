@@ -109,7 +109,7 @@ class Composer:
         several = _several(included, excluded)
         self.used.across |= several and (stated == "true" or (bool(value_set.excludes) and stated != "false"))
         if stated == "true" and several:
-            included.sort(key=lambda one: _newness(one, included))
+            included = sorted(included, key=lambda one: _newness(one, included))
         found = await block.joined(included, across=stated == "true")
         return await block.without(found, excluded, across=stated != "false")
 

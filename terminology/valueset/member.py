@@ -5,7 +5,7 @@ systems without end and for those with hundreds of thousands of concepts.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from terminology import issue, versions
 from terminology.codesystem.provider import CodeSystemProvider, InvalidFilter, NotEnumerable
@@ -145,9 +145,12 @@ class Membership:
         for part in await self._ordered(value_set, code):
             branch = Trail()
             held = await self._in(value_set, part, code, branch, active=active)
-            if held:
+            if held and not await self._excluded(value_set, code, branch):
                 trail.join(branch)
-                return not await self._excluded(value_set, code, trail)
+                return True
+            if held and not _apart(value_set):
+                trail.join(branch)
+                return False
             unsure = unsure or held is None
             failed.append(branch)
         for branch in failed:
@@ -222,11 +225,14 @@ class Membership:
             other = await self._systems.value_set(name, value_set)
             trail.say(*status.of_value_set(other, value_set))
             if held:
-                held = await self.holds(other, code, trail, active=active)
+                seen, own = Trail(), trail.found
+                held = await self.holds(other, code, seen, active=active)
+                trail.join(seen)
+                trail.found = own or seen.found
         return held
 
     async def _excluded(self, value_set: Definition, code: Code, trail: Trail) -> bool:
-        apart = value_set.parameters.get("versionsMatch") == ("false",)
+        own = trail.found.provider.head.version if trail.found and _apart(value_set) else None
         for part in value_set.excludes:
             held: bool | None = not part.system
             if part.system and part.system == code.system:
@@ -234,14 +240,17 @@ class Membership:
                 if provider is None:
                     await self._systems.unknown(part.system, part.version, code.path, trail)
                     return True
-                other_version = trail.found is not None and provider.head.version != trail.found.provider.head.version
-                held = (
-                    not (apart and other_version) and await self._selects(value_set, part, provider, code) is not None
-                )
+                same = own is None or provider.head.version == own
+                held = same and await self._selects(value_set, part, provider, code) is not None
             for name in part.imports:
                 if held:
                     other = await self._systems.value_set(name, value_set)
-                    held = await self.holds(other, code, Trail(), active=False)
+                    seen = Trail()
+                    meant = code if own is None else replace(code, version=own)
+                    held = await self.holds(other, meant, seen, active=False)
+                    held = held and (
+                        own is None or (seen.found is not None and seen.found.provider.head.version == own)
+                    )
             if held:
                 return True
         return False
@@ -353,6 +362,11 @@ class Membership:
         if not any(versions.matches(given, one, algorithm) for one in known):
             await self._systems.unknown(system, given, code.path, trail)
         return wanted
+
+
+def _apart(value_set: Definition) -> bool:
+    """Return whether a value set says that concepts of two versions of a code system are never the same."""
+    return value_set.parameters.get("versionsMatch") == ("false",)
 
 
 def unknown_code(provider: CodeSystemProvider, code: Code) -> TxIssue:
