@@ -78,11 +78,12 @@ DEFINITION = OperationDefinition(
         OperationParameter("useSupplement", "in", 0, None, "canonical"),
         *(OperationParameter(name, "in", 0, None, "string") for name in PARAMETERS),
         OperationParameter("tx-resource", "in", 0, None, "Resource"),
-        *(OperationParameter(name, "in", 0, 1, "string") for name in ("uuid", "cache-id", "profile-url", "_limit")),
+        OperationParameter("_limit", "in", 0, 1, "integer"),
+        *(OperationParameter(name, "in", 0, 1, "string") for name in ("uuid", "cache-id", "profile-url")),
         OperationParameter("return", "out", 1, 1, "ValueSet"),
     ),
 )
-"""The parameters of the last line but one change nothing: they are of tools that keep resources at a server between requests."""
+"""`uuid`, `cache-id` and `profile-url` change nothing: they are of tools that keep resources at a server between requests."""
 
 
 async def expanded(ctx: Context) -> FhirResponse:
@@ -149,6 +150,8 @@ def _wanted(values: Values) -> tuple[str, str]:
 
 def _asked(ctx: Context, values: Values) -> Asked:
     limit = ctx.settings.terminology.max_expansion
+    if values["_limit"]:
+        limit = min(limit, max(values["_limit"][0], 0))
     threshold = ctx.header(THRESHOLD)
     if threshold.isdecimal() and threshold.isascii() and len(threshold) < 10:
         limit = min(limit, int(threshold))

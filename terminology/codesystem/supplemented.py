@@ -7,6 +7,7 @@ from typing import Any
 from pyroaring import BitMap
 
 from terminology.codesystem import statements
+from terminology.codesystem.particular import Particular
 from terminology.codesystem.provider import CodeSystemProvider, Filter, InvalidFilter
 from terminology.concept import Concept, Property
 from terminology.words import split
@@ -14,7 +15,7 @@ from terminology.words import split
 Json = dict[str, Any]
 
 
-class Supplemented(CodeSystemProvider):
+class Supplemented(Particular):
     """A version of a code system, with what supplements add to it.
 
     Args:
@@ -27,8 +28,8 @@ class Supplemented(CodeSystemProvider):
         for one in supplements:
             for code, definition in statements.definitions(one).items():
                 properties.setdefault(code, definition)
-        super().__init__(replace(system.head, properties=properties))
-        self._system = system
+        super().__init__(system)
+        self.head = replace(system.head, properties=properties)
         self._added: dict[str, list[tuple[str, Json]]] = {}
         for one in supplements:
             source = _canonical(one)
@@ -37,72 +38,40 @@ class Supplemented(CodeSystemProvider):
 
     async def find(self, code: str) -> Concept | None:
         """Return the concept of a code."""
-        found = await self._system.find(code)
+        found = await self.base.find(code)
         return None if found is None else self._with(found)
 
     async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
         """Return the concepts of ordinals, in the same order."""
-        return [self._with(one) for one in await self._system.concepts(ordinals)]
-
-    async def everything(self) -> BitMap:
-        """Return all concepts; a supplement adds none."""
-        return await self._system.everything()
-
-    async def common(self) -> BitMap:
-        """Return the well-known concepts of a code system that cannot be listed."""
-        return await self._system.common()
+        return [self._with(one) for one in await self.base.concepts(ordinals)]
 
     async def select(self, rule: Filter) -> BitMap:
         """Return the concepts that a filter selects; on properties of supplements, those that have a value and are equal."""
         try:
-            return await self._system.select(rule)
+            return await self.base.select(rule)
         except InvalidFilter:
-            if rule.property not in self.head.properties or rule.property in self._system.head.properties:
+            if rule.property not in self.head.properties or rule.property in self.base.head.properties:
                 raise
         codes = [row["code"] for rows in self._added.values() for _, row in rows if _states(row, rule)]
-        found = [await self._system.find(code) for code in codes]
+        found = [await self.base.find(code) for code in codes]
         return BitMap(one.ordinal for one in found if one is not None and one.ordinal >= 0)
 
     async def holds(self, rule: Filter, concept: Concept) -> bool:
         """Return whether a filter selects a concept."""
         try:
-            return await self._system.holds(rule, concept)
+            return await self.base.holds(rule, concept)
         except InvalidFilter:
             return concept.ordinal in await self.select(rule)
 
-    async def descendants(self, ordinal: int) -> BitMap:
-        """Return all concepts below one, without itself."""
-        return await self._system.descendants(ordinal)
-
-    async def ancestors(self, ordinal: int) -> BitMap:
-        """Return all concepts above one, without itself."""
-        return await self._system.ancestors(ordinal)
-
-    async def children(self, ordinal: int) -> Sequence[int]:
-        """Return the ordinals right below a concept."""
-        return await self._system.children(ordinal)
-
-    async def roots(self) -> Sequence[int]:
-        """Return the ordinals of the concepts with nothing above them."""
-        return await self._system.roots()
-
-    async def inactive(self) -> BitMap:
-        """Return the concepts that are not to be used any more."""
-        return await self._system.inactive()
-
-    async def abstract(self) -> BitMap:
-        """Return the concepts that only group others."""
-        return await self._system.abstract()
-
     async def matching(self, text: str, within: BitMap) -> Sequence[int]:
         """Return the concepts whose words, those of supplements too, begin with each word of a text."""
-        found = list(await self._system.matching(text, within))
+        found = list(await self.base.matching(text, within))
         known = BitMap(found)
         sought = split(text)
         for rows in self._added.values():
             added = split(" ".join(one.value for _, row in rows for one in statements.designations(row)))
             if all(any(word.startswith(part) for word in added) for part in sought):
-                concept = await self._system.find(rows[0][1]["code"])
+                concept = await self.base.find(rows[0][1]["code"])
                 if concept is not None and concept.ordinal in within and concept.ordinal not in known:
                     found.append(concept.ordinal)
         return found

@@ -45,7 +45,7 @@ class Block:
     provider: CodeSystemProvider | None
     members: BitMap = field(default_factory=BitMap)
     loose: Mapping[str, Concept] = field(default_factory=dict)
-    keys: tuple[Key, ...] | None = None
+    keys: Sequence[Key] | None = None
     listed: Mapping[str, Json] = field(default_factory=dict)
     whole: bool = False
 
@@ -123,13 +123,13 @@ class Block:
 async def common(one: Sequence[Block], other: Sequence[Block]) -> list[Block]:
     """Return the concepts of some blocks that are in others too."""
     found = []
+    rest = merged(other)
     for block in one:
         members, loose = BitMap(), []
-        for counterpart in other:
-            if counterpart.system == block.system:
-                also, codes = await block.overlap(counterpart)
-                members |= also
-                loose += codes
+        for counterpart in rest.get(block.system, ()):
+            also, codes = await block.overlap(counterpart)
+            members |= also
+            loose += codes
         left = block.kept(members, dict.fromkeys(loose))
         if len(left):
             found.append(replace(left, whole=False))
@@ -145,10 +145,11 @@ async def without(one: Sequence[Block], other: Sequence[Block], *, across: bool)
         across: Whether a concept of another version of the code system is the same one.
     """
     found = []
+    rest = merged(other)
     for block in one:
         left = block
-        for counterpart in other:
-            if counterpart.system == block.system and (across or counterpart.version == block.version):
+        for counterpart in rest.get(block.system, ()):
+            if across or counterpart.version == block.version:
                 left = left.without(*await left.overlap(counterpart))
         if len(left):
             found.append(left)
@@ -163,7 +164,40 @@ async def joined(blocks: Sequence[Block], *, across: bool) -> list[Block]:
         across: Whether a concept of another version of the code system is the same one.
     """
     found: list[Block] = []
+    before: dict[str, list[Block]] = {}
     for block in blocks:
-        left = await without([block], found, across=across)
-        found += left
+        left = block
+        known = before.setdefault(block.system, [])
+        for counterpart in known:
+            if across or counterpart.version == block.version:
+                left = left.without(*await left.overlap(counterpart))
+        if len(left):
+            found.append(left)
+            before[block.system] = _with(known, left)
     return found
+
+
+def merged(blocks: Sequence[Block]) -> dict[str, list[Block]]:
+    """Return what blocks have together, by code system: one block of each version."""
+    parts: dict[tuple[str, str, bool], list[Block]] = {}
+    for one in blocks:
+        parts.setdefault((one.system, one.version, one.provider is None), []).append(one)
+    found: dict[str, list[Block]] = {}
+    for (system, _, _), group in parts.items():
+        found.setdefault(system, []).append(_together(group))
+    return found
+
+
+def _together(group: Sequence[Block]) -> Block:
+    if len(group) == 1:
+        return group[0]
+    first = group[0]
+    loose = {code: concept for one in group for code, concept in one.loose.items()}
+    return Block(first.system, first.version, first.provider, BitMap().union(*(one.members for one in group)), loose)
+
+
+def _with(known: Sequence[Block], block: Block) -> list[Block]:
+    """Return what is known of a code system, one block of each version, with one more."""
+    kind = (block.version, block.provider is None)
+    same = [one for one in known if (one.version, one.provider is None) == kind]
+    return [*(one for one in known if (one.version, one.provider is None) != kind), _together([*same, block])]

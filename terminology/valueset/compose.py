@@ -1,6 +1,6 @@
 """What a value set consists of, as blocks of concepts: includes, excludes, filters, imports (R4 ValueSet.compose)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,12 @@ from terminology.valueset.definition import Definition, Part, definition
 from terminology.versions import NO_RULES, ConflictingVersions, VersionRules
 
 Json = dict[str, Any]
+
+
+MOST_ALONE = 100
+"""Listed codes that a code system does not have in its list, and is asked for one by one."""
+DEEPEST = 50
+"""Value sets that import each other in one line."""
 
 
 @dataclass(slots=True)
@@ -65,6 +71,7 @@ class Composer:
         self._excluded = [versions.split(one) for one in excluded]
         self._supplements: dict[str, dict[str, Json]] = {}
         self._providers: dict[tuple[str, str], CodeSystemProvider | None] = {}
+        self._done: dict[tuple[int, bool], tuple[Json, list[Block]]] = {}
         self.used = Used()
 
     async def compose(self, value_set: Definition, *, active: bool = False) -> list[Block]:
@@ -109,7 +116,7 @@ class Composer:
         several = _several(included, excluded)
         self.used.across |= several and (stated == "true" or (bool(value_set.excludes) and stated != "false"))
         if stated == "true" and several:
-            included = sorted(included, key=lambda one: _newness(one, included))
+            included = sorted(included, key=_newness(included))
         found = await block.joined(included, across=stated == "true")
         return await block.without(found, excluded, across=stated != "false")
 
@@ -135,7 +142,7 @@ class Composer:
             found = await self._all(provider)
         for at, rule in enumerate(part.filters):
             place = f"ValueSet[{value_set.canonical}].compose.{part.place}.filter[{at}]"
-            found = await self._filtered(provider, found, rule, place, value_set.url)
+            found = await self._filtered(provider, found, rule, value_set.url, place)
         if active:
             gone = [code for code, concept in found.loose.items() if concept.inactive]
             found = found.without(await provider.inactive(), gone)
@@ -171,16 +178,24 @@ class Composer:
         wanted = list(dict.fromkeys(ordinals.values()))
         by_ordinal = dict(zip(wanted, await provider.concepts(wanted), strict=True))
         found: dict[str, Concept] = {}
+        # A list has told all that it has; only what has a grammar may know more codes, and a few are asked for anyhow.
+        alone = provider.head.compositional or len(codes) - len(ordinals) <= MOST_ALONE
         for code in codes:
-            concept = by_ordinal[ordinals[code]] if code in ordinals else await provider.find(code)
-            if concept is not None:
+            if code in ordinals:
+                found[code] = by_ordinal[ordinals[code]]
+            elif alone and (concept := await provider.find(code)) is not None:
                 found[code] = concept
         return found
 
-    async def _filtered(
-        self, provider: CodeSystemProvider, found: Block, rule: Filter, place: str, value_set: str
-    ) -> Block:
+    async def _filtered(self, provider: CodeSystemProvider, found: Block, rule: Filter, name: str, place: str) -> Block:
         """Return the concepts of a block that a filter selects too.
+
+        Args:
+            provider: The code system.
+            found: The block.
+            rule: The filter.
+            name: Of the value set, for the text.
+            place: Of the filter in it.
 
         Raises:
             TxError: The filter is not complete, or not one of the code system.
@@ -196,8 +211,8 @@ class Composer:
                 known = await provider.concepts(list(found.members))
                 return found.kept(BitMap([one.ordinal for one in known if await provider.holds(rule, one)]), loose)
         except InvalidFilter as error:
-            names = {"property": rule.property, "op": rule.op, "value": rule.value}
-            said = issue.FILTER_NOT_UNDERSTOOD.issue(place, **names, value_set=value_set, system=provider.head.url)
+            told = {"property": rule.property, "op": rule.op, "value": rule.value, "value_set": name}
+            said = issue.FILTER_NOT_UNDERSTOOD.issue(place, **told, system=provider.head.url)
             raise TxError(said.because(str(error))) from None
 
     async def system(self, url: str, stated: str, *, listed: bool = False) -> CodeSystemProvider | None:
@@ -241,20 +256,25 @@ class Composer:
     async def _imported(
         self, canonical: str, path: tuple[str, ...], contained: dict[str, Json], *, active: bool
     ) -> list[Block]:
-        if canonical.startswith("#"):
-            resource = contained.get(canonical)
-            if resource is None:
-                raise TxError(issue.UNKNOWN_IMPORT.issue(value_set=canonical))
-        else:
-            resource = await self._value_set(canonical)
+        inner = canonical.startswith("#")
+        resource = contained.get(canonical) if inner else await self._value_set(canonical)
+        if resource is None:
+            raise TxError(issue.UNKNOWN_IMPORT.issue(value_set=canonical))
         imported = definition(resource)
-        name = canonical if canonical.startswith("#") else imported.canonical
+        name = canonical if inner else imported.canonical
         if name in path:
             raise TxError(issue.CYCLE.issue(value_set=name, pathway=", ".join(path)))
-        if not canonical.startswith("#"):
+        if len(path) > DEEPEST:
+            raise TxError(_too_deep(path))
+        if not inner:
             self.used.value_sets[imported.canonical] = resource
-        found = await self._composed(imported, path, contained, active=active)
-        return [replace(one, whole=False) for one in found]
+        # Kept with the resource, so that no other has its identity: many imports of the same are worked out once.
+        known = self._done.get((id(resource), active))
+        if known is None:
+            found = await self._composed(imported, path, contained if inner else {}, active=active)
+            known = resource, [replace(one, whole=False) for one in found]
+            self._done[id(resource), active] = known
+        return known[1]
 
     async def _value_set(self, canonical: str) -> Json:
         url, stated = versions.split(canonical)
@@ -369,6 +389,13 @@ def _unknown(url: str, version: str, candidates: Sequence[CodeSystemProvider]) -
     )
 
 
+def _too_deep(path: Sequence[str]) -> issue.TxIssue:
+    text = (
+        f"The value set {path[0]} imports others that import others, more than {DEEPEST} in a line. List what is meant."
+    )
+    return issue.TxIssue("error", "too-costly", "vs-invalid", text)
+
+
 def _several(*groups: Sequence[Block]) -> bool:
     """Return whether blocks are of several versions of one code system."""
     known: dict[str, set[str]] = {}
@@ -378,8 +405,11 @@ def _several(*groups: Sequence[Block]) -> bool:
     return any(len(one) > 1 for one in known.values())
 
 
-def _newness(one: Block, among: Sequence[Block]) -> tuple[int, int]:
+def _newness(blocks: Sequence[Block]) -> Callable[[Block], tuple[int, int]]:
     """Return what sorts blocks of a code system by version, the newest first, and leaves code systems where they are."""
-    same = [other for other in among if other.system == one.system]
-    order = versions.ordered({other.version for other in same})
-    return among.index(same[0]), -order.index(one.version)
+    known: dict[str, set[str]] = {}
+    for one in blocks:
+        known.setdefault(one.system, set()).add(one.version)
+    places = {system: at for at, system in enumerate(known)}
+    orders = {system: versions.ordered(one) for system, one in known.items()}
+    return lambda one: (places[one.system], -orders[one.system].index(one.version))

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from terminology import issue
 from terminology.catalogue import Catalogue
+from terminology.codesystem.ranking import Ranking
 from terminology.concept import Concept
 from terminology.issue import TxError
 from terminology.languages import ANY_LANGUAGE, Wanted
@@ -226,7 +227,10 @@ async def _selectable(one: Block) -> Block:
 async def _matching(one: Block, text: str) -> Block:
     """Return the concepts of a block that have the words, the best first."""
     sought = split(text)
-    found = list(await one.provider.matching(text, one.members)) if one.provider and one.members else []
+    ranked = await one.provider.matching(text, one.members) if one.provider and one.members else ()
+    if isinstance(ranked, Ranking) and not one.listed and not one.loose:
+        return replace(one, members=ranked.members, keys=ranked, whole=False)
+    found = list(ranked)
     known = set(found)
     own = [key for key in one.order if isinstance(key, int) and key not in known] if one.listed else []
     more = [

@@ -1,8 +1,5 @@
 """Official cases that this server does not pass, each with the reason."""
 
-NOT_BUILT: frozenset[str] = frozenset()
-"""Operations that are not there yet: their cases are not judged."""
-
 _NUMBER_SIGN = "it has 'Display 2' where its own code system has 'Display #2'; the official comparison passes over the '#' and spaces"
 
 KNOWN: dict[str, str] = {
