@@ -40,7 +40,8 @@ COUNT = 50_000
 TIMES = 300
 PAGE = 100
 FLOOR, FLOOR_BATCH = 20_000, 5_000
-BELOW = 0.075
+BELOW, ALL = "http://example.org/ValueSet/below", "http://example.org/ValueSet/all"
+SHARE = 0.075
 """Share of all concepts that stand below the concept whose expansion is asked for."""
 
 Ask = Callable[[int], Awaitable[object]]
@@ -122,7 +123,13 @@ async def measure(app: Process, data_dir: Path, count: int = COUNT) -> Figures:
         stored = concepts.provider(row)
         figures.floor = await _floor(database)
         wire = await connect(app.address)
-        for question in (await _Asking.of(stored, database, row.key)).questions():
+        asking = await _Asking.of(stored, database, row.key)
+        for value_set in asking.value_sets():
+            body, host = json.dumps(value_set).encode(), f"127.0.0.1:{app.address[1]}"
+            status, said = await wire.ask(request("PUT", f"/fhir/ValueSet/{value_set['id']}", host, body))
+            if status != 201:
+                raise SystemExit(f"storing a value set failed with {status}: {said[:500].decode(errors='replace')}")
+        for question in asking.questions():
             figures.answers.append(await _answer(question, wire, app))
         wire.close()
     return figures
@@ -175,7 +182,7 @@ class _Asking:
     async def of(cls, stored: Stored, database: AsyncDatabase[Any], key: int) -> "_Asking":
         chance = random.Random(11)
         sizes = {one: len(await stored.descendants(one)) for one in range(1, 400)}
-        above = min(sizes, key=lambda one: abs(sizes[one] - BELOW * stored.head.count))
+        above = min(sizes, key=lambda one: abs(sizes[one] - SHARE * stored.head.count))
         ordinals = [chance.randrange(stored.head.count) for _ in range(TIMES + 10)]
         asking = cls(stored, database, key, above, await stored.descendants(above), ordinals)
         everything = await stored.everything()
@@ -202,9 +209,7 @@ class _Asking:
                 f"whether a code is one of {below}",
                 self._member,
                 self._document,
-                lambda n: (
-                    f"ValueSet/$validate-code?{urlencode({'url': self._value_set(self._top), **system, 'code': codes[n]})}"
-                ),
+                lambda n: f"ValueSet/$validate-code?{urlencode({'url': BELOW, **system, 'code': codes[n]})}",
             ),
             Question(
                 "whether one code subsumes another",
@@ -216,27 +221,33 @@ class _Asking:
                 f"a page of {PAGE} of {below}",
                 self._selected,
                 lambda n: self._documents(self._page(n)),
-                lambda n: self._expansion(self._top, offset=self._start(n)),
+                lambda n: _expansion(BELOW, offset=self._start(n)),
             ),
             Question(
                 f"the first {PAGE} of all with two words that begin so",
                 self._matching,
                 lambda n: self._documents(self._matches[n]),
-                lambda n: self._expansion("", filter=self._texts[n]),
+                lambda n: _expansion(ALL, filter=self._texts[n]),
             ),
             Question(
                 f"the first {PAGE} below one with a word that begins so",
                 self._matching_below,
                 lambda n: self._documents(self._matches_below[n]),
-                lambda n: self._expansion(self._top, filter=self._texts[n].split()[0]),
+                lambda n: _expansion(BELOW, filter=self._texts[n].split()[0]),
             ),
         ]
 
-    def _value_set(self, top: str) -> str:
-        return f"{nomenclature.URL}?fhir_vs=isa/{top}" if top else f"{nomenclature.URL}?fhir_vs"
-
-    def _expansion(self, top: str, **more: object) -> str:
-        return f"ValueSet/$expand?{urlencode({'url': self._value_set(top), 'count': PAGE, **more})}"
+    def value_sets(self) -> list[dict[str, Any]]:
+        """Return the value sets that the server is asked about."""
+        is_a = {"property": "concept", "op": "is-a", "value": self._top}
+        rules: dict[str, list[dict[str, str]]] = {BELOW: [is_a], ALL: []}
+        return [
+            {
+                "resourceType": "ValueSet", "id": url.rpartition("/")[2], "url": url, "status": "active",
+                "compose": {"include": [{"system": nomenclature.URL, **({"filter": found} if found else {})}]},
+            }
+            for url, found in rules.items()
+        ]  # fmt: skip
 
     def _start(self, number: int) -> int:
         return number * 131 % max(len(self._below) - PAGE, 1)
@@ -275,6 +286,10 @@ class _Asking:
         below = await self._stored.select(Filter("concept", "is-a", self._top))
         found = await self._stored.matching(self._texts[number].split()[0], below)
         return await self._stored.concepts(found[:PAGE])
+
+
+def _expansion(url: str, **more: object) -> str:
+    return f"ValueSet/$expand?{urlencode({'url': url, 'count': PAGE, **more})}"
 
 
 async def _floor(database: AsyncDatabase[Any]) -> float:

@@ -53,7 +53,10 @@ class Concepts:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        return await self._systems.rows()
+        found = await self._systems.rows()
+        loaded = {row.key for row in found if row.state == "loaded"}
+        self._providers = {key: one for key, one in self._providers.items() if key in loaded}
+        return found
 
     def provider(self, row: SystemRow) -> Stored:
         """Return the provider of a version that is loaded, the same one for all requests."""
@@ -77,6 +80,7 @@ class Concepts:
             Conflict: Another process has begun to load the same version since.
             Unavailable: The database cannot be reached.
         """
+        await self.sweep()
         base = await self._base(release)
         try:
             await self._systems.prepare()

@@ -17,6 +17,17 @@ LANGUAGES = "urn:iso:std:iso:639"
 TIME_ZONES = "https://www.iana.org/time-zones"
 REGIONS = "http://unstats.un.org/unsd/methods/m49/m49.htm"
 
+WITHDRAWN: Mapping[str, str] = {
+    "ANG": "Netherlands Antillean Guilder",
+    "BGN": "Bulgarian Lev",
+    "CUC": "Peso Convertible",
+    "HRK": "Kuna",
+    "SLL": "Leone",
+    "VEF": "Bolívar",
+    "ZWL": "Zimbabwe Dollar",
+}
+"""Currencies that were withdrawn since 2018."""
+
 _OF_HL7 = "http://terminology.hl7.org/CodeSystem"
 _USER_ASSIGNED = (
     "AA", "ZZ", *(f"Q{letter}" for letter in "MNOPQRSTUVWXYZ"), *(f"X{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
@@ -93,18 +104,19 @@ def former_countries() -> CodeSystemProvider:
 
 
 def currencies() -> CodeSystemProvider:
-    """Return the currencies in use (ISO 4217)."""
+    """Return the currencies of ISO 4217, and as inactive those that were withdrawn since 2018: records have them."""
     import pycountry
 
-    found = [
-        {
-            "code": row.alpha_3,
-            "display": row.name,
-            "property": [{"code": "numeric", "valueCode": row.numeric}],
-        }
-        for row in pycountry.currencies
-    ]
-    return _list(CURRENCIES, "ISO4217", "Currencies (ISO 4217)", found, properties={"numeric": "code"})
+    found: dict[str, Json] = {
+        code: {"code": code, "display": name, "property": [{"code": "inactive", "valueBoolean": True}]}
+        for code, name in WITHDRAWN.items()
+    }
+    for row in pycountry.currencies:
+        stated = [{"code": "numeric", "valueCode": row.numeric}]
+        found[row.alpha_3] = {"code": row.alpha_3, "display": row.name, "property": stated}
+    rows = [found[code] for code in sorted(found)]
+    properties = {"numeric": "code", "inactive": "boolean"}
+    return _list(CURRENCIES, "ISO4217", "Currencies (ISO 4217)", rows, properties=properties)
 
 
 def languages(*kinds: str, url: str, title: str) -> Callable[[], CodeSystemProvider]:

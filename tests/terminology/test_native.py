@@ -191,6 +191,14 @@ async def test_countries_are_selected_by_the_shape_of_their_code() -> None:
     assert await (await system(f"{countries.head.url}:-2")).find("CHE") is None
 
 
+async def test_a_currency_that_was_withdrawn_is_inactive() -> None:
+    currencies = await system("urn:iso:std:iso:4217")
+    found = await currencies.find("HRK")
+    assert found is not None
+    assert found.inactive
+    assert not (await currencies.find("EUR")).inactive  # type: ignore[union-attr]
+
+
 async def test_regions_are_told_from_countries() -> None:
     m49 = await system("http://unstats.un.org/unsd/methods/m49/m49.htm")
     regions = {one.code for one in await m49.concepts(list(await m49.select(Filter("class", "=", "region"))))}
