@@ -60,7 +60,11 @@ class Defined(Resources):
         if self._heads is None:
             systems = (await self._terminology()).code_systems.values()
             found = [one for one in systems if one.get("content") in WITH_CODES]
-            self._heads = tuple([(await self._providers.of(one)).head for one in found])
+            heads = []
+            for one in found:
+                heads.append((await self._providers.of(one)).head)
+                await asyncio.sleep(0)  # the first time it takes seconds, in which others have their turn
+            self._heads = tuple(heads)
         return self._heads
 
     async def _terminology(self) -> Terminology:

@@ -29,7 +29,7 @@ VIEWS = {
 
 LOOKS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({**DESK, "color_scheme": "light"}, tuple(VIEWS)),
-    ({**PHONE, "color_scheme": "dark"}, tuple(VIEWS)),
+    ({**PHONE, "color_scheme": "dark"}, ("systems", "concept", "valueset")),
     ({**DESK, "color_scheme": "dark", "forced_colors": "active"}, ("concept", "check")),
 ]
 """How a page is looked at, and which views."""
@@ -98,6 +98,7 @@ async def test_a_concept_is_found_and_where_it_is_used(chromium: Browser, librar
     async with reading(chromium, library, signed_in, "systems") as page:
         await page.fill("#f-filter", "our clinics")
         await page.click("text=Illnesses of our clinics")
+        await expect(page.locator(".head .facts")).to_contain_text("Concepts10")
         await page.fill("#f-text", "diab kidn")
         await page.click(".hits a:has-text('kidney')")
         pane = page.locator(".pane")

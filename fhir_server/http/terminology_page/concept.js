@@ -31,11 +31,11 @@ function drawn(found, system, version, code) {
   tell(`${first(found, "display") || code} is shown`);
   return [
     title,
-    make("p", { class: "id" }, make("code", {}, code), copier(code), ...states(properties)),
+    make("p", { class: "id" }, make("code", {}, code), copier(code), ...states(properties, first(found, "abstract", false))),
     definition ? make("p", { class: "definition" }, definition) : "",
     part("Above it", parents),
     part("Below it", children),
-    part("Other words", designations(found.designation || [])),
+    part("Other words", designations((found.designation || []).filter((one) => first(one, "value") !== first(found, "display")))),
     part("Properties", stated(properties)),
     part("Where it is used", usage(used, system, version, code)),
     facts([["Code system", first(found, "name")], ["URL", make("code", {}, system)], ["Version", first(found, "version") || version]]),
@@ -59,12 +59,12 @@ function copier(code) {
   return button;
 }
 
-function states(properties) {
+function states(properties, abstract) {
   const has = (name, value = true) => properties.some((one) => one.code === name && one.value === value);
   const status = properties.find((one) => one.code === "status");
   return [
     has("inactive") ? badge("inactive", "warn") : "",
-    has("abstract") || has("notSelectable") ? badge("groups others, not to be chosen") : "",
+    abstract || has("abstract") || has("notSelectable") ? badge("groups others, not to be chosen") : "",
     status && !["active", "A"].includes(status.value) ? badge(said(status.value), "warn") : "",
   ];
 }
@@ -94,7 +94,7 @@ function links(rows, total, system, version) {
 
 function designations(rows) {
   if (!rows.length) return "";
-  return table("Other words", ["Word", "Language", "Use"], rows.map((row) => [first(row, "value"), first(row, "language") || "–", said(first(row, "use")) || "–"]));
+  return table("Other words", ["Word", "Language", "Use"], rows.map((row) => [first(row, "value"), first(row, "language") || "–", first(row, "use").display || first(row, "use").code || "–"]));
 }
 
 function stated(properties) {

@@ -37,9 +37,12 @@ async function read() {
     rows.set(key, { ...rows.get(key), url: one.url, version: one.version || "", title: one.title || one.name, count: one.count ?? rows.get(key)?.count,
       content: one.content, hierarchy: one.hierarchyMeaning, description: one.description, source: ["release", "package"].includes(rows.get(key)?.source) ? rows.get(key).source : "stored" });
   }
-  return [...rows.values()].map((row) => ({ ...row, title: row.title || short(row.url) })).sort((a, b) => a.title.localeCompare(b.title, "en") || b.version.localeCompare(a.version));
+  return [...rows.values()].map((row) => ({ ...row, title: row.title || short(row.url) }))
+    .sort((a, b) => rank(a) - rank(b) || a.title.localeCompare(b.title, "en") || b.version.localeCompare(a.version, "en", { numeric: true }));
 }
 
+// What was brought here comes first, what every server has comes last.
+const rank = (row) => ["release", "stored", "package", "known", "fhir"].indexOf(row.source || "stored");
 const SOURCES = { release: "release", package: "package", stored: "stored", fhir: "FHIR R4", known: "built in" };
 
 // What the server says of a version beside R4's elements (the extension code-system-at-hand).
@@ -51,7 +54,7 @@ function atHand(version) {
 const short = (url) => url.replace(/\/+$/, "").split(/[/:]/).pop() || url;
 
 export function showSystems(place) {
-  const filter = field("filter", "Filter by name or URL", "", { type: "search", placeholder: "loinc, snomed, units …" });
+  const filter = field("filter", "Filter by name, URL or source", "", { type: "search", placeholder: "loinc, snomed, units …" });
   const list = make("div");
   const all = make("div");
   place.replaceChildren(make("h1", { tabindex: "-1" }, "Code systems"),
@@ -67,7 +70,7 @@ export function showSystems(place) {
 
 function listed(rows, words, most, draw) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-  const hits = rows.filter((row) => wanted.every((word) => `${row.title} ${row.url} ${row.version}`.toLowerCase().includes(word)));
+  const hits = rows.filter((row) => wanted.every((word) => `${row.title} ${row.url} ${row.version} ${SOURCES[row.source] || ""}`.toLowerCase().includes(word)));
   tell(many(hits.length, "code system"));
   if (!rows.length) return [empty("No code system is known yet", "Load one with: fhir-server terminology load")];
   if (!hits.length) return [empty("No code system is called so", "Type fewer letters, or a part of its URL.")];
@@ -117,7 +120,7 @@ function open(place, url, version, key) {
     make("div", {}, back, make("section", { class: "pane", "aria-label": "Concept" }))));
   opened = { key, tree: null, place: head };
   head.replaceChildren(...heading([], url, version).filter(Boolean));
-  fill(head, () => systems().catch(() => []), (rows) => heading(rows, url, version));
+  fill(head, () => counted(url, version), (rows) => heading(rows, url, version));
   input.addEventListener("input", later(() => {
     tree.hidden = Boolean(input.value.trim());
     if (input.value.trim()) searched(hits, url, version, input.value.trim(), 0);
@@ -147,6 +150,14 @@ async function level(system, version, filters, offset) {
     concepts(system, version, [...filters, ["child", "exists", "true"]], { count: 1000 }).catch(() => ({ rows: [] })),
   ]);
   return { total: all.total, rows: all.rows, wide: new Set(wide.rows.map((row) => row.code)) };
+}
+
+// What is known of the systems; of this one also how many concepts it has, where its resource does not say it.
+async function counted(url, version) {
+  const rows = await systems().catch(() => []);
+  const row = rows.find((one) => one.url === url && (one.version === version || !version));
+  if (row && row.count === undefined) row.count = (await concepts(url, version, [], { count: 0 }).catch(() => ({}))).total;
+  return rows;
 }
 
 function heading(rows, url, version) {
