@@ -1,6 +1,6 @@
 """`make bench`: rates, latencies and CPU of the server, each beside a raw baseline measured in the same minute.
 
-It starts a server of its own in a temporary directory, on loopback only, measures for about five minutes, prints tables,
+It starts a server of its own in a temporary directory, on loopback only, measures for about six minutes, prints tables,
 writes them as Markdown, and stops everything. Trust the ratios more than the rates: they hold on other machines too.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import uvloop
 
-from loadtests import bulk, conformance, expressions, records, searches
+from loadtests import bulk, concepts, conformance, expressions, records, searches
 from loadtests.processes import Process, cpu_of, mongod, server, token, trivial
 from loadtests.raw import Raw
 from loadtests.report import Cell, Report
@@ -41,9 +41,12 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("build/bench.md"), help="Markdown to write (default build/bench.md)"
     )
+    parser.add_argument(
+        "--concepts", type=int, default=concepts.COUNT, help=f"size of the code system (default {concepts.COUNT})"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        report = uvloop.run(_measure(Path(folder), arguments.seconds))
+        report = uvloop.run(_measure(Path(folder), arguments.seconds, arguments.concepts))
     text = report.markdown()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     _write(arguments.out, text)
@@ -59,7 +62,7 @@ def _write(out: Path, text: str) -> None:
     out.write_text(whole, encoding="utf-8")
 
 
-async def _measure(folder: Path, seconds: float) -> Report:
+async def _measure(folder: Path, seconds: float, count: int) -> Report:
     report = Report(_machine(), expressions=expressions.measure(), conformance=conformance.measure())
     data_dir = folder / "data"
     with server(data_dir) as first:
@@ -80,6 +83,7 @@ async def _measure(folder: Path, seconds: float) -> Report:
         await _cells(report, _workloads(app, guarded, token(data_dir), least, raw), database, seconds)
         report.searches = await searches.measure(app, raw.database, database, seconds)
         report.floor = await raw.floor(seconds * 2)
+        report.concepts = await concepts.measure(app, data_dir, count)
         processes = {"app": app, "mongod": database}
         report.bulk = [
             *await bulk.transactions(app, processes, folder),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from loadtests import conformance, expressions
+from loadtests import concepts, conformance, expressions
 from loadtests.conformance import Figures
 from loadtests.expressions import Cost
 from loadtests.searches import Answer
@@ -66,6 +66,7 @@ class Report:
     floor: float = 0
     expressions: list[Cost] = field(default_factory=list)
     conformance: Figures = field(default_factory=Figures)
+    concepts: concepts.Figures = field(default_factory=concepts.Figures)
 
     def markdown(self) -> str:
         """Return the tables."""
@@ -78,6 +79,8 @@ class Report:
                 *self._searches(),
                 "",
                 *self._loads(),
+                "",
+                *concepts.markdown(self.concepts),
                 "",
                 *expressions.markdown(self.expressions),
                 "",
