@@ -165,6 +165,7 @@ UNKNOWN_CODE = Message(
 UNKNOWN_CODE_NO_VERSION = replace(
     UNKNOWN_CODE, id="Unknown_Code_in", text="Unknown code '{code}' in the CodeSystem '{system}'"
 )
+REASON_OF_CODE = Message("", "information", "code-invalid", "invalid-code", "Error processing '{code}': {reason}")
 UNKNOWN_CODE_IN_FRAGMENT = Message(
     "UNKNOWN_CODE_IN_FRAGMENT", "warning", "code-invalid", "invalid-code",
     "Unknown Code '{code}' in the CodeSystem '{system}' version '{version}' - note that the code system is labeled as a fragment, "

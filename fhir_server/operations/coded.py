@@ -205,7 +205,8 @@ async def concept(provider: CodeSystemProvider, code: Code) -> Concept:
     """
     found = await provider.find(code.code)
     if found is None:
-        raise TxError(replace(unknown_code(provider, code), code="not-found"))
+        unknown, *reasons = unknown_code(provider, code)
+        raise TxError(replace(unknown, code="not-found"), *reasons)
     return found
 
 

@@ -23,6 +23,10 @@ class Particular(CodeSystemProvider):
         """Return the concept of a code."""
         return await self.base.find(code)
 
+    def reason(self, code: str) -> str:
+        """Return why a code is none."""
+        return self.base.reason(code)
+
     async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
         """Return the concepts of ordinals, in the same order."""
         return await self.base.concepts(ordinals)

@@ -53,6 +53,10 @@ class CodeSystemProvider(ABC):
         Where case does not matter, the answer has the code as the code system spells it.
         """
 
+    def reason(self, code: str) -> str:
+        """Return why a code is none, in a sentence, where more can be told than that it is not there; else nothing."""
+        return ""
+
     @abstractmethod
     async def concepts(self, ordinals: Sequence[int]) -> Sequence[Concept]:
         """Return the concepts of ordinals, in the same order."""

@@ -59,6 +59,16 @@ class Snomed(Particular):
             inactive=any(one.inactive for one in named.values()),
         )
 
+    def reason(self, code: str) -> str:
+        """Return why a code is no expression; nothing for what is written as an identifier."""
+        if code.strip().isdigit():
+            return ""
+        try:
+            parse(code)
+        except InvalidExpression as error:
+            return str(error)
+        return "A concept of the expression is not in this version of SNOMED CT."
+
     async def select(self, rule: Filter) -> BitMap:
         """Return the concepts that a filter selects; expressions are none of them."""
         if rule.property in CONSTRAINTS:

@@ -166,7 +166,7 @@ def regions() -> CodeSystemProvider:
     found: dict[str, Json] = {}
     registry = parse_registry()  # type: ignore[no-untyped-call]  # langcodes leaves it out
     named = [(row["Subtag"], row["Description"][0], "region") for row in registry if row["Type"] == "region"]
-    named += [(row.numeric, getattr(row, "common_name", row.name), "country") for row in pycountry.countries]
+    named += [(row.numeric, row.name, "country") for row in pycountry.countries]
     for code, name, kind in named:
         if code.isdigit():
             found[code] = {"code": code, "display": name, "property": [{"code": "class", "valueCode": kind}]}
@@ -207,12 +207,13 @@ LISTS: Mapping[str, Callable[[], CodeSystemProvider]] = (
 
 
 def _country(row: Any, name: str) -> Json:
-    display = getattr(row, "common_name", row.name)
-    formal = dict.fromkeys(one for one in (row.name, getattr(row, "official_name", "")) if one and one != display)
+    display = row.name
+    others = (getattr(row, name, "") for name in ("common_name", "official_name"))
+    also = dict.fromkeys(one for one in others if one and one != display)
     return {
         "code": getattr(row, name),
         "display": display,
-        "designation": [{"language": "en", "value": one} for one in formal],
+        "designation": [{"language": "en", "value": one} for one in also],
         "property": [
             {"code": "alpha-2", "valueCode": row.alpha_2},
             {"code": "alpha-3", "valueCode": row.alpha_3},

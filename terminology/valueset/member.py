@@ -313,7 +313,7 @@ class Membership:
         if whole and part.concepts is not None:
             return False
         if not self._options.membership_only:
-            trail.say(unknown_code(provider, code))
+            trail.say(*unknown_code(provider, code))
         trail.version = provider.head.version
         return not whole
 
@@ -369,11 +369,13 @@ def _apart(value_set: Definition) -> bool:
     return value_set.parameters.get("versionsMatch") == ("false",)
 
 
-def unknown_code(provider: CodeSystemProvider, code: Code) -> TxIssue:
-    """Return what is said of a code that a code system does not have."""
-    head = provider.head
+def unknown_code(provider: CodeSystemProvider, code: Code) -> tuple[TxIssue, ...]:
+    """Return what is said of a code that a code system does not have, and why where more is known."""
+    head, where = provider.head, at(code.path, "code")
     names = {"code": code.code, "system": head.url, "version": head.version}
     if head.content != "complete":
-        return issue.UNKNOWN_CODE_IN_FRAGMENT.issue(at(code.path, "code"), **names)
+        return (issue.UNKNOWN_CODE_IN_FRAGMENT.issue(where, **names),)
     message = issue.UNKNOWN_CODE if head.version else issue.UNKNOWN_CODE_NO_VERSION
-    return message.issue(at(code.path, "code"), **names)
+    reason = provider.reason(code.code)
+    because = (issue.REASON_OF_CODE.issue(where, code=code.code, reason=reason),) if reason else ()
+    return (message.issue(where, **names), *because)

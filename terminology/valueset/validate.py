@@ -300,7 +300,7 @@ class _Run:
             seen.version = provider.head.version
             concept = await provider.find(code.code)
             if concept is None:
-                trail.say(unknown_code(provider, code))
+                trail.say(*unknown_code(provider, code))
             else:
                 self._describe(seen, Found(provider, concept))
             return

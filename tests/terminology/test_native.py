@@ -166,7 +166,7 @@ async def test_what_is_no_media_type_is_no_code(code: str) -> None:
         ("urn:iso:std:iso:3166", "CHE", "Switzerland"),
         ("urn:iso:std:iso:3166", "756", "Switzerland"),
         ("urn:iso:std:iso:3166", "XK", "User-assigned"),
-        ("urn:iso:std:iso:3166", "BO", "Bolivia"),
+        ("urn:iso:std:iso:3166", "BO", "Bolivia, Plurinational State of"),
         ("urn:iso:std:iso:3166:-2", "CH-ZH", "Zürich"),
         ("urn:iso:std:iso:3166:-3", "YUCS", "Yugoslavia, (Socialist) Federal Republic of"),
         ("http://terminology.hl7.org/CodeSystem/iso3166-1edition2alpha2", "KE", "Kenya"),

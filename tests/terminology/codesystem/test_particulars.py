@@ -59,6 +59,9 @@ async def test_an_expression_is_a_code_with_words() -> None:
     assert (await known(f"{C['oldattack']}:{SITE}={C['valve']}")).inactive
     assert await SNOMED.find(f"{C['disease']}:{SITE}=999999999") is None
     assert await SNOMED.find(f"{C['disease']}:{SITE}") is None
+    assert "and not =" in SNOMED.reason(f"{C['disease']}:{SITE}")
+    assert "not in this version" in SNOMED.reason(f"{C['disease']}:{SITE}=999999999")
+    assert not SNOMED.reason("999999999")
 
 
 @pytest.mark.parametrize(
