@@ -339,6 +339,10 @@ NO_COMPOSE = Message(
     "VALUESET_NO_COMPOSE", "error", "invalid", "vs-invalid",
     "The value set {value_set} has no compose and no expansion, so it cannot be expanded",
 )  # fmt: skip
+EXPRESSION_NOT_UNDERSTOOD = Message(
+    "VALUESET_EXPRESSION_NOT_UNDERSTOOD", "error", "invalid", "vs-invalid",
+    "The expression of the value set {value_set} was not understood. {reason}",
+)  # fmt: skip
 FILTER_WITHOUT_VALUE = Message(
     "UNABLE_TO_HANDLE_SYSTEM_FILTER_WITH_NO_VALUE", "error", "invalid", "vs-invalid",
     "The system {system} filter with property = {property}, op = {op} has no value",

@@ -4,6 +4,7 @@
   `=isa/138875005`, `=refset`, `=refset/…`, `=ecl/…` after it; the form with `isa` goes for any code system with a hierarchy.
 * LOINC (https://hl7.org/fhir/R4/loinc.html#implicit): `http://loinc.org/vs`, `/LL…` (answers), `/LP…` (below a part), `/LG…` (of a group).
 * UCUM (https://hl7.org/fhir/R4/ucum.html#implicit): `http://unitsofmeasure.org/vs`, `/vs/mg` for what converts to mg.
+* The ValueSet Compose Language: `http://fhir.org/VCL?v1=…`.
 * All codes of a code system: `CodeSystem.valueSet`, or its URL with `?fhir_vs`.
 """
 
@@ -12,8 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from terminology import issue
 from terminology.catalogue import Catalogue
 from terminology.codesystem import bcp47, mime, standards, ucum
+from terminology.issue import TxError
+from terminology.valueset import vcl
 
 Json = dict[str, Any]
 
@@ -48,7 +52,12 @@ async def implicit(url: str, catalogue: Catalogue) -> Json | None:
     Args:
         url: Canonical URL, without a version.
         catalogue: Knows which code systems there are.
+
+    Raises:
+        TxError: The URL has an expression that is none.
     """
+    if url.startswith(vcl.BASE):
+        return _of_expression(url)
     for understood in (_of_snomed, _of_loinc, _of_ucum):
         found = understood(url)
         if found is not None:
@@ -65,6 +74,15 @@ async def implicit(url: str, catalogue: Catalogue) -> Json | None:
         title = f"{unquote(code)} and what is below it in {system}" if code else f"All codes of {system}"
         return _value_set(url, title, [_include(system, "", rules)])
     return await _of_code_system(url, catalogue)
+
+
+def _of_expression(url: str) -> Json:
+    text = unquote(url.removeprefix(vcl.BASE))
+    try:
+        compose = vcl.compose(text)
+    except vcl.InvalidExpression as error:
+        raise TxError(issue.EXPRESSION_NOT_UNDERSTOOD.issue(value_set=url[:200], reason=error)) from None
+    return _value_set(url, f"What satisfies {text[:200]}", ()) | {"compose": compose}
 
 
 def _of_snomed(url: str) -> Json | None:
