@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fhir_server.access.scope_filter import Letter
 from fhir_server.context import Context
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest, Forbidden, NotFound, Unprocessable
@@ -16,10 +17,13 @@ from terminology.load.release import BrokenRelease
 
 Json = dict[str, Any]
 
+CODE_SYSTEM = "CodeSystem"
+LETTERS: tuple[Letter, ...] = ("c", "r", "u")
+
 DEFINITION = OperationDefinition(
     url=f"{OWN}import",
     code="import",
-    resource=("CodeSystem",),
+    resource=(CODE_SYSTEM,),
     system=False,
     type=True,
     instance=False,
@@ -71,6 +75,9 @@ async def answer(ctx: Context) -> FhirResponse:
     """
     if ctx.repository.scope.principal.audience not in {"administrator", "server"}:
         raise Forbidden("This is for administrators: code systems are the same for all facilities.")
+    for letter in LETTERS:
+        # Before anything is loaded: what tells of it is written when it is.
+        ctx.repository.rights.require([CODE_SYSTEM], letter)
     asked = parameters.read(ctx, DEFINITION)
     sent: Json = next(iter(asked["codeSystem"]), {})
     system = next(iter(asked["system"]), sent.get("url", ""))
