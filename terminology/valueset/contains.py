@@ -15,6 +15,9 @@ from terminology.languages import Wanted, selected
 
 Json = dict[str, Any]
 
+Near = Mapping[str, Sequence[str]]
+"""Codes right above (`parent`) and below (`child`) a concept."""
+
 R5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion."
 OF_CONCEPT, OF_EXPANSION = f"{R5}contains.property", f"{R5}property"
 
@@ -67,8 +70,33 @@ class Telling:
     language: str = ""
     said: dict[str, str] = field(default_factory=dict)
 
+    async def near(self, provider: CodeSystemProvider | None, concepts: Sequence[Concept]) -> Mapping[int, Near]:
+        """Return the codes right above and below concepts, by ordinal, as far as they are to be told."""
+        known = [one for one in concepts if one.ordinal >= 0]
+        found: dict[int, dict[str, Sequence[int]]] = {one.ordinal: {} for one in known}
+        if provider is None or not {"parent", "child"} & set(self.properties):
+            return {}
+        for one in known:
+            if "parent" in self.properties:
+                found[one.ordinal]["parent"] = one.parents
+            if "child" in self.properties:
+                found[one.ordinal]["child"] = await provider.children(one.ordinal)
+        wanted = sorted({at for places in found.values() for ordinals in places.values() for at in ordinals})
+        codes = dict(zip(wanted, await provider.codes(wanted), strict=True))
+        return {
+            ordinal: {name: [codes[at] for at in ordinals] for name, ordinals in places.items()}
+            for ordinal, places in found.items()
+        }
+
     def row(
-        self, system: str, version: str, provider: CodeSystemProvider | None, concept: Concept, listed: Json | None
+        self,
+        system: str,
+        version: str,
+        provider: CodeSystemProvider | None,
+        concept: Concept,
+        listed: Json | None,
+        *,
+        near: Near | None = None,
     ) -> Json:
         """Return an element of `contains`.
 
@@ -78,9 +106,12 @@ class Telling:
             provider: The code system, where it is here.
             concept: The concept.
             listed: What the value set says of it itself.
+            near: Codes right above and below it, where they are told.
         """
         listed = listed or {}
         properties = list(self._properties(provider, concept, listed))
+        for name, codes in (near or {}).items():
+            properties += [(name, f"{STANDARD}{name}", "valueCode", code) for code in codes]
         for code, uri, _, _ in properties:
             self.said.setdefault(code, uri)
         extensions = [

@@ -148,7 +148,7 @@ class _Listing:
         for one in blocks:
             if left > 0 and start < len(one):
                 page = one.page(start, left)
-                found += [self._row(one, concept) for concept in await one.concepts(page)]
+                found += await self._rows(one, await one.concepts(page))
                 left -= len(page)
             start = max(start - len(one), 0)
         return found
@@ -160,7 +160,8 @@ class _Listing:
 
     async def _tree(self, one: Block) -> list[Json]:
         concepts = await one.concepts(one.order)
-        rows = {concept.ordinal: self._row(one, concept) for concept in concepts}
+        told = await self._rows(one, concepts)
+        rows = {concept.ordinal: row for concept, row in zip(concepts, told, strict=True)}
         above = {
             concept.ordinal: next((parent for parent in concept.parents if parent in rows), None)
             for concept in concepts
@@ -173,9 +174,15 @@ class _Listing:
             (found if parent is None else rows[parent].setdefault("contains", [])).append(row)
         return found
 
-    def _row(self, one: Block, concept: Concept) -> Json:
+    async def _rows(self, one: Block, concepts: Sequence[Concept]) -> list[Json]:
         version = one.version if one.system in self._versioned else ""
-        return self._telling.row(one.system, version, one.provider, concept, one.listed.get(concept.code))
+        near = await self._telling.near(one.provider, concepts)
+        return [
+            self._telling.row(
+                one.system, version, one.provider, concept, one.listed.get(concept.code), near=near.get(concept.ordinal)
+            )
+            for concept in concepts
+        ]
 
 
 def _shallow(above: dict[int, int | None]) -> bool:

@@ -333,6 +333,12 @@ async def test_properties_are_told_by_extensions() -> None:
     ]
 
 
+async def test_what_is_right_above_and_below_is_a_property_too() -> None:
+    found = await expanded(value_set(listed("citrus")), TREE, properties=("parent", "child"))
+    parts = [one["extension"] for one in found["contains"][0]["extension"]]
+    assert [(one[0]["valueCode"], one[1]["valueCode"]) for one in parts] == [("parent", "fruit"), ("child", "lime")]
+
+
 async def test_supplements_add_words_and_properties() -> None:
     supplement = {
         "resourceType": "CodeSystem",
