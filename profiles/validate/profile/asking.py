@@ -4,6 +4,7 @@ Checks do not wait. What neither the definitions nor the packages tell is noted 
 check has the questions answered, all at once, and runs it again with the answers (docs/terminology-bindings.md).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 Member = tuple[str, str, str]
@@ -48,6 +49,11 @@ class Asking:
     open_codings: dict[Coded, None] = field(default_factory=dict)
 
     @property
+    def manner(self) -> str:
+        """What it is asked about, in short: what is found of a value depends on it."""
+        return f"{'x' if self.extensible else 'r'}{'c' if self.codes else ''}"
+
+    @property
     def is_open(self) -> bool:
         """Whether there are questions."""
         return bool(self.open_members or self.open_codings)
@@ -58,6 +64,21 @@ class Asking:
         if key not in self.members:
             self.open_members[key] = None
         return self.members.get(key)
+
+    def answers(
+        self, value_set: str, codings: Sequence[tuple[str, str]], known: Sequence[bool | None]
+    ) -> list[bool | None]:
+        """Return answers about several (system, code), each that is known already as it is.
+
+        Args:
+            value_set: Canonical.
+            codings: What is asked about.
+            known: What is known of each.
+        """
+        return [
+            self.member(value_set, *one) if answer is None else answer
+            for one, answer in zip(codings, known, strict=True)
+        ]
 
     def coding(self, system: str, version: str, code: str) -> Known | None:
         """Return what a code system says of a code, `None` where that is not known, or not yet."""

@@ -7,7 +7,7 @@ from profiles.snapshot.source import Origin
 from profiles.validate.messages import shown
 from profiles.validate.profile.codes import Codes, Coding
 from profiles.validate.profile.items import Item
-from profiles.validate.profile.visit import Shared, Visit
+from profiles.validate.profile.visit import Visit
 
 Json = dict[str, Any]
 Check = Callable[[Item, Visit], None]
@@ -73,10 +73,15 @@ def _check(  # noqa: C901 - most of it is the closures in it
     message_id: str, value_set: str, codes: Codes, url: str
 ) -> Check:
     demanded = message_id in {"binding-required", "binding-maximum"}
-    accepted: set[Coding] = set()
+    local: set[Coding] = set()
+    certain: set[Coding] = set()
 
     def check(item: Item, visit: Visit) -> None:
-        value = item.value
+        value, asking = item.value, visit.shared.asking
+        if asking is not None and not (demanded or asking.extensible):
+            asking = None
+        # Who asks nobody passes what nobody here knows; who asks, only what is known to be right.
+        accepted = local if asking is None else certain
         if type(value) is str:
             if ("", value) in accepted:
                 return
@@ -88,12 +93,14 @@ def _check(  # noqa: C901 - most of it is the closures in it
         if found is None:
             return
         answers = [codes.member(value_set, system, code) for system, code in found]
-        settled = None not in answers
-        if not settled:
-            answers = _asked(value_set, found, answers, visit.shared, demanded=demanded)
+        settled = asking is None or None not in answers
+        if asking is not None and None in answers and True not in answers:
+            # Another time the answer may be another one.
+            visit.shared.outside += 1
+            answers = asking.answers(value_set, found, answers)
         if True not in answers and (demanded or None not in answers):
             told(item, found, visit, open_=None in answers)
-        elif len(accepted) < MOST_ACCEPTED and settled and found and answers[0]:
+        elif len(accepted) < MOST_ACCEPTED and settled and answers[0] is not False:
             accepted.add(found[0])
 
     def told(item: Item, found: list[Coding], visit: Visit, *, open_: bool) -> None:
@@ -106,19 +113,6 @@ def _check(  # noqa: C901 - most of it is the closures in it
             visit.report("binding-missing", item.where, **places)
 
     return check
-
-
-def _asked(
-    value_set: str, found: list[Coding], answers: list[bool | None], shared: Shared, *, demanded: bool
-) -> list[bool | None]:
-    """Return the answers with those of who knows more, where somebody is asked: it may answer otherwise another time."""
-    shared.outside += 1
-    asking = shared.asking
-    if asking is None or True in answers or not (demanded or asking.extensible):
-        return answers
-    return [
-        asking.member(value_set, *one) if answer is None else answer for one, answer in zip(found, answers, strict=True)
-    ]
 
 
 def _first(value: Json) -> Coding | None:

@@ -26,6 +26,7 @@ def check(value: Json, where: Place, visit: Visit, validator: "ProfileValidator"
     said = validator.systems.said(system, version, code, given)
     asking = visit.shared.asking
     if said is None and asking is not None and asking.codes:
+        visit.shared.outside += 1
         said = validator.systems.told(asking, (system, version if type(version) is str else "", code), given)
     if said is not None:
         message_id, member, places = said

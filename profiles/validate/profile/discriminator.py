@@ -296,14 +296,10 @@ def _bound(value_set: str, planner: "Planner") -> Test:
     def check(item: Item, visit: Visit) -> bool:
         found = binding.codings(item) or []
         answers = [codes.member(value_set, system, code) for system, code in found]
-        if None in answers and True not in answers:
+        asking = visit.shared.asking
+        if asking is not None and None in answers and True not in answers:
             visit.shared.outside += 1
-            asking = visit.shared.asking
-            if asking is not None:
-                answers = [
-                    asking.member(value_set, *one) if answer is None else answer
-                    for one, answer in zip(found, answers, strict=True)
-                ]
+            answers = asking.answers(value_set, found, answers)
         # A code that nobody knows may be in the set: then the slice gets the benefit of the doubt.
         return any(answer is not False for answer in answers)
 

@@ -14,7 +14,7 @@ from profiles.validate.profile.visit import Found, Shared, Told
 from profiles.validate.walk import Place, render
 
 Json = dict[str, Any]
-Key = tuple[str, bool, bytes | None]
+Key = tuple[str, tuple[bool, str], bytes | None]
 
 MOST_KEPT = 2000
 """Values of one generation; there are two, and what is not asked for in the time of one is forgotten."""
@@ -67,7 +67,7 @@ class Settled:
         """
         wires = shared.wires
         wire = wires[id(value)] if id(value) in wires else wires.setdefault(id(value), _encoded(value))
-        key = (what, shared.must_support, wire)
+        key = (what, shared.manner, wire)
         row = self._young.get(key)
         if row is None:
             row = self._old.get(key)
@@ -98,7 +98,7 @@ class Settled:
             shared: As there.
             work: Finds it.
         """
-        key = (what, shared.must_support, shared.wires.get(id(value)))
+        key = (what, shared.manner, shared.wires.get(id(value)))
         if key[2] is None or key in self._young or key in self._old:
             return work()
         bound, before, outside = shared.bound, shared.before, shared.outside

@@ -99,6 +99,7 @@ class Shared:
         budget: Steps that are left, in a list that is shared with visits for which nothing is known.
         expressions: Steps that are left to the expressions of all constraints together, likewise.
         asking: Who is asked about codes that are not known here, if anybody is.
+        manner: What findings of a value depend on besides it.
     """
 
     must_support: bool = False
@@ -112,6 +113,10 @@ class Shared:
     budget: list[int] = field(default_factory=lambda: [MOST_STEPS])
     expressions: list[int] = field(default_factory=lambda: [MOST_EVALUATED])
     asking: Asking | None = None
+    manner: tuple[bool, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.manner = self.must_support, self.asking.manner if self.asking else ""
 
     def spend(self, steps: int) -> None:
         """Take steps off what is left of them.
