@@ -143,10 +143,13 @@ NO_SYSTEM = Message(
     "Coding_has_no_system__cannot_validate", "warning", "invalid", "invalid-data",
     "Coding has no system. A code with no system has no defined meaning, and it cannot be validated. A system should be provided",
 )  # fmt: skip
-NO_CODE = Message(
-    "Coding_has_no_code__cannot_validate", "warning", "invalid", "invalid-data",
-    "Coding has no code and cannot be validated. Give the code, or leave the coding out",
-)  # fmt: skip
+NO_SYSTEM_OR_CODE = replace(
+    NO_SYSTEM,
+    id="Coding_has_no_system_or_code__cannot_validate",
+    text="Coding has neither a system nor a code, so it cannot be validated. A system and a code should be provided",
+)
+NO_CODE = replace(NO_SYSTEM, id="", text="Coding has no code and cannot be validated")
+NO_CODE_OF_SYSTEM = replace(NO_CODE, text="Coding has no code for system {system} and cannot be validated")
 CANNOT_INFER = Message(
     "UNABLE_TO_INFER_CODESYSTEM", "error", "not-found", "cannot-infer",
     "The System URI could not be determined for the code '{code}' in the ValueSet '{value_set}'",
@@ -268,7 +271,8 @@ NOT_CHECKED = replace(
     UNKNOWN_SYSTEM,
     id="UNKNOWN_CODESYSTEM_CODING_NOT_CHECKED",
     severity="warning",
-    text="A definition for CodeSystem '{system}' could not be found, so this coding was not checked; another coding is valid",
+    text="A definition for the code system '{system}' could not be found, so this coding was not checked. "
+    "The CodeableConcept is still valid: another coding is in the value set",
 )
 RELATIVE_SYSTEM = Message(
     "Terminology_TX_System_Relative", "error", "invalid", "invalid-data",

@@ -24,7 +24,7 @@ SPOKEN = frozenset(
         issue.INACTIVE,
         issue.DEPRECATED,
         issue.NO_SYSTEM,
-        issue.NO_CODE,
+        issue.NO_SYSTEM_OR_CODE,
         issue.WRONG_DISPLAY,
         issue.WRONG_WHITESPACE,
         issue.NO_DISPLAY_OF_LANGUAGE,
@@ -71,7 +71,9 @@ class Answer:
     @property
     def message(self) -> str:
         """What people should read of it."""
-        return joined(one.text for one in self.issues if one.fails or one.message_id in SPOKEN)
+        return joined(
+            one.text for one in self.issues if one.fails or one.message_id in SPOKEN or one.kind == issue.NO_CODE.kind
+        )
 
     @property
     def parameters(self) -> Json:
@@ -244,13 +246,13 @@ class _Run:
         trail = Trail()
         code, member = await self._membership(given, trail)
         seen = _Seen(code, member, trail, version=trail.version or code.version)
-        if member is False and self._concept is not None and not self._quiet:
+        if member is False and code.code and self._concept is not None and not self._quiet:
             names = {"codes": str(code), "value_set": self._value_set.canonical}
             trail.say(issue.THIS_NOT_IN_VALUE_SET.issue(at(code.path, "code"), **names))
         if member and trail.found:
             self._describe(seen, trail.found)
             seen.version = trail.found.provider.head.version
-        elif not member and code.system and not self._options.membership_only:
+        elif not member and code.system and code.code and not self._options.membership_only:
             await self._outside(seen)
         if trail.refused is not None:
             seen.inactive, seen.status = True, trail.refused.status
@@ -260,7 +262,9 @@ class _Run:
 
     async def _membership(self, code: Code, trail: Trail) -> tuple[Code, bool | None]:
         if not code.code:
-            trail.say(issue.NO_CODE.issue(code.path))
+            missing = issue.NO_CODE_OF_SYSTEM if code.system else issue.NO_SYSTEM_OR_CODE
+            message = issue.NO_CODE if self._options.infer and not code.system else missing
+            trail.say(message.issue(code.path, system=code.system))
             return code, False
         if code.system:
             return code, await self.membership.holds(self._value_set, code, trail)
@@ -345,5 +349,6 @@ class _Run:
             for said in one.trail.issues:
                 if said.fails and said.kind == "not-found" and said.path == at(one.code.path, "system"):
                     state.issues.pop(said, None)
-                    name = next(iter(one.trail.unknown))
+                    version = f"|{one.code.version}" if one.code.version else ""
+                    name = f"{one.code.system}{version}"
                     state.issues[issue.NOT_CHECKED.issue(said.path, system=name)] = None

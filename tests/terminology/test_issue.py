@@ -44,7 +44,7 @@ def test_every_message_can_be_said_with_the_names_in_its_text() -> None:
         names = {name for _, name, _, _ in Formatter().parse(message.text) if name}
         said = message.issue(**dict.fromkeys(names, "{x}"))
         assert said.text
-        assert said.message_id
+        assert "message-id" in str(said.row) or not message.id
 
 
 def test_values_are_not_read_as_texts_with_names() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from terminology.codesystem.provider import CodeSystemProvider
+from terminology.codesystem.ucum import Units
 from terminology.collection import Collection
 from terminology.display import Languages
 from terminology.issue import TxRefusal
@@ -258,3 +260,33 @@ async def test_a_list_of_twenty_thousand_codes_is_indexed_once() -> None:
     results = [(await validation.in_value_set(resource, [Code(SYSTEM, str(one))])).result for one in range(200)]
     assert results == [one % 2 == 0 for one in range(200)]
     assert perf_counter() - begun < 1, "5 ms a code on the slowest machine; an index that is made anew takes more"
+
+
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        (SYSTEM, f"Coding has no code for system {SYSTEM} and cannot be validated"),
+        ("", "Coding has neither a system nor a code"),
+    ],
+)
+async def test_a_coding_without_a_code_is_told_once(system: str, said: str) -> None:
+    answer = await ask(value_set(ALL), "", system=system)
+    assert not answer.result
+    assert len(answer.issues) == 1
+    assert answer.message.startswith(said)
+
+
+async def test_a_grammar_says_why_a_code_is_none() -> None:
+    units = Units()
+    resource = value_set({"system": units.head.url})
+
+    class WithUnits(Collection):
+        async def code_systems(self, url: str) -> Sequence[CodeSystemProvider]:
+            return (units,) if url == units.head.url else ()
+
+    validation = Validation(WithUnits([resource]), Options())
+    assert (await validation.in_value_set(resource, [Code(units.head.url, "mg/dL", path="Coding")])).result
+    answer = await validation.in_value_set(resource, [Code(units.head.url, "kgXX", path="Coding")])
+    reasons = [one for one in answer.issues if one.severity == "information"]
+    assert [(one.kind, one.path) for one in reasons] == [("invalid-code", "Coding.code")]
+    assert "kgXX" in reasons[0].text
