@@ -55,6 +55,7 @@ PROPERTIES = {
         PropertyDefinition("answer-list", "code", description="Answer lists of a term"),
         PropertyDefinition("answers-for", "code", description="Terms that an answer list is for"),
         PropertyDefinition("LIST", "code", description="Answer lists that an answer is in"),
+        PropertyDefinition("LG", "code", description="Groups that a term is in"),
         PropertyDefinition("PartTypeName", "code", description="Type of a part"),
     )
 }
@@ -87,6 +88,7 @@ def read(files: Files, version: str = "", tell: Callable[[str], None] = lambda _
         "loincpartlink_primary.csv": _axes,
         "answerlist.csv": _answers,
         "loincanswerlistlink.csv": _lists,
+        "grouploincterms.csv": _groups,
         "componenthierarchybysystem.csv": _hierarchy,
         "multiaxialhierarchy.csv": _hierarchy,
     }
@@ -173,6 +175,11 @@ def _lists(file: File, joined: Partition) -> None:
     for _, (code, group) in quoted(file, ("LoincNumber", "AnswerListId")):
         joined.add(code, (_FOR, code, "answer-list", group))
         joined.add(group, (_FOR, group, "answers-for", code))
+
+
+def _groups(file: File, joined: Partition) -> None:
+    for _, (group, code) in quoted(file, ("GroupId", "LoincNumber")):
+        joined.add(code, (_FOR, code, "LG", group))
 
 
 def _hierarchy(file: File, joined: Partition) -> None:

@@ -51,6 +51,9 @@ LOINC: Written = {
     "AccessoryFiles/AnswerFile/LoincAnswerListLink.csv": comma(
         "LoincNumber,LongCommonName,AnswerListId,AnswerListName,AnswerListLinkType", [["1000-9", "", "LL1-9", "High or low", "NORMATIVE"]]
     ),
+    "AccessoryFiles/GroupFile/GroupLoincTerms.csv": comma(
+        "Category,GroupId,Archetype,LoincNumber,LongCommonName", [["Mass-Molar conversion", "LG10-1", "", "1000-9", ""]]
+    ),
     "AccessoryFiles/ComponentHierarchyBySystem/ComponentHierarchyBySystem.csv": comma(
         "PATH_TO_ROOT,SEQUENCE,IMMEDIATE_PARENT,CODE,CODE_TEXT",
         [["", "1", "", "LP1", "Chemistry"], ["LP1", "1", "LP1", "LP2", "Glucose"], ["LP1.LP2", "1", "LP2", "1000-9", "Glucose in Serum"]],

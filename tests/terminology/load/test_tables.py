@@ -60,6 +60,7 @@ def test_loinc_has_terms_parts_answers_and_lists(tmp_path: Path) -> None:
     assert found["1001-7"].inactive
     assert found["LP2"].parents == ("LP1",)
     assert (found["LP1"].display, found["LP1"].abstract) == ("Chemistry", True)
+    assert values(term, "LG") == ["LG10-1"]
     assert values(found["LA1-4"], "LIST") == ["LL1-9"]
     assert values(found["LL1-9"], "answers-for") == ["1000-9"]
     with Files([tmp_path]) as files:
