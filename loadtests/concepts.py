@@ -31,13 +31,16 @@ from fhir_server.store.collections import ENGINE
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.embedded import embedded
 from loadtests import nomenclature
-from loadtests.processes import Process, server
+from loadtests.processes import Process, cpu_of, server
 from loadtests.wire import Connection, connect, request
 from terminology.codesystem.provider import Filter
 from terminology.codesystem.stored import Stored
 
 COUNT = 50_000
 TIMES = 300
+WARM = 10
+"""Times that are asked before it counts, so that the memory of both is filled."""
+
 PAGE = 100
 FLOOR, FLOOR_BATCH = 20_000, 5_000
 BELOW, ALL = "http://example.org/ValueSet/below", "http://example.org/ValueSet/all"
@@ -73,12 +76,14 @@ class Answer:
         library: Milliseconds of each answer, in ascending order.
         http: The same over HTTP.
         alone: The same of the driver alone.
+        cpu: Milliseconds of CPU of the server for an answer.
     """
 
     name: str
     library: Sequence[float]
     http: Sequence[float]
     alone: Sequence[float]
+    cpu: float
 
 
 @dataclass(slots=True)
@@ -89,6 +94,7 @@ class Figures:
         count: Concepts of the code system.
         edges: Of its hierarchy.
         rate: Concepts loaded per second.
+        cpu: Microseconds of CPU of the process that loaded, for each concept.
         peak: Most bytes of memory of the process that loaded.
         floor: Documents per second that the driver alone inserts.
         answers: To the questions.
@@ -97,6 +103,7 @@ class Figures:
     count: int = 0
     edges: int = 0
     rate: float = 0
+    cpu: float = 0
     peak: int = 0
     floor: float = 0
     answers: list[Answer] = field(default_factory=list)
@@ -114,7 +121,7 @@ async def measure(app: Process, data_dir: Path, count: int = COUNT) -> Figures:
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     said, _ = await process.communicate()
     told = json.loads(said)
-    figures = Figures(count, told["edges"], count / told["seconds"], told["peak"])
+    figures = Figures(count, told["edges"], count / told["seconds"], told["cpu"] / count * 1e6, told["peak"])
     settings = Settings(data_dir=data_dir)
     async with embedded(settings) as connection, connect_database(connection.url, settings) as client:
         database = client[settings.mongo.database]
@@ -146,13 +153,21 @@ async def _answer(question: Question, wire: Connection, app: Process) -> Answer:
             raise SystemExit(f"'{question.name}' answers {status}: {body[:500].decode(errors='replace')}")
         return body
 
-    for number in range(-10, TIMES):
+    used: dict[str, float] = {}
+    with cpu_of({"app": app}, used):
+        await _times(times, question, over_http)
+    cpu = used["app"] / (TIMES + WARM) * 1000
+    library, http, alone = (sorted(one) for one in times)
+    return Answer(question.name, library, http, alone, cpu)
+
+
+async def _times(times: Sequence[list[float]], question: Question, over_http: Ask) -> None:
+    for number in range(-WARM, TIMES):
         for kind, ask in enumerate((question.asked, over_http, question.alone)):
             began = time.perf_counter()
             await ask(number)
-            if number >= 0:  # what came before has filled the memory of both
+            if number >= 0:
                 times[kind].append((time.perf_counter() - began) * 1000)
-    return Answer(question.name, *(sorted(one) for one in times))
 
 
 class _Asking:
@@ -172,7 +187,10 @@ class _Asking:
     ) -> None:
         self._stored, self._key, self._below = stored, key, below
         self._concepts = database[shelves.CONCEPTS]
-        self._codes = [nomenclature.code(one) for one in ordinals]
+        codes = [nomenclature.code(one) for one in ordinals]
+        # Each question has codes of its own: what another one has read would be in memory.
+        self._looked_up, self._checked = codes[::4], codes[1::4]
+        self._pairs = list(zip(codes[2::4], codes[3::4], strict=True))
         self._top = nomenclature.code(above)
         self._texts: list[str] = []
         self._matches: list[list[int]] = []
@@ -183,10 +201,10 @@ class _Asking:
         chance = random.Random(11)
         sizes = {one: len(await stored.descendants(one)) for one in range(1, 400)}
         above = min(sizes, key=lambda one: abs(sizes[one] - SHARE * stored.head.count))
-        ordinals = [chance.randrange(stored.head.count) for _ in range(TIMES + 10)]
+        ordinals = [chance.randrange(stored.head.count) for _ in range(4 * (TIMES + WARM))]
         asking = cls(stored, database, key, above, await stored.descendants(above), ordinals)
         everything = await stored.everything()
-        for concept in await stored.concepts(ordinals):
+        for concept in await stored.concepts(ordinals[: TIMES + WARM]):
             text = " ".join(word[:4] for word in concept.display.split()[:2])
             asking._texts.append(text)
             asking._matches.append(list((await stored.matching(text, everything))[:PAGE]))
@@ -196,26 +214,28 @@ class _Asking:
 
     def questions(self) -> list[Question]:
         """Return what is asked."""
-        codes, below = self._codes, f"the {len(self._below):,} below one"
+        below = f"the {len(self._below):,} below one"
         system = {"system": nomenclature.URL}
         return [
             Question(
                 "look a code up",
-                lambda n: self._stored.find(codes[n]),
-                self._document,
-                lambda n: f"CodeSystem/$lookup?{urlencode({**system, 'code': codes[n]})}",
+                lambda n: self._stored.find(self._looked_up[n]),
+                lambda n: self._document(self._looked_up[n]),
+                lambda n: f"CodeSystem/$lookup?{urlencode({**system, 'code': self._looked_up[n]})}",
             ),
             Question(
                 f"whether a code is one of {below}",
                 self._member,
-                self._document,
-                lambda n: f"ValueSet/$validate-code?{urlencode({'url': BELOW, **system, 'code': codes[n]})}",
+                lambda n: self._document(self._checked[n]),
+                lambda n: f"ValueSet/$validate-code?{urlencode({'url': BELOW, **system, 'code': self._checked[n]})}",
             ),
             Question(
                 "whether one code subsumes another",
                 self._subsumes,
                 self._two_documents,
-                lambda n: f"CodeSystem/$subsumes?{urlencode({**system, 'codeA': codes[n], 'codeB': codes[-n]})}",
+                lambda n: (
+                    f"CodeSystem/$subsumes?{urlencode({**system, 'codeA': self._pairs[n][0], 'codeB': self._pairs[n][1]})}"
+                ),
             ),
             Question(
                 f"a page of {PAGE} of {below}",
@@ -256,22 +276,22 @@ class _Asking:
         begin = self._start(number)
         return list(self._below[begin : begin + PAGE])
 
-    async def _document(self, number: int) -> object:
-        return await self._concepts.find_one({"s": self._key, "k": self._codes[number]})
+    async def _document(self, code: str) -> object:
+        return await self._concepts.find_one({"s": self._key, "k": code})
 
     async def _two_documents(self, number: int) -> object:
-        return await self._document(number), await self._document(-number)
+        return [await self._document(code) for code in self._pairs[number]]
 
     async def _documents(self, ordinals: Sequence[int]) -> object:
         base = self._key << shelves.SHIFT
         return await self._concepts.find({"_id": {"$in": [base + one for one in ordinals]}}).to_list()
 
     async def _member(self, number: int) -> object:
-        concept = await self._stored.find(self._codes[number])
+        concept = await self._stored.find(self._checked[number])
         return concept and await self._stored.holds(Filter("concept", "is-a", self._top), concept)
 
     async def _subsumes(self, number: int) -> object:
-        one, other = await self._stored.find(self._codes[number]), await self._stored.find(self._codes[-number])
+        one, other = [await self._stored.find(code) for code in self._pairs[number]]
         return one and other and await self._stored.subsumes(one, other)
 
     async def _selected(self, number: int) -> object:
@@ -312,11 +332,11 @@ async def _load(data_dir: Path, count: int) -> None:
     """Load, and print how long it took."""
     settings = Settings(data_dir=data_dir)
     async with embedded(settings) as connection, connect_database(connection.url, settings) as client:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         loaded = await Concepts(client[settings.mongo.database]).load(nomenclature.release(count))
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "peak": peak, "edges": loaded.row.edges}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak, "edges": loaded.row.edges}))
 
 
 def markdown(figures: Figures) -> list[str]:
@@ -329,16 +349,17 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield f"A code system of {figures.count:,} concepts with {figures.edges:,} relations of its hierarchy, one question after the other:"
     yield ""
     yield (
-        f"* load, with all indexes: {rate:,.0f} concepts per s, {figures.peak / 2**20:,.0f} MiB of memory at most; the driver alone "
+        f"* load, with all indexes: {rate:,.0f} concepts per s with {figures.cpu:.0f} µs of CPU each, {figures.peak / 2**20:,.0f} MiB of memory at most; the driver alone "
         f"inserts {floor:,.0f} documents per s (÷ driver {rate / floor:.2f})"
     )
     yield ""
-    yield "| question | library p50 ms | p95 ms | HTTP p50 ms | p95 ms | driver alone p50 ms | p95 ms | library ÷ driver | HTTP ÷ driver |"
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+    yield "| question | library p50 ms | p95 ms | HTTP p50 ms | p95 ms | app CPU ms | driver alone p50 ms | p95 ms | library ÷ driver | HTTP ÷ driver |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     for one in figures.answers:
         middles = [_quantile(times, 0.5) for times in (one.library, one.http, one.alone)]
         ends = [_quantile(times, 0.95) for times in (one.library, one.http, one.alone)]
         columns = [f"{value:.2f}" for pair in zip(middles, ends, strict=True) for value in pair]
+        columns.insert(4, f"{one.cpu:.2f}")
         ratios = [f"{middle / middles[2]:.2f}" for middle in middles[:2]]
         yield f"| {' | '.join([one.name, *columns, *ratios])} |"
 

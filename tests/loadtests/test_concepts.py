@@ -21,8 +21,8 @@ def test_the_nomenclature_has_the_shape_that_it_promises() -> None:
 
 
 def test_figures_are_told_with_their_ratios() -> None:
-    figures = Figures(50_000, 65_000, 12_000, 2**28, 24_000, [Answer("lookup", [1, 2], [3, 4], [2, 2])])
+    figures = Figures(50_000, 65_000, 12_000, 80, 2**28, 24_000, [Answer("lookup", [1, 2], [3, 4], [2, 2], 1.5)])
     lines = concepts.markdown(figures)
-    assert "12,000 concepts per s, 256 MiB of memory at most" in lines[2]
+    assert "12,000 concepts per s with 80 µs of CPU each, 256 MiB of memory at most" in lines[2]
     assert "(÷ driver 0.50)" in lines[2]
-    assert lines[-1] == "| lookup | 2.00 | 2.00 | 4.00 | 4.00 | 2.00 | 2.00 | 1.00 | 2.00 |"
+    assert lines[-1] == "| lookup | 2.00 | 2.00 | 4.00 | 4.00 | 1.50 | 2.00 | 2.00 | 1.00 | 2.00 |"
