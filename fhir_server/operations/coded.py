@@ -32,6 +32,13 @@ COMMON = (
 )
 """Of all operations on codes: languages, supplements, versions, and resources that come with the request."""
 
+PASSED_ALONG = (
+    "count", "designation", "diagnostics", "excludeNested", "excludeNotForUI", "excludePostCoordinated", "includeDefinition",
+    "includeDesignations", "incomplete-ok", "limit", "_limit", "limitedExpansion", "mode", "no-cache", "offset", "profile-url", "property",
+    "uuid", "x-system-cache-id", "default-to-latest-version",
+)  # fmt: skip
+"""What validators send with every request, as they have it for expansions; where codes are checked it changes nothing."""
+
 CODED = (
     OperationParameter("code", "in", 0, 1, "string"),
     OperationParameter("display", "in", 0, 1, "string"),
@@ -42,13 +49,11 @@ CODED = (
     OperationParameter("lenient-display-validation", "in", 0, 1, "boolean"),
     OperationParameter("valueset-membership-only", "in", 0, 1, "boolean"),
     OperationParameter("inferSystem", "in", 0, 1, "boolean"),
-    OperationParameter("default-to-latest-version", "in", 0, 1, "boolean"),
-    OperationParameter("diagnostics", "in", 0, 1, "boolean"),
-    OperationParameter("uuid", "in", 0, 1, "string"),
-    OperationParameter("profile-url", "in", 0, 1, "string"),
+    OperationParameter("implySystem", "in", 0, 1, "boolean"),
+    *(OperationParameter(name, "in", 0, None, "*") for name in PASSED_ALONG),
     *COMMON,
 )
-"""Of those that check codes. The last ones change nothing here: the newest version is the default anyway."""
+"""Of those that check codes; `implySystem` is what `inferSystem` was called before."""
 
 ANSWERED = (
     OperationParameter("result", "out", 1, 1, "boolean"),
@@ -92,7 +97,7 @@ def options(ctx: Context, asked: Asked) -> Options:
         abstract=asked.get("abstract") != (False,),
         membership_only=_yes(asked, "valueset-membership-only"),
         lenient=_yes(asked, "lenient-display-validation"),
-        infer=_yes(asked, "inferSystem"),
+        infer=_yes(asked, "inferSystem") or _yes(asked, "implySystem"),
         supplements=tuple(asked.get("useSupplement", ())),
     )
 

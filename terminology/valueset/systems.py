@@ -126,6 +126,7 @@ class Systems:
 
         Raises:
             TxError: It is not here.
+            TxRefusal: It is of a version that the request does not allow, or the request contradicts itself.
         """
         if source is not None:
             self._contained.update(source.contained)
@@ -138,6 +139,9 @@ class Systems:
             if resource is None:
                 name = f"{url}|{wanted}" if wanted else url
                 raise TxError(issue.UNKNOWN_VALUE_SET.issue(value_set=name))
+            version, algorithm = versions.of_resource(resource)
+            for rule in self._options.rules.broken(url, version, algorithm):
+                raise TxRefusal(issue.VERSION_CHECK.issue(version=version, system=url, required=rule.version))
             self._sets[canonical] = definition(resource)
         return self._sets[canonical]
 

@@ -262,6 +262,11 @@ async def test_a_batch_at_the_base_tells_code_systems_from_value_sets(client: ht
         assert [values(row["resource"])["result"] for row in answer.json()["parameter"]] == expected
 
 
+async def test_what_validators_pass_along_changes_nothing(client: httpx.AsyncClient) -> None:
+    path = f"ValueSet/$validate-code?url={SET}&code=pug&implySystem=true&excludeNested=false&includeDefinition=true&count=5"
+    assert values((await client.get(path)).json())["result"] is True
+
+
 async def test_an_empty_batch_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("$batch-validate-code", json=sent())
     assert answer.status_code == 400

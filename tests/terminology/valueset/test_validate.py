@@ -221,6 +221,22 @@ async def test_contradicting_versions_are_refused() -> None:
         await ask(value_set(ALL), options=Options(rules=rules))
 
 
+async def test_versions_of_imported_value_sets_follow_the_request() -> None:
+    old = {**value_set({**ALL, "concept": [{"code": "a"}]}, name="imported"), "version": "1"}
+    new = {**value_set({**ALL, "concept": [{"code": "b"}]}, name="imported"), "version": "2"}
+    outer = value_set({"valueSet": [old["url"]]})
+
+    def asking(name: str) -> Options:
+        return Options(rules=VersionRules.read({name: [f"{old['url']}|1"]}))
+
+    assert not (await ask(outer, "a", old, new)).result
+    assert (await ask(outer, "a", old, new, options=asking("default-valueset-version"))).result
+    assert (await ask(outer, "a", old, new, options=asking("force-valueset-version"))).result
+    pinned = value_set({"valueSet": [f"{old['url']}|2"]})
+    with pytest.raises(TxRefusal, match="required to be '1' by a version-check"):
+        await ask(pinned, "b", old, new, options=asking("check-valueset-version"))
+
+
 async def test_one_valid_coding_makes_a_concept_valid_though_the_system_of_another_is_unknown() -> None:
     resource = value_set(ALL)
     codes = [
