@@ -22,7 +22,7 @@ Json = dict[str, Any]
 Asked = Mapping[str, tuple[Any, ...]]
 
 MOST_CODINGS = 100
-"""Codings of a CodeableConcept that are looked at."""
+"""Codings of a CodeableConcept that are taken."""
 
 COMMON = (
     OperationParameter("displayLanguage", "in", 0, 1, "string"),
@@ -70,7 +70,7 @@ ANSWERED = (
 )
 """What they answer."""
 
-STATUS = {"not-found": 404, "too-costly": 422}
+STATUS = {"not-found": 404, "exception": 400}
 """HTTP status of a refusal by its issue type; others are 422."""
 
 
@@ -144,11 +144,26 @@ def codes(asked: Asked, *, system: str, version: str) -> tuple[Sequence[Code], J
     if asked["coding"]:
         return [_coding(asked["coding"][0], "Coding")], None
     concept = asked["codeableConcept"][0]
-    rows = concept.get("coding")
-    codings = [row for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict)][:MOST_CODINGS]
-    if not codings:
-        raise BadRequest("The CodeableConcept has no coding to check.", expression="CodeableConcept.coding")
+    codings = codings_of(concept)
     return [_coding(row, f"CodeableConcept.coding[{at}]") for at, row in enumerate(codings)], concept
+
+
+def codings_of(concept: Json) -> Sequence[Json]:
+    """Return the codings of a CodeableConcept.
+
+    Raises:
+        BadRequest: It has none, or very many.
+    """
+    rows = concept.get("coding")
+    found = [row for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict)]
+    if not found:
+        raise BadRequest("The CodeableConcept has no coding.", expression="CodeableConcept.coding")
+    if len(found) > MOST_CODINGS:
+        raise BadRequest(
+            f"The CodeableConcept has {len(found)} codings; {MOST_CODINGS} are taken at once. Ask in several requests.",
+            expression="CodeableConcept.coding",
+        )
+    return found
 
 
 async def located(ctx: Context, asked: Asked, options: Options, *names: str) -> tuple[Sequence[Code], Systems]:

@@ -1,29 +1,25 @@
 """ValueSet/$expand: the concepts of a value set (R4 ValueSet-expand, with the parameters that R5 and the tools of HL7 add)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from fhir_server.context import Context
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import Operation, parameters
+from fhir_server.operations import Operation, coded, parameters
 from profiles.definitions.model import OperationDefinition, OperationParameter
 from terminology import issue, versions
 from terminology.catalogue import Catalogue
-from terminology.issue import TxError, outcome
+from terminology.issue import TxError
 from terminology.languages import Wanted
 from terminology.valueset.expand import Asked, expand
 from terminology.versions import PARAMETERS, ConflictingVersions, UnreadableVersion, VersionRules
 
 Json = dict[str, Any]
-Values = Mapping[str, tuple[Any, ...]]
 
 THRESHOLD = "x-too-costly-threshold"
 """Header by which a client lowers the most concepts of one answer."""
-
-STATUS = {"not-found": 404, "exception": 400}
-"""HTTP status by issue type; 422 for all others."""
 
 ECHOED = {
     "activeOnly": "valueBoolean",
@@ -72,12 +68,9 @@ DEFINITION = OperationDefinition(
         OperationParameter("excludeNested", "in", 0, 1, "boolean"),
         OperationParameter("excludeNotForUI", "in", 0, 1, "boolean"),
         OperationParameter("excludePostCoordinated", "in", 0, 1, "boolean"),
-        OperationParameter("displayLanguage", "in", 0, 1, "string"),
         OperationParameter("exclude-system", "in", 0, None, "canonical"),
         OperationParameter("property", "in", 0, None, "string"),
-        OperationParameter("useSupplement", "in", 0, None, "canonical"),
-        *(OperationParameter(name, "in", 0, None, "string") for name in PARAMETERS),
-        OperationParameter("tx-resource", "in", 0, None, "Resource"),
+        *coded.COMMON,
         OperationParameter("_limit", "in", 0, 1, "integer"),
         *(OperationParameter(name, "in", 0, 1, "string") for name in ("uuid", "cache-id", "profile-url")),
         OperationParameter("return", "out", 1, 1, "ValueSet"),
@@ -97,28 +90,14 @@ async def expanded(ctx: Context) -> FhirResponse:
     for name, reason in REFUSED.items():
         if values[name]:
             raise BadRequest(f"The parameter '{name}' is not understood here. {reason}", expression=f"http.{name}")
-    given = await _given(ctx, values)
-    own = [given] if given else []
-    catalogue = await ctx.vocabulary.catalogue(ctx.repository, [*own, *values["tx-resource"]])
+    given = values["valueSet"][0] if values["valueSet"] else await coded.instance(ctx)
+    catalogue = await coded.catalogue(ctx, values, *([given] if given else []))
     try:
         asked = _asked(ctx, values)
         answer = await expand(given or await _found(catalogue, asked, *_wanted(values)), catalogue, asked)
     except TxError as error:
-        status = STATUS.get(error.issues[0].code, 422)
-        return FhirResponse(status, {}, json.encode(outcome(error.issues)), reports=True)
+        return coded.refused(error)
     return FhirResponse(200, {}, json.encode(answer))
-
-
-async def _given(ctx: Context, values: Values) -> Json | None:
-    """Return the value set that the request brings or names by its instance."""
-    if values["valueSet"]:
-        resource: Json = values["valueSet"][0]
-        return resource
-    if not ctx.id:
-        return None
-    stored = await ctx.repository.read(ctx.resource_type, ctx.id)
-    found: Json = json.decode(stored.body)
-    return found
 
 
 async def _found(catalogue: Catalogue, asked: Asked, url: str, version: str) -> Json:
@@ -137,7 +116,7 @@ async def _found(catalogue: Catalogue, asked: Asked, url: str, version: str) -> 
     return resource
 
 
-def _wanted(values: Values) -> tuple[str, str]:
+def _wanted(values: coded.Asked) -> tuple[str, str]:
     """Return URL and version of the value set that is meant."""
     if not values["url"]:
         raise BadRequest(
@@ -148,7 +127,7 @@ def _wanted(values: Values) -> tuple[str, str]:
     return url, version or "".join(values["valueSetVersion"])
 
 
-def _asked(ctx: Context, values: Values) -> Asked:
+def _asked(ctx: Context, values: coded.Asked) -> Asked:
     limit = ctx.settings.terminology.max_expansion
     if values["_limit"]:
         limit = min(limit, max(values["_limit"][0], 0))
@@ -179,7 +158,7 @@ def _asked(ctx: Context, values: Values) -> Asked:
     )
 
 
-def _size(values: Values, name: str) -> int | None:
+def _size(values: coded.Asked, name: str) -> int | None:
     found = values[name]
     if not found:
         return None
@@ -189,7 +168,7 @@ def _size(values: Values, name: str) -> int | None:
     return size
 
 
-def _echoed(values: Values) -> Iterator[tuple[str, str, Any]]:
+def _echoed(values: coded.Asked) -> Iterator[tuple[str, str, Any]]:
     for name, key in ECHOED.items():
         for value in values[name]:
             yield name, key, value

@@ -16,10 +16,6 @@ from terminology.catalogue import Catalogue
 from terminology.conceptmap import Dependency, Match, Question, Translation, Translator
 
 Json = dict[str, Any]
-Asked = Mapping[str, tuple[Any, ...]]
-
-MOST_CODINGS = 100
-"""Codings of a CodeableConcept that are translated."""
 
 R4_CODES, R5_SOURCES, R5_TARGETS = (
     ("code", "coding", "codeableConcept"),
@@ -93,7 +89,7 @@ async def translate(ctx: Context) -> FhirResponse:
     """
     asked = parameters.read(ctx, DEFINITION)
     request = _request(asked)
-    catalogue = await ctx.vocabulary.catalogue(ctx.repository, asked["tx-resource"])
+    catalogue = await coded.catalogue(ctx, asked)
     maps = await _maps(ctx, catalogue, asked, request)
     translator = Translator(catalogue, ctx.vocabulary.maps)
     found = Translation()
@@ -110,7 +106,7 @@ async def translate(ctx: Context) -> FhirResponse:
     return FhirResponse(200, {}, json.encode(parameters.resource(rows)))
 
 
-def _request(asked: Asked) -> Request:
+def _request(asked: coded.Asked) -> Request:
     given = [name for name in (*R4_CODES, *R5_SOURCES, *R5_TARGETS) if asked[name]]
     if len(given) != 1:
         raise BadRequest(
@@ -120,25 +116,23 @@ def _request(asked: Asked) -> Request:
         )
     (name,) = given
     modern = any(asked[one] for one in R5)
-    source, target = _first(asked, "sourceSystem", "system"), _first(asked, "targetSystem", "targetsystem")
-    scopes = _first(asked, "sourceScope", "source"), _first(asked, "targetScope", "target")
+    source, target = coded.first(asked, "sourceSystem", "system"), coded.first(asked, "targetSystem", "targetsystem")
+    scopes = coded.first(asked, "sourceScope", "source"), coded.first(asked, "targetScope", "target")
     back = name in R5_TARGETS
     if back:
         # R5 names both sides as the map has them; what is asked for here begins with the given side.
         source, target, scopes = target, source, (scopes[1], scopes[0])
     reverse = back or asked["reverse"] == (True,)
     dependencies = tuple(_dependencies(asked["dependency"]))
+    if name.lower().endswith("codeableconcept"):
+        coded.codings_of(asked[name][0])
     questions = tuple(
         Question(code, system, version, target, reverse, *scopes, dependencies)
-        for system, version, code in _codings(asked[name][0], source, _first(asked, "version"))
+        for system, version, code in _codings(asked[name][0], source, coded.first(asked, "version"))
     )
     if not questions:
         raise BadRequest(f"'{name}' has no code to translate.", expression=f"http.{name}")
-    return Request(questions[:MOST_CODINGS], modern)
-
-
-def _first(asked: Asked, *names: str) -> str:
-    return next((str(asked[name][0]) for name in names if asked[name]), "")
+    return Request(questions, modern)
 
 
 def _codings(value: Any, system: str, version: str) -> Iterator[tuple[str, str, str]]:
@@ -154,7 +148,7 @@ def _codings(value: Any, system: str, version: str) -> Iterator[tuple[str, str, 
 
 def _dependencies(given: Sequence[Mapping[str, tuple[Any, ...]]]) -> Iterator[Dependency]:
     for row in given:
-        element = _first(row, "element", "attribute")
+        element = coded.first(row, "element", "attribute")
         values = {pair for name in ("concept", "value") for one in row[name] for pair in _known(one)}
         yield Dependency(element, frozenset(values))
 
@@ -168,7 +162,7 @@ def _known(value: Any) -> Iterator[tuple[str, str]]:
         yield "", value["text"]
 
 
-async def _maps(ctx: Context, catalogue: Catalogue, asked: Asked, request: Request) -> Sequence[Json]:
+async def _maps(ctx: Context, catalogue: Catalogue, asked: coded.Asked, request: Request) -> Sequence[Json]:
     """Return the concept maps that count: the one that is named, else all from the one code system to the other."""
     named = [name for name in ("url", "conceptMap") if asked[name]]
     if ctx.id:
@@ -180,7 +174,7 @@ async def _maps(ctx: Context, catalogue: Catalogue, asked: Asked, request: Reque
     if asked["conceptMap"]:
         return asked["conceptMap"]
     if asked["url"]:
-        return [await _named(catalogue, asked["url"][0], _first(asked, "conceptMapVersion"))]
+        return [await _named(catalogue, asked["url"][0], coded.first(asked, "conceptMapVersion"))]
     first = request.questions[0]
     if not first.system:
         raise BadRequest(

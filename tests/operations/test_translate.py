@@ -191,7 +191,7 @@ async def test_maps_that_are_sent_count_before_those_that_are_stored(record: htt
         ({"url": URL, "conceptMap": concept_map(), "code": "hb"}, 400, "Name one map"),
         ({"url": "urn:none", "code": "hb", "system": LOCAL}, 404, "is not known here"),
         ({"url": URL, "conceptMapVersion": "7", "code": "hb", "system": LOCAL}, 404, "there is 1 or 2"),
-        ({"url": URL, "codeableConcept": {"coding": []}}, 400, "no code to translate"),
+        ({"url": URL, "codeableConcept": {"coding": []}}, 400, "has no coding"),
         ({"url": URL, "code": "hb", "colour": "red"}, 400, "no parameter 'colour'"),
     ],
 )
@@ -211,3 +211,11 @@ async def test_an_instance_names_the_map_itself(record: httpx.AsyncClient) -> No
     refused(await record.post("ConceptMap/none/$translate", json=sent(code="hb")), 404)
     broken = {"resourceType": "Parameters", "parameter": [{"name": "code", "valueCode": "x"}, {"name": "dependency"}]}
     refused(await record.post("ConceptMap/lab/$translate", json=broken), 400)
+
+
+async def test_a_concept_of_very_many_codings_is_refused_and_not_cut_off(client: httpx.AsyncClient) -> None:
+    concept = {"coding": [{"system": "http://town.example/a", "code": str(number)} for number in range(101)]}
+    body = {"resourceType": "Parameters", "parameter": [{"name": "codeableConcept", "valueCodeableConcept": concept}]}
+    answer = await client.post("ConceptMap/$translate", json=body)
+    assert answer.status_code == 400, answer.text
+    assert "100 are taken at once" in answer.json()["issue"][0]["details"]["text"]
