@@ -355,6 +355,19 @@ FILTER_NOT_UNDERSTOOD = Message(
     "FILTER_NOT_UNDERSTOOD", "error", "not-supported", "vs-invalid",
     'The filter "{property} {op} {value}" from the value set {value_set} was not understood in the context of {system}',
 )  # fmt: skip
+TOO_DEEP = Message(
+    "VALUESET_TOO_DEEP", "error", "too-costly", "vs-invalid",
+    "The value set '{value_set}' is imported over more than {limit} others in a row. Import what is needed of them directly",
+)  # fmt: skip
+TOO_MANY_PARTS = Message(
+    "VALUESET_TOO_MANY_PARTS", "error", "too-costly", "vs-invalid",
+    "More than {limit} includes and excludes would have to be looked at; the last ones are of '{value_set}'. "
+    "List more codes in each include, or split the value set",
+)  # fmt: skip
+TOO_LONG = Message(
+    "VALUESET_TOO_LONG", "error", "too-costly", "vs-invalid",
+    "What the value set includes could not be found within {seconds} seconds, up to '{value_set}'. Split the value set",
+)  # fmt: skip
 TOO_COSTLY = Message(
     "VALUESET_TOO_COSTLY", "error", "too-costly", "",
     "The value set '{value_set}' expansion has too many codes to produce ({limit})",

@@ -1,7 +1,8 @@
 """Filters of a listed code system (R4 ValueSet.compose.include.filter): one function for each operator, in a table."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import re2
 from pyroaring import BitMap
@@ -17,11 +18,23 @@ TEXTS = frozenset({"display", "definition"})
 PLACES = frozenset({"parent", "child"})
 STATES = frozenset({"inactive", "status", "notSelectable", "deprecated", "deprecationDate", "retirementDate"})
 MOST_CHARACTERS = 2_000
+MOST_STEPS = 1_000
+"""Of what a regular expression is compiled to; counted repetitions make many."""
+LONGEST = 2.0
+"""Seconds in which an expression is tried on all the words of a code system in memory."""
 _MOST_MEMORY = 1 << 20
+
+
+Word = TypeVar("Word")
 
 
 class Pattern(Protocol):
     """A compiled regular expression."""
+
+    @property
+    def programsize(self) -> int:
+        """How many steps it is compiled to."""
+        ...
 
     def fullmatch(self, text: str) -> Any:
         """Return something where the whole text matches, else `None`."""
@@ -66,7 +79,28 @@ def pattern(value: str) -> Pattern:
         raise InvalidFilter(
             f"'{value[:80]}' is no regular expression here ({reason}). Look-around and back references are not allowed."
         ) from None
+    if found.programsize > MOST_STEPS:
+        raise InvalidFilter(
+            f"The regular expression '{value[:80]}' is too costly: it stands for {found.programsize} steps, and {MOST_STEPS} are the "
+            "most. Repeat less by counts in braces."
+        )
     return found
+
+
+def matched(wanted: Pattern, words: Iterable[tuple[Word, str]]) -> Iterator[Word]:
+    """Yield what stands beside those words that a pattern matches as a whole.
+
+    Raises:
+        InvalidFilter: It takes too long.
+    """
+    end = monotonic() + LONGEST
+    for at, (one, word) in enumerate(words):
+        if at % 64 == 0 and monotonic() > end:
+            raise InvalidFilter(
+                f"The regular expression takes longer than {LONGEST:g} seconds over this code system. Write a simpler one."
+            )
+        if wanted.fullmatch(word):
+            yield one
 
 
 def listing(value: str) -> list[str]:
@@ -121,7 +155,7 @@ def _code_in(listed: "Listed", value: str) -> BitMap:
 
 def _code_like(listed: "Listed", value: str) -> BitMap:
     wanted = pattern(value)
-    return BitMap(one for one in listed.all() if wanted.fullmatch(listed.code(one)))
+    return BitMap(matched(wanted, ((one, listed.code(one)) for one in listed.all())))
 
 
 def _known(listed: "Listed", value: str) -> int | None:
@@ -186,7 +220,7 @@ def _one_of(listed: "Listed", name: str, sought: list[str]) -> BitMap:
 
 def _like(listed: "Listed", name: str, value: str) -> BitMap:
     wanted = pattern(value)
-    return BitMap().union(*(found for said, found in listed.values(name).items() if wanted.fullmatch(said)))
+    return BitMap().union(*matched(wanted, ((found, said) for said, found in listed.values(name).items())))
 
 
 def _exists(listed: "Listed", name: str, value: str) -> BitMap:

@@ -15,6 +15,7 @@ from terminology.issue import TxError
 from terminology.valueset import block
 from terminology.valueset.block import Block, Key, TooManyToCompare
 from terminology.valueset.definition import Definition, Part, definition
+from terminology.valueset.effort import Effort, not_too_deep
 from terminology.versions import NO_RULES, ConflictingVersions, VersionRules
 
 Json = dict[str, Any]
@@ -22,8 +23,6 @@ Json = dict[str, Any]
 
 MOST_ALONE = 100
 """Listed codes that a code system does not have in its list, and is asked for one by one."""
-DEEPEST = 50
-"""Value sets that import each other in one line."""
 
 
 @dataclass(slots=True)
@@ -72,6 +71,7 @@ class Composer:
         self._supplements: dict[str, dict[str, Json]] = {}
         self._providers: dict[tuple[str, str], CodeSystemProvider | None] = {}
         self._done: dict[tuple[int, bool], tuple[Json, list[Block]]] = {}
+        self._effort = Effort()
         self.used = Used()
 
     async def compose(self, value_set: Definition, *, active: bool = False) -> list[Block]:
@@ -98,11 +98,11 @@ class Composer:
             ) from None
 
     async def _composed(
-        self, value_set: Definition, path: tuple[str, ...], contained: dict[str, Json], *, active: bool
+        self, value_set: Definition, path: tuple[Definition, ...], contained: dict[str, Json], *, active: bool
     ) -> list[Block]:
         if not value_set.composed:
             return await self._stored(value_set, active=active)
-        here = (*path, value_set.canonical)
+        here = (*path, value_set)
         within = {**contained, **value_set.contained}
         await self._require(*value_set.supplements)
         active = active or value_set.inactive is False
@@ -121,9 +121,16 @@ class Composer:
         return await block.without(found, excluded, across=stated != "false")
 
     async def _part(
-        self, value_set: Definition, part: Part, path: tuple[str, ...], contained: dict[str, Json], *, active: bool
+        self,
+        value_set: Definition,
+        part: Part,
+        path: tuple[Definition, ...],
+        contained: dict[str, Json],
+        *,
+        active: bool,
     ) -> list[Block]:
         """Return the concepts of an include or exclude: of its code system, and in all of its value sets."""
+        await self._effort.spend(value_set.canonical)
         found = await self._of_system(value_set, part, active=active) if part.system else None
         for canonical in part.imports:
             imported = await self._imported(canonical, path, contained, active=active)
@@ -254,18 +261,17 @@ class Composer:
         return provider
 
     async def _imported(
-        self, canonical: str, path: tuple[str, ...], contained: dict[str, Json], *, active: bool
+        self, canonical: str, path: tuple[Definition, ...], contained: dict[str, Json], *, active: bool
     ) -> list[Block]:
         inner = canonical.startswith("#")
         resource = contained.get(canonical) if inner else await self._value_set(canonical)
         if resource is None:
             raise TxError(issue.UNKNOWN_IMPORT.issue(value_set=canonical))
         imported = definition(resource)
-        name = canonical if inner else imported.canonical
-        if name in path:
-            raise TxError(issue.CYCLE.issue(value_set=name, pathway=", ".join(path)))
-        if len(path) > DEEPEST:
-            raise TxError(_too_deep(path))
+        if any(imported.same(one) for one in path):
+            pathway = ", ".join(one.canonical or f"#{one.id}" for one in path)
+            raise TxError(issue.CYCLE.issue(value_set=imported.canonical or canonical, pathway=pathway))
+        not_too_deep(len(path) + 1, imported.canonical)
         if not inner:
             self.used.value_sets[imported.canonical] = resource
         # Kept with the resource, so that no other has its identity: many imports of the same are worked out once.
@@ -387,13 +393,6 @@ def _unknown(url: str, version: str, candidates: Sequence[CodeSystemProvider]) -
     return issue.UNKNOWN_SYSTEM_VERSION_EXPANDING.issue(
         system=url, version=version, versions=versions.enumerated(known)
     )
-
-
-def _too_deep(path: Sequence[str]) -> issue.TxIssue:
-    text = (
-        f"The value set {path[0]} imports others that import others, more than {DEEPEST} in a line. List what is meant."
-    )
-    return issue.TxIssue("error", "too-costly", "vs-invalid", text)
 
 
 def _several(*groups: Sequence[Block]) -> bool:

@@ -82,6 +82,15 @@ class Definition:
         return f"{self.url}|{self.version}" if self.version else self.url
 
     @property
+    def id(self) -> str:
+        """Logical id of the resource, or empty."""
+        return text(self.resource.get("id"))
+
+    def same(self, other: "Definition") -> bool:
+        """Return whether another definition is of the same value set."""
+        return self.resource is other.resource or bool(self.canonical and self.canonical == other.canonical)
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """Includes and excludes."""
         return (*self.includes, *self.excludes)

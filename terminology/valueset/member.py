@@ -4,7 +4,7 @@ Nothing is listed for it: a code is looked up, and each filter is asked whether 
 systems without end and for those with hundreds of thousands of concepts.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from terminology import issue, versions
@@ -14,6 +14,7 @@ from terminology.display import Displays
 from terminology.issue import TxIssue, TxRefusal
 from terminology.valueset import status
 from terminology.valueset.definition import Definition, Json, Part, deprecation
+from terminology.valueset.effort import Effort, not_too_deep
 from terminology.valueset.systems import Options, Systems, at
 
 
@@ -102,29 +103,34 @@ class Membership:
 
     def __init__(self, systems: Systems, options: Options) -> None:
         self._systems, self._options = systems, options
-        self._prepared: set[int] = set()
+        self._prepared: dict[int, Definition] = {}
+        self._held: dict[tuple[object, ...], tuple[Definition, bool | None, Trail]] = {}
+        self._effort = Effort()
 
-    async def prepare(self, value_set: Definition, pathway: tuple[str, ...] = ()) -> None:
+    async def prepare(self, value_set: Definition, pathway: tuple[Definition, ...] = ()) -> None:
         """See to it that all that a value set refers to is here, and that it does not refer to itself.
 
         Raises:
             TxError: An imported value set is not here.
             TxRefusal: It imports itself, or a filter has no value.
         """
-        name = value_set.canonical
-        if name and name in pathway:
-            raise TxRefusal(issue.CYCLE.issue(value_set=name, pathway=", ".join(pathway)))
+        if any(value_set.same(one) for one in pathway):
+            names = ", ".join(one.canonical or "#" + one.id for one in pathway)
+            raise TxRefusal(issue.CYCLE.issue(value_set=value_set.canonical or "#" + value_set.id, pathway=names))
         if id(value_set) in self._prepared:
             return
+        not_too_deep(len(pathway) + 1, value_set.canonical)
         for part in value_set.parts:
+            await self._effort.spend(value_set.canonical)
             for other in part.imports:
-                await self.prepare(await self._systems.value_set(other, value_set), (*pathway, name))
+                await self._effort.spend(other)
+                await self.prepare(await self._systems.value_set(other, value_set), (*pathway, value_set))
             if any(not rule.value for rule in part.filters) and await self._systems.find(part.system, part.version):
                 where, rule = next(row for row in enumerate(part.filters) if not row[1].value)
                 path = f"ValueSet.compose.{part.place}.filter[{where}]"
-                names = {"system": part.system, "property": rule.property, "op": rule.op}
-                raise TxRefusal(issue.FILTER_WITHOUT_VALUE.issue(path, **names))
-        self._prepared.add(id(value_set))
+                told = {"system": part.system, "property": rule.property, "op": rule.op}
+                raise TxRefusal(issue.FILTER_WITHOUT_VALUE.issue(path, **told))
+        self._prepared[id(value_set)] = value_set
 
     async def holds(
         self, value_set: Definition, code: Code, trail: Trail, *, active: bool | None = None
@@ -159,7 +165,7 @@ class Membership:
 
     async def infer(self, value_set: Definition, code: str) -> Sequence[str]:
         """Return the code systems of which a value set may mean a code that comes without one."""
-        systems = [one async for one in self._of(value_set)]
+        systems = await self._of(value_set)
         held = [one for one in systems if await self.holds(value_set, Code(one, code), Trail())]
         if held:
             return held
@@ -167,16 +173,11 @@ class Membership:
         providers = [await self._systems.find(one) for one in sorted(known)]
         return [one.head.url for one in providers if one is not None and await one.find(code)]
 
-    async def _of(self, value_set: Definition) -> AsyncIterator[str]:
-        """Yield the code systems of a value set and of those that it imports."""
-        seen = {system for system, _ in value_set.listed}
-        for part in value_set.includes:
-            if part.system:
-                seen.add(part.system)
-            for other in part.imports:
-                seen |= {one async for one in self._of(await self._systems.value_set(other, value_set))}
-        for one in sorted(seen):
-            yield one
+    async def _of(self, value_set: Definition) -> Sequence[str]:
+        """Return the code systems of a value set and of those that it imports."""
+        among = await self._systems.reached(value_set, excludes=False)
+        listed = {system for one in among for system, _ in one.listed}
+        return sorted(listed | {part.system for one in among for part in one.includes if part.system})
 
     async def _ordered(self, value_set: Definition, code: Code) -> Sequence[Part]:
         """Return the includes that count, those that state versions of the code's system with the best version first."""
@@ -226,10 +227,22 @@ class Membership:
             trail.say(*status.of_value_set(other, value_set))
             if held:
                 seen, own = Trail(), trail.found
-                held = await self.holds(other, code, seen, active=active)
+                held = await self._held_by(other, code, seen, active=active)
                 trail.join(seen)
                 trail.found = own or seen.found
         return held
+
+    async def _held_by(self, value_set: Definition, code: Code, trail: Trail, *, active: bool) -> bool | None:
+        """Return whether a code is in an imported value set, which is found out once however many import it."""
+        key = (id(value_set), code, active)
+        known = self._held.get(key)
+        if known is None:
+            branch = Trail()
+            held = await self.holds(value_set, code, branch, active=active)
+            # Kept with the definition, so that no other has its identity.
+            known = self._held[key] = value_set, held, branch
+        trail.join(known[2])
+        return known[1]
 
     async def _excluded(self, value_set: Definition, code: Code, trail: Trail) -> bool:
         own = trail.found.provider.head.version if trail.found and _apart(value_set) else None
@@ -247,7 +260,7 @@ class Membership:
                     other = await self._systems.value_set(name, value_set)
                     seen = Trail()
                     meant = code if own is None else replace(code, version=own)
-                    held = await self.holds(other, meant, seen, active=False)
+                    held = await self._held_by(other, meant, seen, active=False)
                     held = held and (
                         own is None or (seen.found is not None and seen.found.provider.head.version == own)
                     )

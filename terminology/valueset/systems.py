@@ -168,15 +168,31 @@ class Systems:
             message = issue.SUPPLEMENT_MISSING if len(missing) == 1 else issue.SUPPLEMENTS_MISSING
             raise TxRefusal(message.issue(supplements=",".join(missing)))
 
-    async def _reached(self, value_set: Definition, seen: frozenset[str] = frozenset()) -> set[str]:
+    async def _reached(self, value_set: Definition) -> set[str]:
         """Return the code systems of a value set and of those that it imports."""
-        found = {part.system for part in value_set.parts if part.system}
-        if value_set.canonical in seen:
-            return found
-        for part in value_set.parts:
-            for other in part.imports:
-                found |= await self._reached(await self.value_set(other, value_set), seen | {value_set.canonical})
-        return found
+        return {part.system for one in await self.reached(value_set) for part in one.parts if part.system}
+
+    async def reached(self, value_set: Definition, *, excludes: bool = True) -> Sequence[Definition]:
+        """Return a value set and all that it imports, each once.
+
+        Args:
+            value_set: Which.
+            excludes: Whether what it excludes counts.
+
+        Raises:
+            TxError: One is not here.
+        """
+        found = {id(value_set.resource): value_set}
+        waiting = [value_set]
+        while waiting:
+            one = waiting.pop()
+            for part in one.parts if excludes else one.includes:
+                for other in part.imports:
+                    imported = await self.value_set(other, one)
+                    if id(imported.resource) not in found:
+                        found[id(imported.resource)] = imported
+                        waiting.append(imported)
+        return tuple(found.values())
 
     async def is_value_set(self, url: str) -> bool:
         """Return whether what is given as a code system is a value set."""

@@ -186,7 +186,7 @@ async def test_many_imports_of_the_same_are_worked_out_once() -> None:
 
 async def test_imports_in_a_long_line_are_refused() -> None:
     chain = [value_set({"valueSet": [f"urn:{one + 1}"]}, url=f"urn:{one}") for one in range(200)]
-    with pytest.raises(TxError, match="more than 50 in a line"):
+    with pytest.raises(TxError, match="more than 50 others in a row"):
         await expanded(chain[0], *chain[1:], MEAL)
 
 
