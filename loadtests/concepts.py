@@ -280,7 +280,7 @@ class _Asking:
         return await self._concepts.find_one({"s": self._key, "k": code})
 
     async def _two_documents(self, number: int) -> object:
-        return [await self._document(code) for code in self._pairs[number]]
+        return await asyncio.gather(*map(self._document, self._pairs[number]))
 
     async def _documents(self, ordinals: Sequence[int]) -> object:
         base = self._key << shelves.SHIFT
@@ -291,7 +291,7 @@ class _Asking:
         return concept and await self._stored.holds(Filter("concept", "is-a", self._top), concept)
 
     async def _subsumes(self, number: int) -> object:
-        one, other = [await self._stored.find(code) for code in self._pairs[number]]
+        one, other = await asyncio.gather(*map(self._stored.find, self._pairs[number]))
         return one and other and await self._stored.subsumes(one, other)
 
     async def _selected(self, number: int) -> object:

@@ -1,5 +1,7 @@
 """CodeSystem/$subsumes: how two codes of a code system stand to each other (R4 CodeSystem-subsumes)."""
 
+import asyncio
+
 from fhir_server.context import Context
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest
@@ -49,7 +51,7 @@ async def subsumes(ctx: Context) -> FhirResponse:
                 expression="http.codingB",
             )
         provider = await coded.provider(systems, codes[0])
-        one, other = [await coded.concept(provider, code) for code in codes]
+        one, other = await asyncio.gather(*(coded.concept(provider, code) for code in codes))
     except TxError as error:
         return coded.refused(error)
     outcome = await _outcome(provider, one, other)
