@@ -175,15 +175,15 @@ async def _maps(ctx: Context, catalogue: Catalogue, asked: coded.Asked, request:
         return asked["conceptMap"]
     if asked["url"]:
         return [await _named(catalogue, asked["url"][0], coded.first(asked, "conceptMapVersion"))]
-    first = request.questions[0]
-    if not first.system:
+    asked_of = [question for question in request.questions if question.system]
+    if not asked_of:
         raise BadRequest(
             "Say which code system the code is of, or name the map by 'url': a code alone means something else in every code "
             "system.",
             expression="http.system",
         )
     found: dict[str, list[Json]] = {}
-    for question in request.questions:
+    for question in asked_of:
         pair = (question.to, question.system) if question.reverse else (question.system, question.to)
         for one in await catalogue.maps_between(*pair):
             if one.get("status") != "retired" and not any(one is other for rows in found.values() for other in rows):

@@ -111,7 +111,11 @@ HB = {
         {"url": f"{URL}|2", "code": "hb"},
         {"code": "hb", "system": LOCAL, "targetsystem": LOINC},
         {"coding": {"system": LOCAL, "code": "hb", "display": "whatever"}},
-        {"codeableConcept": {"coding": [{"system": "urn:x", "code": "y"}, {"system": LOCAL, "code": "hb"}]}},
+        {
+            "codeableConcept": {
+                "coding": [{"code": "y"}, {"system": "urn:x", "code": "y"}, {"system": LOCAL, "code": "hb"}]
+            }
+        },
     ],
 )
 async def test_the_newest_map_that_is_stored_translates(record: httpx.AsyncClient, asked: Json) -> None:
