@@ -93,10 +93,10 @@ class Layered:
 
 
 def _distinct(layers: Iterable[Sequence[Json]]) -> Sequence[Json]:
-    found: dict[tuple[object, object], Json] = {}
+    found: dict[tuple[str, str], Json] = {}
     for layer in layers:
         for one in layer:
-            found.setdefault((one.get("url"), one.get("version", "")), one)
+            found.setdefault((str(one.get("url")), str(one.get("version", ""))), one)
     return tuple(found.values())
 
 

@@ -70,7 +70,7 @@ class Resources(ABC):
     async def code_systems(self, url: str) -> Sequence[CodeSystemProvider]:
         """Return all versions of a code system with content."""
         found = await self.resources(CODE_SYSTEM, url)
-        return tuple([await self._providers.of(one) for one in found if one.get("content") in WITH_CODES])
+        return tuple([await self._providers.of(one) for one in found if str(one.get("content")) in WITH_CODES])
 
     async def code_system_resources(self, url: str) -> Sequence[Json]:
         """Return all CodeSystem resources of a URL."""
@@ -96,9 +96,9 @@ class Collection(Resources):
     def __init__(self, resources: Iterable[Json] = (), providers: Providers | None = None) -> None:
         super().__init__(providers)
         self._all = tuple(resources)
-        self._by_url: dict[tuple[object, object], list[Json]] = {}
+        self._by_url: dict[tuple[str, str], list[Json]] = {}
         for one in self._all:
-            self._by_url.setdefault((one.get("resourceType"), one.get("url")), []).append(one)
+            self._by_url.setdefault((str(one.get("resourceType")), str(one.get("url"))), []).append(one)
 
     async def resources(self, resource_type: str, url: str) -> Sequence[Json]:
         """Return the resources of a type with a canonical URL."""
@@ -114,7 +114,7 @@ class Collection(Resources):
 
     async def heads(self) -> Sequence[Head]:
         """Return what code systems there are with content."""
-        found = [one for one in self._of(CODE_SYSTEM) if one.get("content") in WITH_CODES]
+        found = [one for one in self._of(CODE_SYSTEM) if str(one.get("content")) in WITH_CODES]
         return tuple([(await self._providers.of(one)).head for one in found])
 
     def _of(self, resource_type: str) -> Iterator[Json]:

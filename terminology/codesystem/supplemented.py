@@ -85,7 +85,7 @@ class Supplemented(Particular):
         if not rows:
             return concept
         added = [extension for _, row in rows for extension in statements.objects(row.get("extension"))]
-        urls = {one.get("url") for one in added}
+        urls = {statements.text(one.get("url")) for one in added}
         return replace(
             concept,
             designations=(
@@ -100,7 +100,7 @@ class Supplemented(Particular):
                     for code, kind, value in statements.stated(row)
                 ),
             ),
-            extensions=(*(one for one in concept.extensions if one.get("url") not in urls), *added),
+            extensions=(*(one for one in concept.extensions if statements.text(one.get("url")) not in urls), *added),
         )
 
 

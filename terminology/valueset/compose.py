@@ -14,7 +14,7 @@ from terminology.concept import Concept
 from terminology.issue import TxError
 from terminology.valueset import block
 from terminology.valueset.block import Block, Key, TooManyToCompare
-from terminology.valueset.definition import Definition, Part, definition
+from terminology.valueset.definition import Definition, Part, definition, text
 from terminology.valueset.effort import Effort, not_too_deep
 from terminology.versions import NO_RULES, ConflictingVersions, VersionRules
 
@@ -375,7 +375,7 @@ def _unverified(part: Part) -> Block:
     loose = {
         code: Concept(
             code,
-            str(row.get("display", "")),
+            text(row.get("display")),
             inactive=row.get("inactive") is True,
             abstract=row.get("abstract") is True,
         )

@@ -115,11 +115,11 @@ class Telling:
         for code, uri, _, _ in properties:
             self.said.setdefault(code, uri)
         extensions = [
-            *(one for one in objects(listed.get("extension")) if one.get("url") in OF_VALUE_SET),
+            *(one for one in objects(listed.get("extension")) if text(one.get("url")) in OF_VALUE_SET),
             *(
                 one
                 for one in concept.extensions
-                if one.get("url") in OF_SYSTEM and not _has(listed, text(one.get("url")))
+                if text(one.get("url")) in OF_SYSTEM and not _has(listed, text(one.get("url")))
             ),
             *(_property(code, key, value) for code, _, key, value in properties),
         ]
@@ -210,7 +210,7 @@ def _property(code: str, key: str, value: Any) -> Json:
 
 
 def _designation(word: Designation) -> Json:
-    extensions = [one for one in word.extensions if one.get("url") in OF_DESIGNATION]
+    extensions = [one for one in word.extensions if text(one.get("url")) in OF_DESIGNATION]
     row: Json = {"extension": extensions} if extensions else {}
     if word.language:
         row["language"] = word.language

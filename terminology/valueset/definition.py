@@ -188,7 +188,7 @@ def _expanded(resource: Json) -> Iterator[tuple[tuple[str, str], Json]]:
 def _parameters(compose: Json) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for extension in objects(compose.get("extension")):
-        if extension.get("url") in PARAMETERS:
+        if text(extension.get("url")) in PARAMETERS:
             parts = {text(one.get("url")): one for one in objects(extension.get("extension"))}
             name, value = (_value(parts.get(part, {})) for part in ("name", "value"))
             if name:

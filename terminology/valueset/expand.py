@@ -312,6 +312,7 @@ def _parameters(value_set: Definition, asked: Asked, used: Used) -> list[Json]:
     about += [
         (canonical, standards_status(one), str(one.get("status", "")), one.get("experimental") is True)
         for canonical, one in (*used.value_sets.items(), (value_set.canonical, value_set.resource))
+        if canonical
     ]
     for canonical, standing, status, experimental in about:
         warning = _warning(value_set.resource, standing, status, experimental=experimental)
@@ -329,7 +330,7 @@ def _warning(root: Json, standing: str, status: str, *, experimental: bool) -> s
     if experimental and root.get("experimental") is not True:
         return "experimental"
     drafts = {"draft"} & {standing, status}
-    return "draft" if drafts and "draft" not in {root.get("status"), standards_status(root)} else ""
+    return "draft" if drafts and "draft" not in (root.get("status"), standards_status(root)) else ""
 
 
 def _too_costly(value_set: Definition, limit: int) -> issue.TxIssue:

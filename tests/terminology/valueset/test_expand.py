@@ -1,7 +1,11 @@
 """Expansions: includes, excludes, imports, versions, supplements, words, properties, pages."""
 
+import contextlib
+import json
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -426,6 +430,37 @@ async def test_the_definition_is_told_when_asked() -> None:
     assert set(answer) == {"resourceType", "url", "status", "expansion"}
     answer = await expand(resource, Collection([resource, MEAL]), Asked(definition=True))
     assert {key: answer[key] for key in resource} == resource
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    for key, one in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(one, dict | list):
+            yield from _places(one)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_what_is_not_as_it_should_be_is_passed_over_or_refused(seed: int) -> None:
+    chance = random.Random(seed)
+    junk: list[Any] = [None, 5, [], {}, "x", True, [None], [{}], {"url": []}, [["x"]], -1, ""]
+    label = {"extension": [{"url": f"{CORE}valueset-label", "valueString": "a."}]}
+    resource = value_set(
+        {**chosen("code", "regex", "[a-d].*"), "valueSet": ["urn:one"], "version": "1"},
+        exclude=[listed("c")],
+        compose=matching(True),
+        extension=[{"url": f"{CORE}valueset-supplement", "valueCanonical": "urn:more"}],
+    )
+    one = value_set(listed("a", {"code": "b", "display": "Bee", **label}, version="1"), listed("c"), url="urn:one")
+    more = system({"code": "a", "designation": [{"value": "Ah", "language": "de"}]}, url="urn:more", supplements=FOOD)
+    others = [one, {**more, "content": "supplement"}, {**WORDS, "version": "1"}, system("a", "c", version="2")]
+    for _ in range(60):
+        everything = deepcopy([resource, *others])
+        for _ in range(chance.randint(1, 3)):
+            holder, key = chance.choice(list(_places(everything[chance.randrange(len(everything))])))
+            holder[key] = deepcopy(chance.choice(junk))
+        asked = Asked(text=chance.choice(["", "a"]), designations=True, properties=("weight", "parent"))
+        with contextlib.suppress(TxError):
+            json.dumps(await expand(everything[0], Collection(everything), asked), default=str)
 
 
 async def test_a_page_of_many_is_quick() -> None:
