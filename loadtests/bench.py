@@ -83,7 +83,7 @@ async def _measure(folder: Path, seconds: float, count: int) -> Report:
         await _cells(report, _workloads(app, guarded, token(data_dir), least, raw), database, seconds)
         report.searches = await searches.measure(app, raw.database, database, seconds)
         report.floor = await raw.floor(seconds * 2)
-        report.concepts = await concepts.measure(app, data_dir, count)
+        report.code_system = await concepts.measure(app, data_dir, count)
         processes = {"app": app, "mongod": database}
         report.bulk = [
             *await bulk.transactions(app, processes, folder),

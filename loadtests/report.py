@@ -66,7 +66,7 @@ class Report:
     floor: float = 0
     expressions: list[Cost] = field(default_factory=list)
     conformance: Figures = field(default_factory=Figures)
-    concepts: concepts.Figures = field(default_factory=concepts.Figures)
+    code_system: concepts.Figures = field(default_factory=concepts.Figures)
 
     def markdown(self) -> str:
         """Return the tables."""
@@ -80,7 +80,7 @@ class Report:
                 "",
                 *self._loads(),
                 "",
-                *concepts.markdown(self.concepts),
+                *concepts.markdown(self.code_system),
                 "",
                 *expressions.markdown(self.expressions),
                 "",

@@ -4,6 +4,7 @@ from statistics import mean
 
 from loadtests import concepts, nomenclature
 from loadtests.concepts import Answer, Figures
+from loadtests.report import Report
 
 COUNT = 20_000
 
@@ -26,3 +27,7 @@ def test_figures_are_told_with_their_ratios() -> None:
     assert "12,000 concepts per s with 80 µs of CPU each, 256 MiB of memory at most" in lines[2]
     assert "(÷ driver 0.50)" in lines[2]
     assert lines[-1] == "| lookup | 2.00 | 2.00 | 4.00 | 4.00 | 1.50 | 2.00 | 2.00 | 1.00 | 2.00 |"
+
+
+def test_a_report_tells_of_the_code_system_too() -> None:
+    assert "\nA code system of 0 concepts" in Report("this machine").markdown()
