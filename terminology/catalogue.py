@@ -44,6 +44,10 @@ class Catalogue(Protocol):
         """Return what code systems there are with content, for capability statements and lists."""
         ...
 
+    async def systems_of(self, value_set: str) -> Sequence[str]:
+        """Return the code systems that say of a value set (URL without version) that it has all of their codes."""
+        ...
+
 
 class Layered:
     """Several catalogues as one. Of one URL and version, the first that has it counts.
@@ -91,6 +95,10 @@ class Layered:
                 found.setdefault(head.canonical, head)
         return tuple(found.values())
 
+    async def systems_of(self, value_set: str) -> Sequence[str]:
+        """Return the code systems of which a value set has all codes."""
+        return tuple(dict.fromkeys([one for layer in self._layers for one in await layer.systems_of(value_set)]))
+
 
 def _distinct(layers: Iterable[Sequence[Json]]) -> Sequence[Json]:
     found: dict[tuple[str, str], Json] = {}
@@ -98,6 +106,11 @@ def _distinct(layers: Iterable[Sequence[Json]]) -> Sequence[Json]:
         for one in layer:
             found.setdefault((str(one.get("url")), str(one.get("version", ""))), one)
     return tuple(found.values())
+
+
+def whole(heads: Iterable[Head], value_set: str) -> Sequence[str]:
+    """Return the code systems among some that say of a value set that it has all of their codes."""
+    return tuple(dict.fromkeys(one.url for one in heads if one.value_set.partition("|")[0] == value_set != ""))
 
 
 def groups(concept_map: Json) -> Iterable[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from terminology.catalogue import groups
+from terminology.catalogue import groups, whole
 from terminology.codesystem.listed import Listed
 from terminology.codesystem.provider import CodeSystemProvider
 from terminology.concept import Head
@@ -66,6 +66,10 @@ class Resources(ABC):
     @abstractmethod
     async def supplements(self, url: str) -> Sequence[Json]:
         """Return the CodeSystem resources that supplement a code system."""
+
+    async def systems_of(self, value_set: str) -> Sequence[str]:
+        """Return the code systems of which a value set has all codes."""
+        return whole(await self.heads(), value_set)
 
     async def code_systems(self, url: str) -> Sequence[CodeSystemProvider]:
         """Return all versions of a code system with content."""

@@ -61,3 +61,7 @@ class Complete:
     async def heads(self) -> Sequence[Head]:
         """Return what code systems there are with content."""
         return await self._stated.heads()
+
+    async def systems_of(self, value_set: str) -> Sequence[str]:
+        """Return the code systems of which a value set has all codes."""
+        return await self._stated.systems_of(value_set)

@@ -6,6 +6,7 @@ from typing import Any
 
 from profiles.definitions.artifact import Terminology
 from profiles.definitions.registry import Definitions
+from terminology.codesystem.statements import outline
 from terminology.collection import (
     CODE_SYSTEM,
     CONCEPT_MAP,
@@ -60,11 +61,7 @@ class Defined(Resources):
         if self._heads is None:
             systems = (await self._terminology()).code_systems.values()
             found = [one for one in systems if one.get("content") in WITH_CODES]
-            heads = []
-            for one in found:
-                heads.append((await self._providers.of(one)).head)
-                await asyncio.sleep(0)  # the first time it takes seconds, in which others have their turn
-            self._heads = tuple(heads)
+            self._heads = await asyncio.to_thread(lambda: tuple(map(outline, found)))
         return self._heads
 
     async def _terminology(self) -> Terminology:

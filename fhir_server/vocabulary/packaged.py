@@ -1,10 +1,11 @@
 """What the installed packages define: their code systems, value sets and concept maps, read when they are asked for."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from profiles.packages.library import Found, Library
+from terminology.codesystem.statements import outline
 from terminology.collection import CODE_SYSTEM, CONCEPT_MAP, WITH_CODES, Providers, Resources, between, supplementing
 from terminology.concept import Head
 from terminology.kept import Kept
@@ -62,11 +63,10 @@ class Packaged(Resources):
         """Return the code systems with content; looking at thousands of them takes a second, once."""
         library = self._now()
         if self._heads is None:
-            resources = [await self._resource(one) for one in library.all(CODE_SYSTEM)]
-            made = [(await self._providers.of(one)).head for one in resources if one.get("content") in WITH_CODES]
+            made = await asyncio.to_thread(lambda: tuple(_outlines(library)))
             if library is not self._of:
-                return tuple(made)
-            self._heads = tuple(made)
+                return made
+            self._heads = made
         return self._heads
 
     def _now(self) -> Library:
@@ -84,3 +84,11 @@ class Packaged(Resources):
         size = len(found.entry.packed)
         read = await asyncio.to_thread(found.entry.read)
         return self._read.put(key, {"version": found.entry.version, **read}, size + 1_000)
+
+
+def _outlines(library: Library) -> Iterator[Head]:
+    """Yield what is said of each code system with content; of what is only listed nothing is kept."""
+    for found in library.all(CODE_SYSTEM):
+        resource = found.entry.read()
+        if resource.get("content") in WITH_CODES:
+            yield outline({"version": found.entry.version, **resource})

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.store import Store
+from terminology.catalogue import whole
 from terminology.codesystem.provider import CodeSystemProvider
 from terminology.concept import Head
 
@@ -70,3 +71,7 @@ class Released:
     async def heads(self) -> Sequence[Head]:
         """Return what is said of each version."""
         return tuple(one.head for versions in self._by_url.values() for one in versions)
+
+    async def systems_of(self, value_set: str) -> Sequence[str]:
+        """Return the code systems of which a value set has all codes."""
+        return whole(await self.heads(), value_set)

@@ -9,6 +9,7 @@ from fhir_server.model.errors import Forbidden, InvalidParameter
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored as Version
 from fhir_server.repository import Repository
+from terminology.codesystem.statements import outline
 from terminology.collection import CODE_SYSTEM, CONCEPT_MAP, WITH_CODES, Providers, Resources
 from terminology.concept import Head
 from terminology.kept import Kept
@@ -71,7 +72,11 @@ class Stored(Resources):
     async def heads(self) -> Sequence[Head]:
         """Return the stored code systems with content."""
         found = await self._found(CODE_SYSTEM, (("content-mode", ",".join(sorted(WITH_CODES))),), MOST_SYSTEMS)
-        return tuple([(await self._providers.of(one)).head for one in found])
+        return tuple(map(outline, found))
+
+    async def systems_of(self, value_set: str) -> Sequence[str]:
+        """Return nothing: no search finds stored code systems by it. Their value sets are there when they are stored."""
+        return ()
 
     async def _found(self, resource_type: str, pairs: Pairs, most: int) -> Sequence[Json]:
         known = self._known.get((resource_type, pairs))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from terminology.catalogue import whole
 from terminology.codesystem import bcp47, mime, ucum
 from terminology.codesystem.grammar import Grammar
 from terminology.codesystem.provider import CodeSystemProvider
@@ -61,6 +62,12 @@ class Native:
     async def heads(self) -> Sequence[Head]:
         """Return what is said of each code system."""
         return [found.head for url in MAKERS for found in await self.code_systems(url)]
+
+    async def systems_of(self, value_set: str) -> Sequence[str]:
+        """Return the code systems of which a value set has all codes."""
+        # The lists of standards bodies name none, and to make them takes time.
+        made = [one.head for url in MAKERS if url not in LISTS for one in await self.code_systems(url)]
+        return whole(made, value_set)
 
 
 def _made(url: str) -> CodeSystemProvider:

@@ -43,8 +43,24 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def outline(resource: Json) -> Head:
+    """Return what `head` does, without arranging the concepts: of a thousand code systems it takes no second."""
+    codes: dict[str, Json] = {}
+    nested = False
+    for row, above in _nested(resource):
+        codes.setdefault(row["code"], row)
+        nested = nested or (above != "" and above != row["code"])
+    index = {code: ordinal for ordinal, code in enumerate(codes)}
+    placed = nested or any(one != other for one, other in _stated_places(resource, list(codes.values()), index))
+    return _head(resource, len(codes), placed=placed)
+
+
 def head(resource: Json, hierarchy: Hierarchy) -> Head:
     """Return what a CodeSystem resource says of itself; elements of R5 count too."""
+    return _head(resource, len(hierarchy.rows), placed=any(hierarchy.parents))
+
+
+def _head(resource: Json, count: int, *, placed: bool) -> Head:
     algorithm = resource.get("versionAlgorithmString") or resource.get("versionAlgorithmCoding")
     for extension in objects(resource.get("extension")):
         if extension.get("url") == ALGORITHM:
@@ -63,13 +79,13 @@ def head(resource: Json, hierarchy: Hierarchy) -> Head:
         standards_status=standards_status(resource),
         case_sensitive=resource.get("caseSensitive") is not False,
         language=text(resource.get("language")),
-        hierarchy=stated or ("is-a" if any(hierarchy.parents) else ""),
+        hierarchy=stated or ("is-a" if placed else ""),
         value_set=text(resource.get("valueSet")),
         compositional=resource.get("compositional") is True,
         version_needed=resource.get("versionNeeded") is True,
         version_algorithm=text(algorithm),
         properties=definitions(resource),
-        count=len(hierarchy.rows),
+        count=count,
         resource={key: value for key, value in resource.items() if key != "concept"},
     )
 

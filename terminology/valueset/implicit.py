@@ -129,8 +129,7 @@ def _of_ucum(url: str) -> Json | None:
 
 
 async def _of_code_system(url: str, catalogue: Catalogue) -> Json | None:
-    heads = [one for one in await catalogue.heads() if one.value_set and one.value_set.partition("|")[0] == url]
-    systems = sorted({one.url for one in heads})
+    systems = sorted(await catalogue.systems_of(url))
     if not systems:
         return None
     return _value_set(url, f"All codes of {systems[0]}", [{"system": systems[0]}])

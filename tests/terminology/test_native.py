@@ -242,3 +242,10 @@ def test_no_text_breaks_a_grammar(text: str) -> None:
         if found is not None:
             again = grammar.read(found.code)
             assert again == found
+
+
+async def test_value_sets_of_all_codes_are_found_by_those_who_name_them() -> None:
+    for head in await NATIVE.heads():
+        if head.value_set:
+            assert head.url in await NATIVE.systems_of(head.value_set)
+    assert await NATIVE.systems_of("") == ()

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from profiles.definitions.registry import load
 from terminology.codesystem.listed import Listed
 from terminology.codesystem.provider import Filter, InvalidFilter
+from terminology.codesystem.statements import outline
 from terminology.concept import Designation, Property
 
 Json = dict[str, Any]
@@ -265,3 +267,12 @@ async def test_depth_and_breadth_do_no_harm() -> None:
 async def test_elements_of_r5_count() -> None:
     assert animals(versionAlgorithmString="semver").head.version_algorithm == "semver"
     assert animals(versionAlgorithmCoding={"code": "date"}).head.version_algorithm == "date"
+
+
+def test_an_outline_says_the_same_as_the_whole() -> None:
+    odd = system(
+        {"code": "a", "concept": [{"code": "a"}, {"display": "no code", "concept": [{"code": "b"}]}]},
+        {"code": "b", "property": [{"code": "parent", "valueCode": "b"}, {"code": "parent", "valueCode": "none"}]},
+    )
+    resources = [odd, system(), *load().terminology.code_systems.values()]
+    assert [outline(one) for one in resources] == [Listed(one).head for one in resources]
