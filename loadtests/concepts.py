@@ -350,7 +350,7 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield ""
     yield (
         f"* load, with all indexes: {rate:,.0f} concepts per s with {figures.cpu:.0f} µs of CPU each, {figures.peak / 2**20:,.0f} MiB of memory at most; the driver alone "
-        f"inserts {floor:,.0f} documents per s (÷ driver {rate / floor:.2f})"
+        f"inserts {floor:,.0f} documents per s (÷ driver {rate / (floor or 1):.2f})"
     )
     yield ""
     yield "| question | library p50 ms | p95 ms | HTTP p50 ms | p95 ms | app CPU ms | driver alone p50 ms | p95 ms | library ÷ driver | HTTP ÷ driver |"
