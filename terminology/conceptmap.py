@@ -15,6 +15,12 @@ from terminology.mapping import Group, Indexed, Indexes, rows
 Json = dict[str, Any]
 
 
+DEEPEST = 50
+"""Maps that lead to each other by `other-map` in a row,"""
+MOST_STEPS = 500
+"""and in all, for one question."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dependency:
     """What is known of another element (`dependency` of `$translate`).
@@ -95,12 +101,16 @@ class Translation:
         wanting: Elements on which more translations depend, and of which nothing is known.
         circles: Canonicals of maps that lead back to themselves by `other-map`.
         missing: Canonicals of maps that others lead to, and that are not here.
+        beyond: Canonicals of maps that were not looked at, as too many lead to them.
+        steps: How often a map led to another.
     """
 
     matches: list[Match] = field(default_factory=list)
     wanting: set[str] = field(default_factory=set)
     circles: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
+    beyond: set[str] = field(default_factory=set)
+    steps: int = 0
 
     @property
     def result(self) -> bool:
@@ -173,6 +183,10 @@ class Translator:
         url, _, version = canonical.partition("|")
         if any(url == one.partition("|")[0] for one in path):
             found.circles.add(canonical)
+            return
+        found.steps += 1
+        if len(path) > DEEPEST or found.steps > MOST_STEPS:
+            found.beyond.add(canonical)
             return
         other = versions.newest(await self._catalogue.concept_maps(url), version, versions.of_resource)
         if other is None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from terminology.concept import Designation
 
 ANY = "*"
+MOST = 50
+"""Languages of one list that are read."""
 _RANGE = re.compile(r"\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9*]{1,8})*")
 
 PREFERRED = frozenset(
@@ -49,10 +51,10 @@ class Wanted:
     def read(cls, text: str) -> "Wanted":
         """Return the languages of a list as Accept-Language and `displayLanguage` have it: `de, en;q=0.5, *;q=0`.
 
-        What is no language range is passed over, and so is a quality that is no number.
+        What is no language range is passed over, and so is a quality that is no number, and what comes after the first 50.
         """
         found = []
-        for entry in text.split(","):
+        for entry in text.split(",", MOST)[:MOST]:
             tag, *parameters = (part.strip() for part in entry.split(";"))
             if _RANGE.fullmatch(tag):
                 stated = [one for one in map(_quality, parameters) if one is not None]

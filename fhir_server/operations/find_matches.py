@@ -58,6 +58,11 @@ async def find_matches(ctx: Context) -> FhirResponse:
         raise BadRequest(
             "Say which code system is meant: 'system', or the instance in the URL.", expression="http.system"
         )
+    if any(len(one[name]) != 1 for one in asked["property"] for name in ("code", "value")):
+        raise BadRequest(
+            "A parameter 'property' has two parts, 'code' and 'value', each once. Say which property has which value.",
+            expression="http.property",
+        )
     stated = [Stated(str(one["code"][0]), _text(one["value"][0])) for one in asked["property"]]
     catalogue = await coded.catalogue(ctx, asked, *([resource] if resource else []))
     try:

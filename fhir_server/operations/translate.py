@@ -249,6 +249,8 @@ def _reason(request: Request, maps: Sequence[Json], found: Translation) -> str:
         )
     if found.missing:
         texts.append(f"The map leads to {', '.join(sorted(found.missing))}, which is not here.")
+    if found.beyond:
+        texts.append(f"Too many maps lead to {min(found.beyond)} one after another; name it, or one near it, by 'url'.")
     if found.circles:
         texts.append(f"The map leads to {', '.join(sorted(found.circles))}, and so back to itself.")
     return " ".join(texts)

@@ -8,6 +8,7 @@ from fhir_server.repository import Repository
 from fhir_server.store import Store
 from fhir_server.vocabulary.closing import Closing
 from fhir_server.vocabulary.defined import Defined
+from fhir_server.vocabulary.given import readable
 from fhir_server.vocabulary.loading import Loading
 from fhir_server.vocabulary.packaged import Packaged
 from fhir_server.vocabulary.released import Released
@@ -61,11 +62,13 @@ class Vocabulary:
             given: Resources that come with the request (`tx-resource`).
 
         Raises:
+            BadRequest: What is given cannot be read.
             Unavailable: The database cannot be reached.
         """
+        brought = await readable(given)
         await self._released.refresh()
         stored = Stored(repository, self._decoded, self._providers)
-        return Complete(Layered(Collection(given), self._released, self._packaged, stored, *self._shared))
+        return Complete(Layered(Collection(brought), self._released, self._packaged, stored, *self._shared))
 
     async def published(self) -> Catalogue:
         """Return what anybody may know to be here: all but what is stored as resources, which have custodians.

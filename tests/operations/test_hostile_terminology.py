@@ -80,3 +80,72 @@ async def test_an_expression_that_is_none_or_costs_too_much_is_refused(client: h
     expanded, _ = await both(client, root, system(concept=[{"code": "a" * 5000}, {"code": "a"}]))
     assert expanded.status_code == 422
     assert "regular expression" in expanded.json()["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [
+        ({"url": ["x"]}, "url' of the CodeSystem that comes with the request is an array"),
+        ({"content": {"a": 1}}, "content' of the CodeSystem that comes with the request is an object"),
+        ({"concept": [{"code": 7}]}, "'concept[0].code' of the CodeSystem that comes with the request is a number"),
+        ({"concept": [{"code": "a", "extension": [{"url": None}]}]}, "'concept[0].extension[0].url'"),
+        ({"concept": [{"code": "a", "designation": [{"use": {"code": []}}]}]}, "'concept[0].designation[0].use.code'"),
+        ({"resourceType": {}}, "has no 'resourceType'"),
+    ],
+)
+async def test_something_else_where_a_text_belongs_is_refused(
+    client: httpx.AsyncClient, changed: Json, place: str
+) -> None:
+    for answer in await both(client, value_set("vs", [{"system": f"{U}cs"}]), system(**changed)):
+        assert answer.status_code == 400
+        assert place in text(answer)
+
+
+async def test_concepts_below_each_other_without_end_are_refused(client: httpx.AsyncClient) -> None:
+    concept: Json = {"code": "last"}
+    for one in range(150):
+        concept = {"code": f"c{one}", "concept": [concept]}
+    for answer in await both(client, value_set("vs", [{"system": f"{U}cs"}]), system(concept=[concept])):
+        assert answer.status_code in {200, 400}, answer.text
+
+
+async def test_maps_that_lead_to_others_without_end_are_not_followed(client: httpx.AsyncClient) -> None:
+    maps = [
+        {
+            "resourceType": "ConceptMap",
+            "url": f"{U}m{one}",
+            "status": "active",
+            "group": [
+                {"source": f"{U}cs", "target": f"{U}t", "unmapped": {"mode": "other-map", "url": f"{U}m{one + 1}"}}
+            ],
+        }
+        for one in range(300)
+    ]
+    rows = [{"name": "tx-resource", "resource": one} for one in maps]
+    rows += [
+        {"name": "url", "valueUri": f"{U}m0"},
+        {"name": "coding", "valueCoding": {"system": f"{U}cs", "code": "a"}},
+    ]
+    answer = await client.post("ConceptMap/$translate", json={"resourceType": "Parameters", "parameter": rows})
+    assert answer.status_code == 200, answer.text
+    assert "Too many maps lead to" in answer.text
+
+
+async def test_a_property_without_parts_is_refused_by_find_matches(client: httpx.AsyncClient) -> None:
+    rows = [
+        {"name": "system", "valueUri": f"{U}cs"},
+        {"name": "exact", "valueBoolean": True},
+        {"name": "property", "part": []},
+        {"name": "tx-resource", "resource": system()},
+    ]
+    answer = await client.post("CodeSystem/$find-matches", json={"resourceType": "Parameters", "parameter": rows})
+    assert answer.status_code == 400
+    assert "two parts, 'code' and 'value'" in answer.text
+
+
+async def test_a_list_of_languages_without_end_is_read_as_far_as_it_makes_sense(client: httpx.AsyncClient) -> None:
+    body = asked(value_set("vs", [{"system": f"{U}cs"}]), system())
+    body["parameter"].append({"name": "displayLanguage", "valueString": ",".join(["de;q=0.1"] * 10_000)})
+    answer = await client.post("ValueSet/$expand", json=body)
+    assert answer.status_code == 200
+    assert len(answer.content) < 5_000
