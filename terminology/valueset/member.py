@@ -28,6 +28,7 @@ class Code:
         version: Of the code system, empty where it is not stated.
         display: As it is written beside the code, or empty.
         path: Where it stands, such as `CodeableConcept.coding[0]`; empty for parameters of their own.
+        settled: Whether its version is what was found already: then it has no say in which version an include means.
     """
 
     system: str
@@ -35,6 +36,15 @@ class Code:
     version: str = ""
     display: str = ""
     path: str = ""
+    settled: bool = False
+
+    def suits(self, found: "Found | None") -> bool:
+        """Return whether what was found is of the version that is settled, if one is."""
+        return not self.settled or (found is not None and found.provider.head.version == self.version)
+
+    def anyhow(self) -> "Code":
+        """Return the code of any version, where one is settled: what several value sets have is the same in all versions."""
+        return replace(self, version="", settled=False) if self.settled else self
 
     def __str__(self) -> str:
         version = f"|{self.version}" if self.version else ""
@@ -151,6 +161,7 @@ class Membership:
         for part in await self._ordered(value_set, code):
             branch = Trail()
             held = await self._in(value_set, part, code, branch, active=active)
+            held = held and code.suits(branch.found)
             if held and not await self._excluded(value_set, code, branch):
                 trail.join(branch)
                 return True
@@ -159,6 +170,13 @@ class Membership:
                 return False
             unsure = unsure or held is None
             failed.append(branch)
+        if _apart(value_set) and value_set.excludes and not code.version:
+            # What is excluded in the version that was looked at first may be there in another one.
+            for version in reversed(await self._systems.versions(code.system)):
+                branch = Trail()
+                if await self.holds(value_set, replace(code, version=version, settled=True), branch, active=active):
+                    trail.join(branch)
+                    return True
         for branch in failed:
             trail.join(branch)
         return None if unsure else False
@@ -182,6 +200,8 @@ class Membership:
     async def _ordered(self, value_set: Definition, code: Code) -> Sequence[Part]:
         """Return the includes that count, those that state versions of the code's system with the best version first."""
         stated = value_set.versions(code.system)
+        if code.settled:
+            return value_set.includes
         if code.version in stated:
             return [one for one in value_set.includes if one.system != code.system or one.version == code.version]
         if len(stated) < 2:
@@ -222,12 +242,13 @@ class Membership:
                 held = await self._missing(part, provider, code, trail)
             else:
                 held = self._usable(value_set, found, code, trail, active=active)
-        for name in part.imports:
+        for at_import, name in enumerate(part.imports):
             other = await self._systems.value_set(name, value_set)
             trail.say(*status.of_value_set(other, value_set))
             if held:
                 seen, own = Trail(), trail.found
-                held = await self._held_by(other, code, seen, active=active)
+                meant = code.anyhow() if part.system or at_import else code
+                held = await self._held_by(other, meant, seen, active=active)
                 trail.join(seen)
                 trail.found = own or seen.found
         return held
@@ -255,15 +276,12 @@ class Membership:
                     return True
                 same = own is None or provider.head.version == own
                 held = same and await self._selects(value_set, part, provider, code) is not None
+            meant = replace(code, version=own, settled=True) if own is not None and not part.system else code
             for name in part.imports:
                 if held:
                     other = await self._systems.value_set(name, value_set)
-                    seen = Trail()
-                    meant = code if own is None else replace(code, version=own)
-                    held = await self._held_by(other, meant, seen, active=False)
-                    held = held and (
-                        own is None or (seen.found is not None and seen.found.provider.head.version == own)
-                    )
+                    held = await self._held_by(other, meant, Trail(), active=False)
+                meant = meant.anyhow()
             if held:
                 return True
         return False
@@ -347,7 +365,7 @@ class Membership:
         """Return which version of a code system an include means for a code; the trail tells of what does not go together."""
         system, given = part.system, code.version
         wanted = self._systems.wanted(system, part.version)
-        if not given:
+        if not given or code.settled:
             return wanted
         algorithm = await self._systems.algorithm(system)
         if wanted and versions.more_detailed(wanted, given, algorithm):
