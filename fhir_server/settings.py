@@ -252,18 +252,6 @@ class Profiled(Section):
     types: dict[str, Regime] = {}
     required: dict[str, tuple[str, ...]] = {}
 
-    bindings: Bindings = Field(
-        default="required",
-        description="What the vocabulary is asked about where profiles are enforced, beyond the value sets that R4 and the packages list: "
-        "`off`: nothing; `required`: required bindings; `extensible`: others too, which warn; `codes`: every code, whether there is "
-        "such a code and whether its display is right.",
-    )
-    unknown_codes: Literal["pass", "refuse"] = Field(
-        default="pass",
-        description="What becomes of a code, where profiles are enforced and it is required to be of a value set, and nobody here knows "
-        "what that holds: stored with a warning, or refused (422).",
-    )
-
     @field_validator("types", "required")
     @classmethod
     def _types(cls, by_type: dict[str, Any]) -> dict[str, Any]:
