@@ -29,6 +29,8 @@ MOST_HINTS = 1_000
 SHAPELESS = frozenset({"structure", "invalid"})
 """Codes of errors that say that a resource has not the shape of its type: then profiles have nothing to look at."""
 
+TYPES = "http://hl7.org/fhir/StructureDefinition/"
+
 UNKNOWN = frozenset({"profile-unknown", "extension-unknown", "modifier-unknown"})
 
 UNLOOKED = Issue(
@@ -121,7 +123,7 @@ class Checks:
         self._hints: dict[str, str] = {}
         self._source = Source(self._definitions, self.library, structures)
         self._profiles = ProfileValidator(self._source, engine=self.engine, must_support=True)
-        self._strict: ProfileValidator | None = None
+        self._others: dict[tuple[bool, bool], ProfileValidator] = {}
         self._questionnaires = QuestionnaireValidator(self._profiles.codes, self.engine)
 
     def knowing(self, structures: Sequence[Json]) -> "Checks":
@@ -204,6 +206,7 @@ class Checks:
         resolve: Callable[[str], Json | None] | None = None,
         *,
         strict: bool = False,
+        of_types: bool = False,
         asking: Asking | None = None,
     ) -> list[Issue]:
         """Return what is wrong: errors before warnings and information, each in the order of the document.
@@ -215,23 +218,30 @@ class Checks:
             asked: What the answers in it are held against.
             resolve: Finds the resource of a reference that is neither contained nor an entry, `None` where there is none.
             strict: Whether what R4 leaves open is an error (`ProfileValidator`).
+            of_types: Whether extensible bindings of R4's own types are looked at, which warn.
             asking: Who is asked about codes that are not known here.
         """
         found = self.validator.check(resource, resource_type, strict=True)
         if not any(one.fails and one.code in SHAPELESS for one in found):
-            profiled = self._stricter() if strict else self._profiles
-            found += profiled.check(resource, profiles, resolve=resolve, asking=asking)
+            profiled = self._by(strict=strict, of_types=of_types)
+            asked_for = (*profiles, f"{TYPES}{resource_type}") if of_types else profiles
+            found += profiled.check(resource, asked_for, resolve=resolve, asking=asking)
             found += self.answers(resource, asked)
         elif profiles or claimed(resource):
             found.append(UNLOOKED)
         found = [self._hinted(one) for one in dict.fromkeys(found)]
         return [one for one in found if one.fails] + [one for one in found if not one.fails]
 
-    def _stricter(self) -> ProfileValidator:
-        """Return who takes what R4 leaves open for an error, made when it is first asked for."""
-        if self._strict is None:
-            self._strict = ProfileValidator(self._source, engine=self.engine, must_support=True, strict=True)
-        return self._strict
+    def _by(self, *, strict: bool, of_types: bool) -> ProfileValidator:
+        """Return who checks so, made when it is first asked for."""
+        if not strict and not of_types:
+            return self._profiles
+        known = self._others.get((strict, of_types))
+        if known is None:
+            manner = {"strict": strict, "of_types": of_types}
+            known = ProfileValidator(self._source, engine=self.engine, must_support=True, **manner)
+            self._others[strict, of_types] = known
+        return known
 
     def _hinted(self, issue: Issue) -> Issue:
         """Return a finding that something is not known with what may have been meant by it."""

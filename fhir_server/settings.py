@@ -287,8 +287,8 @@ class Validation(Section):
     bindings: Bindings = Field(
         default="required",
         description="What the vocabulary is asked about where profiles are enforced, beyond the value sets that R4 and the packages list: "
-        "`off`: nothing; `required`: required bindings; `extensible`: others too, which warn; `codes`: every code, whether there is "
-        "such a code and whether its display is right.",
+        "`off`: nothing; `required`: required bindings; `extensible`: others too, which warn, and `$validate` warns of extensible "
+        "bindings of R4's own types as well; `codes`: and every code, whether there is such a code and whether its display is right.",
     )
     unknown_codes: Literal["pass", "refuse"] = Field(
         default="pass",

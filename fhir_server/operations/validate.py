@@ -26,6 +26,9 @@ MODES: Mapping[str, str] = {
 }
 """Modes of ResourceValidationMode, each with the level that it is asked at; empty for any."""
 
+WIDER = frozenset({"extensible", "codes"})
+"""Settings by which extensible bindings are looked at, those of R4's own types too."""
+
 DEFINITION = OperationDefinition(
     url="http://hl7.org/fhir/OperationDefinition/Resource-validate",
     code="validate",
@@ -67,7 +70,9 @@ async def validate(ctx: Context) -> FhirResponse:
     resolve = await referenced.found(ctx, resource) if profiled else None
     strict = asked["strict"] == (True,)
     asking = Asking()
-    check = partial(checks.findings, resource, kind, asked["profile"], questions, resolve, strict=strict, asking=asking)
+    of_types = ctx.settings.validation.bindings in WIDER
+    manner = {"strict": strict, "of_types": of_types}
+    check = partial(checks.findings, resource, kind, asked["profile"], questions, resolve, asking=asking, **manner)
     terms = ctx.repository.terms
     found = await answered(check, asking, terms.seen_by(ctx.repository)) if terms else check()
     if mode in {"create", "update"} and not any(one.fails for one in found):

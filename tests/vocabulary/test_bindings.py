@@ -113,6 +113,18 @@ async def test_validate_tells_what_the_vocabulary_knows(
     assert told(response) == found
 
 
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [("AMB", []), ("ACCTRECEIVABLE", [("warning", "Encounter.class")])],
+)
+async def test_validate_warns_of_extensible_bindings_of_types_by_setting(
+    service: Service, code: str, found: list[tuple[str, str]]
+) -> None:
+    kind = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code}
+    encounter = {"resourceType": "Encounter", "status": "finished", "class": kind}
+    assert told(await sent(service, "Encounter", "$validate", **encounter)) == found
+
+
 @pytest.mark.parametrize("code", ["a", "b", "c", "z"])
 async def test_validate_agrees_with_validate_code(service: Service, code: str) -> None:
     asked = {"url": SET, "system": SYSTEM, "code": code}

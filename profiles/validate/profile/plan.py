@@ -67,7 +67,7 @@ class Planner:
             path: What it is called in messages.
         """
         # What a profile leaves alone is the very row of its base.
-        said = [] if node.row is base.row else [*self._values(node, base, path), *self._types(node, base)]
+        said = [] if self._left(node, base) else [*self._values(node, base, path), *self._types(node, base)]
         checks = [*said, *self._referred(node)]
         found = self.children(base) if node.children else {}
         made = (
@@ -90,6 +90,10 @@ class Planner:
             _members(members, item, visit)
 
         return check
+
+    def _left(self, node: Node, base: Node) -> bool:
+        """Return whether a profile leaves an element alone, and nobody asks what its type says of it."""
+        return node.row is base.row and not (self.validator.of_types and "binding" in node.row)
 
     def _inside(self, checks: list[Check], members: list[MemberCheck]) -> Check:
         """Return the check of a resource in a resource: what is said about its elements, is said in itself (`%resource`)."""
@@ -149,7 +153,7 @@ class Planner:
         self, node: Node, base: Node, path: str
     ) -> MemberCheck | None:
         row = node.row
-        if row is base.row and not (node.children or node.slices or "contentReference" in row):
+        if self._left(node, base) and not (node.children or node.slices or "contentReference" in row):
             return None
         types = tuple(dict.fromkeys(fhir_type(option) for option in (base.row or row).get("type", ())))
         where = member(node.name, types, str(row.get("base", {}).get("path", path)))
@@ -247,8 +251,11 @@ class Planner:
             found.append(_value("pattern", pattern, lambda value, _: holds(value), url))
         found += stated.compile(row, before, url, path)
         found += _limits(row, before, url, self.validator.engine.units)
-        if row.get("binding") and row["binding"] != before.get("binding"):
-            found += binding.compile(row["binding"], before.get("binding", {}), self.validator.codes, self.origin)
+        bound, known = row.get("binding"), before.get("binding", {})
+        if bound and self.validator.of_types and bound.get("strength") == "extensible":
+            known = {}
+        if bound and bound != known:
+            found += binding.compile(bound, known, self.validator.codes, self.origin)
         keys = {rule.get("key") for rule in before.get("constraint", ())}
         rules = [rule for rule in row.get("constraint", ()) if rule.get("key") not in keys and "expression" in rule]
         found += invariant.compile(rules, self.validator, self.origin, home(str(row.get("base", {}).get("path", ""))))

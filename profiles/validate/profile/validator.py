@@ -69,6 +69,7 @@ class ProfileValidator:
         must_support: Whether must-support elements that are absent are told.
         strict: Whether what R4 leaves open is an error as in HL7's own validator: extensions that are not known, displays that
             a code does not have, links in narratives that lead nowhere, vital signs that are not as R4 profiles them.
+        of_types: Whether extensible bindings are looked at that a profile has from the type that it constrains.
     """
 
     def __init__(
@@ -78,12 +79,14 @@ class ProfileValidator:
         *,
         must_support: bool = False,
         strict: bool = False,
+        of_types: bool = False,
     ) -> None:
         self.snapshots = Snapshots(source)
         self.codes = Codes(source)
         self.engine = engine or Engine(source.definitions)
         self.must_support = must_support
         self.strict = strict
+        self.of_types = of_types
         self.systems = Systems(source)
         self._origins: dict[tuple[str, Origin | None], Origin | None] = {}
         self._profiles: OrderedDict[str, _Profile] = OrderedDict()
