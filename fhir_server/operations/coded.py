@@ -1,6 +1,6 @@
 """What operations on codes have in common: the parameters they all take, the codes in them, and refusals as terminology words them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,8 @@ from fhir_server.context import Context
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest
 from fhir_server.model.request import FhirResponse
-from profiles.definitions.model import OperationParameter
+from fhir_server.operations import Operation, parameters
+from profiles.definitions.model import OperationDefinition, OperationParameter
 from terminology.catalogue import Catalogue
 from terminology.codesystem.provider import CodeSystemProvider
 from terminology.concept import Concept
@@ -16,10 +17,12 @@ from terminology.display import Languages
 from terminology.issue import TxError, outcome
 from terminology.valueset.member import Code, Trail, unknown_code
 from terminology.valueset.systems import Options, Systems
+from terminology.valueset.validate import Answer
 from terminology.versions import PARAMETERS, UnreadableVersion, VersionRules
 
 Json = dict[str, Any]
 Asked = Mapping[str, tuple[Any, ...]]
+Check = Callable[[Context, Asked], Awaitable[Answer]]
 
 MOST_CODINGS = 100
 """Codings of a CodeableConcept that are taken."""
@@ -234,6 +237,32 @@ def refused(error: TxError) -> FhirResponse:
     """Return the answer to a request that terminology cannot answer."""
     status = STATUS.get(error.issues[0].code, 422)
     return FhirResponse(status, {}, json.encode(outcome(error.issues)), reports=True)
+
+
+def checking(definition: OperationDefinition, check: Check, among: str) -> Operation:
+    """Return the operation that answers 200 with whether a code is valid, and why not.
+
+    Args:
+        definition: Its OperationDefinition.
+        check: Works it out from the parameters; raises `BadRequest`, `NotFound` or `TxError`.
+        among: What it is checked against, for the summary.
+    """
+
+    async def answer(ctx: Context) -> FhirResponse:
+        try:
+            found = await check(ctx, parameters.read(ctx, definition))
+        except TxError as error:
+            return refused(error)
+        return FhirResponse(200, {}, json.encode(found.parameters))
+
+    return Operation(
+        definition,
+        answer,
+        letters=("r", "r"),
+        methods=("GET", "POST"),
+        summary=f"Whether a code, Coding or CodeableConcept is in a {among}",
+        success=((200, "Parameters: result, and what was found."),),
+    )
 
 
 def _coding(coding: Json, path: str) -> Code:

@@ -3,13 +3,10 @@
 from typing import Any
 
 from fhir_server.context import Context
-from fhir_server.model import json
 from fhir_server.model.errors import BadRequest
-from fhir_server.model.request import FhirResponse
-from fhir_server.operations import Operation, coded, parameters
+from fhir_server.operations import coded
 from profiles.definitions.model import OperationDefinition, OperationParameter
 from terminology.catalogue import Catalogue
-from terminology.issue import TxError
 from terminology.valueset.systems import Systems
 from terminology.valueset.validate import Answer, Validation
 
@@ -33,20 +30,6 @@ DEFINITION = OperationDefinition(
         *coded.ANSWERED,
     ),
 )
-
-
-async def validate_code(ctx: Context) -> FhirResponse:
-    """Return 200 with whether a code is in a value set, and why not.
-
-    Raises:
-        BadRequest: It is not said which code and which value set.
-        NotFound: There is no such instance, or none that the caller may see.
-    """
-    try:
-        answer = await validated(ctx, parameters.read(ctx, DEFINITION))
-    except TxError as error:
-        return coded.refused(error)
-    return FhirResponse(200, {}, json.encode(answer.parameters))
 
 
 async def validated(ctx: Context, asked: coded.Asked, shared: Catalogue | None = None) -> Answer:
@@ -86,11 +69,4 @@ async def validated(ctx: Context, asked: coded.Asked, shared: Catalogue | None =
     return await Validation(catalogue, options).in_value_set(resource, given, concept)
 
 
-OPERATION = Operation(
-    DEFINITION,
-    validate_code,
-    letters=("r", "r"),
-    methods=("GET", "POST"),
-    summary="Whether a code, Coding or CodeableConcept is in a value set",
-    success=((200, "Parameters: result, and what was found."),),
-)
+OPERATION = coded.checking(DEFINITION, validated, "value set")
