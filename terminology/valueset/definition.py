@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from terminology.codesystem.provider import Filter
+from terminology.kept import Kept
 
 Json = dict[str, Any]
 
@@ -19,8 +19,10 @@ PARAMETERS = frozenset(
 STANDARDS_STATUS = "http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-status"
 DEPRECATED = "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
 OPERATOR = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.compose.include.filter.op"
-KEPT = 512
-"""Definitions that are kept: large lists are indexed once, not for each code that is asked about."""
+MOST_CODES = 1_000_000
+"""Listed in the definitions that are kept: large lists are indexed once, not for each code that is asked about."""
+SMALL = 100
+"""What a definition counts for beside its codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,19 @@ def definition(resource: Json) -> Definition:
     Args:
         resource: A ValueSet, which nobody changes from here on. What is not as it should be is left out.
     """
-    return _read(_Same(resource))
+    key = _Same(resource)
+    known = _READ.get(key)
+    if known is None:
+        known = _read(resource)
+        codes = len(known.listed) + sum(len(part.concepts or ()) for part in known.parts)
+        _READ.put(key, known, SMALL + codes)
+    return known
 
 
-@lru_cache(maxsize=KEPT)
-def _read(key: _Same) -> Definition:
-    resource = key.resource
+_READ: Kept[_Same, Definition] = Kept(MOST_CODES)
+
+
+def _read(resource: Json) -> Definition:
     compose = resource.get("compose")
     rows = compose if isinstance(compose, dict) else {}
     inactive = rows.get("inactive")
