@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -161,7 +162,7 @@ class Files:
         made = hashlib.sha256()
         taken = sorted(chosen or self.all, key=lambda one: one.name)
         for archive in dict.fromkeys(one.archive for one in taken if one.archive):
-            _hash(made, archive.name, lambda archive=archive: archive.open("rb"))  # type: ignore[misc]
+            _hash(made, archive.name, _opening(archive))
         for file in taken:
             if not file.archive:
                 _hash(made, file.name, file.open)
@@ -179,7 +180,7 @@ class Files:
                 archive = stack.enter_context(zipfile.ZipFile(path))
             yield from self._in_zip(path, archive)
         else:
-            yield File(path.name, path.stat().st_size, lambda: path.open("rb"))
+            yield File(path.name, path.stat().st_size, _opening(path))
 
     def _in_zip(self, path: Path, archive: zipfile.ZipFile) -> Iterator[File]:
         entries = [one for one in archive.infolist() if not one.is_dir()]
@@ -192,7 +193,7 @@ class Files:
                 )
             budget.take(entry.file_size)
         for entry in entries:
-            yield File(entry.filename, entry.file_size, lambda entry=entry: archive.open(entry), path)  # type: ignore[misc]
+            yield File(entry.filename, entry.file_size, partial(archive.open, entry), path)
 
     def _in_tar(self, path: Path) -> Iterator[File]:
         budget = _Budget(path, self._most)
@@ -208,7 +209,7 @@ class Files:
                 budget.take(0)
                 place = folder / str(number)
                 _copy(stream, place, budget)
-                yield File(member.name.removeprefix("./"), member.size, lambda place=place: place.open("rb"), path)  # type: ignore[misc]
+                yield File(member.name.removeprefix("./"), member.size, _opening(place), path)
 
 
 class _Budget:
@@ -251,7 +252,7 @@ def _in_folder(path: Path) -> Iterator[File]:
     root = path.resolve()
     for place in sorted(root.rglob("*")):
         if place.is_file() and not place.is_symlink():
-            yield File(place.relative_to(root).as_posix(), place.stat().st_size, lambda place=place: place.open("rb"))  # type: ignore[misc]
+            yield File(place.relative_to(root).as_posix(), place.stat().st_size, _opening(place))
 
 
 def _refuse_path(name: str, archive: str) -> None:
@@ -272,3 +273,8 @@ def _hash(made: "hashlib._Hash", name: str, opened: Callable[[], IO[bytes]]) -> 
     with readable(name), opened() as raw:
         while chunk := raw.read(CHUNK):
             made.update(chunk)
+
+
+def _opening(place: Path) -> Callable[[], IO[bytes]]:
+    """Return what opens a file."""
+    return lambda: place.open("rb")
