@@ -4,6 +4,7 @@ A catalogue answers with every version that it has; which of them is meant is fo
 Catalogues are laid over each other: what a request brings (`tx-resource`), what is stored, releases, packages, R4 itself.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -47,6 +48,42 @@ class Catalogue(Protocol):
     async def systems_of(self, value_set: str) -> Sequence[str]:
         """Return the code systems that say of a value set (URL without version) that it has all of their codes."""
         ...
+
+
+class CodeSystems(ABC):
+    """A catalogue of code systems that are no resources; it has nothing else."""
+
+    @abstractmethod
+    async def code_systems(self, url: str) -> Sequence[CodeSystemProvider]:
+        """Return all versions of a code system."""
+
+    @abstractmethod
+    async def heads(self) -> Sequence[Head]:
+        """Return what is said of each version."""
+
+    async def systems_of(self, value_set: str) -> Sequence[str]:
+        """Return the code systems of which a value set has all codes."""
+        return whole(await self.heads(), value_set)
+
+    async def supplements(self, url: str) -> Sequence[Json]:
+        """Return nothing."""
+        return ()
+
+    async def code_system_resources(self, url: str) -> Sequence[Json]:
+        """Return nothing."""
+        return ()
+
+    async def value_sets(self, url: str) -> Sequence[Json]:
+        """Return nothing."""
+        return ()
+
+    async def concept_maps(self, url: str) -> Sequence[Json]:
+        """Return nothing."""
+        return ()
+
+    async def maps_between(self, source: str, target: str) -> Sequence[Json]:
+        """Return nothing."""
+        return ()
 
 
 class Layered:

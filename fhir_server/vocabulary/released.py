@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.store import Store
-from terminology.catalogue import whole
+from terminology.catalogue import CodeSystems
 from terminology.codesystem.provider import CodeSystemProvider
 from terminology.concept import Head
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 LOADED = "loaded"
 
 
-class Released:
+class Released(CodeSystems):
     """What is loaded, as this process knows it since the last `refresh`. One instance serves all requests.
 
     Args:
@@ -48,30 +48,6 @@ class Released:
         """Return all versions of a code system."""
         return tuple(self._by_url.get(url, ()))
 
-    async def supplements(self, url: str) -> Sequence[Json]:
-        """Return nothing: what supplements a code system is a resource."""
-        return ()
-
-    async def code_system_resources(self, url: str) -> Sequence[Json]:
-        """Return nothing: what is loaded is no resource; one that tells of it is stored beside it."""
-        return ()
-
-    async def value_sets(self, url: str) -> Sequence[Json]:
-        """Return nothing: those of a release are stored as resources."""
-        return ()
-
-    async def concept_maps(self, url: str) -> Sequence[Json]:
-        """Return nothing: those of a release are stored as resources."""
-        return ()
-
-    async def maps_between(self, source: str, target: str) -> Sequence[Json]:
-        """Return nothing: those of a release are stored as resources."""
-        return ()
-
     async def heads(self) -> Sequence[Head]:
         """Return what is said of each version."""
         return tuple(one.head for versions in self._by_url.values() for one in versions)
-
-    async def systems_of(self, value_set: str) -> Sequence[str]:
-        """Return the code systems of which a value set has all codes."""
-        return whole(await self.heads(), value_set)

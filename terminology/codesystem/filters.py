@@ -9,6 +9,7 @@ from pyroaring import BitMap
 
 from terminology.codesystem.provider import Filter, InvalidFilter
 from terminology.codesystem.statements import STANDARD
+from terminology.concept import Head
 
 if TYPE_CHECKING:
     from terminology.codesystem.listed import Listed
@@ -50,11 +51,11 @@ def select(listed: "Listed", rule: Filter) -> BitMap:
     if rule.property in CODES:
         by_code = ON_CODES.get(rule.op)
         if by_code is None:
-            raise InvalidFilter(_unknown(listed, rule, ON_CODES))
+            raise unknown(listed.head, rule, ON_CODES)
         return by_code(listed, rule.value)
     by_value = ON_VALUES.get(rule.op)
     if by_value is None:
-        raise InvalidFilter(_unknown(listed, rule, ON_VALUES))
+        raise unknown(listed.head, rule, ON_VALUES)
     return by_value(listed, _property(listed, rule), rule.value)
 
 
@@ -237,8 +238,9 @@ ON_VALUES: Mapping[str, Callable[["Listed", str, str], BitMap]] = {
 }
 
 
-def _unknown(listed: "Listed", rule: Filter, operators: Mapping[str, object]) -> str:
-    return (
-        f"The code system {listed.head.canonical} has no filter '{rule.property[:80]} {rule.op[:40]}'. "
+def unknown(head: Head, rule: Filter, operators: Iterable[str]) -> InvalidFilter:
+    """Return the refusal of a filter that a code system does not have, with the operators that go with the property."""
+    return InvalidFilter(
+        f"The code system {head.canonical} has no filter '{rule.property[:80]} {rule.op[:40]}'. "
         f"Operators that go with '{rule.property[:80]}': {', '.join(operators)}."
     )

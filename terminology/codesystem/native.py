@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from terminology.catalogue import whole
+from terminology.catalogue import CodeSystems, whole
 from terminology.codesystem import bcp47, mime, ucum
 from terminology.codesystem.grammar import Grammar
 from terminology.codesystem.provider import CodeSystemProvider
@@ -22,7 +22,7 @@ MAKERS: Mapping[str, Callable[[], CodeSystemProvider]] = {
 """What makes each code system, by its system URI."""
 
 
-class Native:
+class Native(CodeSystems):
     """Code systems that are made at the first use, and kept. One instance serves all requests of a process."""
 
     def __init__(self) -> None:
@@ -38,26 +38,6 @@ class Native:
             self._made.setdefault(url, made)
         found = self._made[url]
         return () if found.head.count == 0 and not found.head.compositional else (found,)
-
-    async def supplements(self, url: str) -> Sequence[Json]:
-        """Return nothing."""
-        return ()
-
-    async def code_system_resources(self, url: str) -> Sequence[Json]:
-        """Return nothing: they are not here as resources."""
-        return ()
-
-    async def value_sets(self, url: str) -> Sequence[Json]:
-        """Return nothing."""
-        return ()
-
-    async def concept_maps(self, url: str) -> Sequence[Json]:
-        """Return nothing."""
-        return ()
-
-    async def maps_between(self, source: str, target: str) -> Sequence[Json]:
-        """Return nothing."""
-        return ()
 
     async def heads(self) -> Sequence[Head]:
         """Return what is said of each code system."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from terminology import store, words
-from terminology.codesystem.filters import CODES, PLACES, STATES, TEXTS, Pattern, listing, pattern, yes
+from terminology.codesystem.filters import CODES, PLACES, STATES, TEXTS, Pattern, listing, pattern, unknown, yes
 from terminology.codesystem.postings import LAST, bitmap
 from terminology.codesystem.provider import Filter, InvalidFilter
 from terminology.codesystem.statements import STANDARD
@@ -33,11 +33,11 @@ async def select(stored: "Stored", rule: Filter) -> BitMap:
     if rule.property in CODES:
         by_code = ON_CODES.get(rule.op)
         if by_code is None:
-            raise InvalidFilter(_unknown(stored, rule, ON_CODES))
+            raise unknown(stored.head, rule, ON_CODES)
         return await by_code(stored, rule.value)
     by_value = ON_VALUES.get(rule.op)
     if by_value is None:
-        raise InvalidFilter(_unknown(stored, rule, ON_VALUES))
+        raise unknown(stored.head, rule, ON_VALUES)
     return await by_value(stored, await _property(stored, rule), rule.value)
 
 
@@ -230,10 +230,3 @@ ON_VALUES: Mapping[str, Callable[["Stored", str, str], Awaitable[BitMap]]] = {
     "regex": _like,
     "exists": _exists,
 }
-
-
-def _unknown(stored: "Stored", rule: Filter, operators: Mapping[str, object]) -> str:
-    return (
-        f"The code system {stored.head.canonical} has no filter '{rule.property[:80]} {rule.op[:40]}'. "
-        f"Operators that go with '{rule.property[:80]}': {', '.join(operators)}."
-    )
