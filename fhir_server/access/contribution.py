@@ -19,8 +19,8 @@ DENIED = "patient-write-not-allowed"
 MANAGED = frozenset({"Appointment", "AppointmentResponse", "Consent", "Coverage", "Patient", "RelatedPerson"})
 """Types of which patients write whatever their scopes reach: who they are, who helps them, when they come, what they consent to."""
 
-FREE = MANAGED | {"Binary", "Medication", "Substance"}
-"""The same, with what belongs to nobody and what its `securityContext` decides about (`Rights.require_own`)."""
+FREE = MANAGED | {"Binary", "Medication", "Subscription", "Substance"}
+"""The same, with what belongs to nobody, to whoever created it, and what its `securityContext` decides about (`Rights.require_own`)."""
 
 AUTHORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_server.access.oversight import may_read_trail
 from fhir_server.access.placed import DIRECTORY, SUPPLIES, placed
-from fhir_server.access.principal import Principal
+from fhir_server.access.principal import Principal, owner
 from fhir_server.access.scope_filter import Key, Letter
 from fhir_server.access.standing import FREE, Standing
 from fhir_server.model.errors import FhirError
@@ -20,6 +20,7 @@ from fhir_server.model.query import NOTHING, Where
 from fhir_server.search.compile import compile as compiled
 from fhir_server.search.expression import (
     Anything,
+    Belongs,
     Criterion,
     Disclosed,
     Expression,
@@ -67,6 +68,9 @@ REFERENCED = (
 )
 """Types in nobody's record that records refer to: readable by a patient's token that names them; only the directory can be
 searched, and only supplies created, by a scope that names the type itself."""
+
+PERSONAL = frozenset({"Subscription"})
+"""Types that belong to the client and person that created them: they act with those rights, and hold their secrets."""
 
 UNBOUND = frozenset({("user", "staff"), ("user", "administrator"), ("system", "system")})
 """Contexts and audiences that no record binds."""
@@ -259,6 +263,8 @@ class Granted:
         if resource_type in GOVERNING and letter in "cud" and not self.governs:
             return Nothing()
         who = self.principal
+        if resource_type in PERSONAL:
+            return self._personal(scope, letter)
         if resource_type == TRAIL and who.audience != "patient" and not may_read_trail(who, self.standing):
             return Nothing()
         if scope.context == "patient":
@@ -275,6 +281,15 @@ class Granted:
         if who.audience == "administrator":
             return Anything() if resource_type == TRAIL or self._is_administrative(resource_type) else Nothing()
         return self._placed(resource_type, letter)
+
+    def _personal(self, scope: ResourceScope, letter: Letter) -> Expression:
+        """Return what a scope reaches of what belongs to somebody; administrators see it, and can end it."""
+        held = scope.context, self.principal.audience
+        if held == ("user", "administrator") and letter in "rsd":
+            return Anything()
+        if scope.context == "patient" or held == ("user", "patient") or held in UNBOUND:
+            return Belongs(owner(self.principal))
+        return Nothing()
 
     def _open(self, record: Expression) -> Expression:
         """Return the part of a record that patients are shown now; what is in nobody's record is not kept from them."""

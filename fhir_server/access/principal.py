@@ -52,6 +52,11 @@ SERVER = Principal("server", "", NOBODY, ())
 """This program, at its own work; and everybody where nobody is asked for a token."""
 
 
+def owner(who: Principal) -> str:
+    """Return what resources that belong to somebody say of that one; empty for this program itself."""
+    return f"{who.client_id}|{who.user_id}" if who.audience != "server" else ""
+
+
 def of(bearer: Bearer, facility: str = "") -> Principal:
     """Return who shows a token."""
     user = bearer.user

@@ -45,6 +45,9 @@ GRANT_URN, POLICY_URN = "urn:aquifer:grant:", "urn:aquifer:policy:"
 POLICY_READ = "policy-read"
 """Kind of a look into the effective policy."""
 
+NOTIFICATION = "notification"
+"""Kind of what a subscriber is told."""
+
 Coded = tuple[str, str]
 """System and code."""
 
@@ -147,6 +150,7 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         "disclosure": Shape(
             EXPORT, (LIFECYCLE, "disclose"), "R", DESTINATION, SOURCE, RECIPIENT, "PrivacyDisclosure.Source"
         ),
+        NOTIFICATION: Shape(REST, (OWN_SUBTYPE, NOTIFICATION), "R", **_READS),
         POLICY_READ: Shape((DCM, "110129"), (OWN_SUBTYPE, POLICY_READ), "R", **_READS),
         "consent-decision": Shape(
             ALERT, (AUTHZ, "AuthZ-Consent"), "E", APPLICATION, AUTHORIZER, RECIPIENT, "AuthZconsent"

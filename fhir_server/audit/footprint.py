@@ -4,7 +4,7 @@ A footprint goes with the repository through an interaction and gathers what is 
 its write, turns it into a row. Rows hold ids and codes only; names are resolved when somebody reads the trail (product.md 11).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -123,6 +123,12 @@ class Pen:
     policy: str = ""
 
 
+def patients_of(resource_type: str, envelope: Mapping[str, Any]) -> list[str]:
+    """Return the patients whose record something belongs to, by the `p` and `ps` of its envelope (see `Footprint`)."""
+    found = [envelope["p"]] if envelope.get("p") else []
+    return [*found, *envelope.get("ps", ())[: None if resource_type in SHARED else 1]]
+
+
 class Footprint:
     """One interaction on its way.
 
@@ -199,12 +205,14 @@ class Footprint:
 
         A patient who only took part in what is about another one, such as the performer of an observation, is not told of it.
         """
-        if patient := envelope.get("p"):
-            self._patients[patient] = None
-        for patient in envelope.get("ps", ())[: None if resource_type in SHARED else 1]:
-            self._patients[patient] = None
+        self._patients.update(dict.fromkeys(patients_of(resource_type, envelope)))
         if (keeper := envelope.get("f")) and ("p" in envelope or "ps" in envelope):
             self._keepers[keeper] = None
+
+    def hand_out(self, patients: Iterable[str], keepers: Iterable[str]) -> None:
+        """Note whose records a job has handed out, and who keeps them."""
+        self._patients.update(dict.fromkeys(patients))
+        self._keepers.update(dict.fromkeys(keepers))
 
     def reset(self) -> None:
         """Forget what was touched: the interaction begins anew."""

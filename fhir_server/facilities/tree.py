@@ -166,6 +166,10 @@ class Tree:
             one for each in line for one in self._upward.get(each, ()) if MEMBER in one.codes and one.holds(at)
         )
 
+    def joined(self, organization: str, at: datetime) -> tuple[Affiliation, ...]:
+        """Return the memberships in an Organization that hold at a moment."""
+        return tuple(one for one in self._downward.get(organization, ()) if MEMBER in one.codes and one.holds(at))
+
     def sharing(self, facility: str, at: datetime) -> Sharing:
         """Return whose records staff of a facility reach at a moment by the agreements of common networks.
 

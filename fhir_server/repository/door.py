@@ -28,6 +28,7 @@ from fhir_server.repository.ground import Ground
 from fhir_server.repository.holdings import Holdings
 from fhir_server.repository.holds import Holds
 from fhir_server.repository.pending import Key, Pending, by_type
+from fhir_server.repository.subscribing import standing
 from fhir_server.repository.targets import Targets, patiently, refuse_root
 from fhir_server.repository.written import Upcoming, Written, envelope, kept, stored, tombstone, version
 from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Unit, Update
@@ -354,7 +355,8 @@ class Repository(Holdings):
         return Written(written, created=False, warnings=draft.told, shown=shown, held=held)
 
     async def _filled(self, resource: dict[str, Any]) -> dict[str, Any]:
-        """Return a resource with the displays that its codes come without, where the settings say so."""
+        """Return a resource as it is to be stored: a Subscription as it stands then, with displays where the settings say so."""
+        resource = standing(resource, self.scope)
         if self.rules.fill_displays == "off" or self.terms is None or self.published:
             return resource
         return await filled(resource, self.definitions, self.terms.seen_by(self))
@@ -413,6 +415,8 @@ class Repository(Holdings):
             self.root,
             self.rules,
             self.published,
+            self.definitions,
+            self.offer,
         )
         await effects.write(ground, changes, unit, locked=self.pending is not None)
         held = await self._holds.settle(changes, unit)

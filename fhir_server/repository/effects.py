@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fhir_server.repository import confirmed, hierarchy, relating
+from fhir_server.repository import confirmed, hierarchy, relating, subscribing
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.parameters import Parameters
 from fhir_server.repository.rights import Rights
@@ -76,6 +76,7 @@ async def _relations(ground: Ground, changes: Sequence[Change], unit: Unit) -> N
 
 
 TABLE: tuple[Row, ...] = (
+    Row(frozenset({subscribing.TYPE}), subscribing.enter),
     Row(frozenset({RESOURCE_TYPE}), _parameters, "search-parameters"),
     Row(frozenset({"Organization", "OrganizationAffiliation"}), hierarchy.check, "hierarchy"),
     Row(frozenset({"Organization", "OrganizationAffiliation"}), _hierarchy, "hierarchy"),

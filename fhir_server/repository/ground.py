@@ -8,6 +8,7 @@ from fhir_server.repository.pending import Key
 from fhir_server.search.reading import Reading
 from fhir_server.settings import Record
 from fhir_server.store import Store
+from fhir_server.subscriptions import Offer
 from profiles.definitions.registry import Definitions
 
 
@@ -24,6 +25,8 @@ class Ground:
         root: Id of the deployment's root Organization.
         rules: Rules of the stored record.
         published: Whether what is written are definitions of guides.
+        definitions: Definitions with the search parameters of now.
+        offer: What can be subscribed to; `None` for nothing.
     """
 
     store: Store
@@ -34,3 +37,5 @@ class Ground:
     root: str
     rules: Record
     published: bool = False
+    definitions: Definitions | None = None
+    offer: Offer | None = None

@@ -17,23 +17,24 @@ from fhir_server.facilities.house import House
 from fhir_server.intake import Intake
 from fhir_server.model import json
 from fhir_server.model.errors import FhirError, NotFound
-from fhir_server.model.query import Where
+from fhir_server.model.query import Query, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Stored
-from fhir_server.repository import noted, redacted
+from fhir_server.repository import cohorts, noted, redacted
 from fhir_server.repository.absence import absence
 from fhir_server.repository.locks import Turns
 from fhir_server.repository.pages import Pages, SearchPage
 from fhir_server.repository.past import HistoryPage, HistoryRequest
 from fhir_server.repository.pending import Key, Pending
 from fhir_server.repository.reach import Reach
-from fhir_server.repository.rights import Rights
+from fhir_server.repository.rights import GUARDED, Rights
 from fhir_server.repository.written import gone
 from fhir_server.search import effective
 from fhir_server.search.parse import SearchRequest
 from fhir_server.search.system import SystemRequest
 from fhir_server.settings import Record, Validation
 from fhir_server.store import Store
+from fhir_server.subscriptions import Offer
 from profiles.definitions.registry import Definitions
 
 VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
@@ -60,6 +61,7 @@ class Holdings:
         footprint: What the interaction leaves in the audit trail; `None` where none is kept.
         published: Whether what is written are definitions of guides, which were checked as such.
         terms: Who answers what checks leave open about codes; `None` where nobody does.
+        offer: What can be subscribed to; `None` for nothing.
     """
 
     store: Store
@@ -78,6 +80,7 @@ class Holdings:
     footprint: Footprint | None = None
     published: bool = False
     terms: Terms | None = None
+    offer: Offer | None = None
 
     async def read(self, resource_type: str, resource_id: str) -> Stored:
         """Return the current version.
@@ -86,6 +89,8 @@ class Holdings:
             NotFound: No such instance within the scope.
             Gone: It was deleted.
         """
+        if cohorts.is_virtual(resource_type, resource_id):
+            return redacted.one(self.scope, noted.read(self.footprint, await cohorts.group(self, resource_id, "r")))
         where = await self.rights.where(resource_type, "r", [resource_id])
         stored = await self.store.read(resource_type, resource_id, where, self._session)
         stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable))
@@ -104,6 +109,9 @@ class Holdings:
         where = await self.rights.where(resource_type, "r", [resource_id])
         vid = int(version) if VERSION.fullmatch(version) else 0
         stored = await self.store.read_version(resource_type, resource_id, vid, where, self._session) if vid else None
+        if cohorts.is_virtual(resource_type, resource_id):
+            one = await cohorts.group(self, resource_id, "r")
+            stored = one if one.vid == vid else None
         stored = stored or await self.pages.event(resource_type, resource_id, self._reach(self._searchable), vid)
         stored = stored or (await self._withdrawn(resource_type, resource_id, vid) if vid else None)
         if stored is None:
@@ -144,6 +152,15 @@ class Holdings:
         found = noted.matched(self.footprint, await self.pages.matches(resource_type, pairs, reach, most))
         return redacted.several(self.scope, found)
 
+    async def led(self, resource_type: str, ids: Sequence[str]) -> list[Stored]:
+        """Return those of some instances that the caller may be shown where something leads to them, in no order."""
+        is_guarded = resource_type == GUARDED
+        shown = await self.rights.where(GUARDED, "r", ids) if is_guarded else self.scope.shown(resource_type)
+        where = Where("clause", {"_id": {"$in": list(ids)}}) & shown
+        fields = noted.FIELDS if self.footprint else ()
+        found = await self.store.versions(Query(resource_type, where, (), len(ids), "_id_", fields), self._session)
+        return redacted.several(self.scope, noted.matched(self.footprint, found))
+
     async def search(self, request: SearchRequest, base: str) -> SearchPage:
         """Return one page of a search with its includes.
 
@@ -158,8 +175,20 @@ class Holdings:
         self.rights.refuse_explaining([request])
         redaction.refuse(self.scope, request.resource_type, request.applied)
         request = effective.request(request) if redaction.applies(self.scope) else request
-        found = await self.pages.search(request, self._reach(self._searchable, base))
+        virtual = await cohorts.asked(self, request)
+        found = await self.pages.search(cohorts.leaving_room(request, virtual), self._reach(self._searchable, base))
+        found = cohorts.beside(virtual, found)
         return redacted.page(self.scope, noted.page(self.footprint, found))
+
+    async def wanted(self, request: SearchRequest) -> Where:
+        """Return the filter of what a search finds of what the caller may search, for who reads without pages.
+
+        Raises:
+            Forbidden: The type, or one that a chain leads through, may not be searched.
+        """
+        self.rights.require([request.resource_type], "s")
+        redaction.refuse(self.scope, request.resource_type, request.applied)
+        return await self.pages.where(request, self._reach(self._searchable))
 
     async def lagging(self, parts: Sequence[SearchRequest]) -> list[str]:
         """Return the types of which the search, of one type or several, may miss something; ask before it is run."""

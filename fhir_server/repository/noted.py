@@ -29,6 +29,12 @@ def matched(footprint: Footprint | None, found: list[Stored]) -> list[Stored]:
     return found
 
 
+def hits(footprint: Footprint | None, found: list[Hit]) -> list[Hit]:
+    """Note whose records are shown; return what is shown of them."""
+    _show(footprint, found)
+    return found
+
+
 def page(footprint: Footprint | None, found: SearchPage) -> SearchPage:
     """Note whose records a page shows; return it. Which resources there were, its query tells."""
     _show(footprint, found.matches)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from fhir_server.model.query import Query
+from fhir_server.model.query import Query, Where
 from fhir_server.model.request import Pairs
 from fhir_server.model.stored import Hit, Stored
 from fhir_server.repository.across import Across, Found, met
@@ -213,6 +214,28 @@ class Pages:
         request = await self._resolved(replace(request, count=most - 1, sort=()), reach)
         query = plan(request, reach.where_of(resource_type), None, self.definitions)
         return await self.store.versions(query, reach.session)
+
+    async def where(self, request: SearchRequest, reach: Reach) -> Where:
+        """Return the filter of what a search finds.
+
+        Raises:
+            TooCostly: A chain leads to too much.
+            Forbidden: A chain leads through a type that the caller may not search.
+        """
+        request = await self._resolved(request, reach)
+        name = request.resource_type
+        return compiled(request.expression, name, self.definitions) & reach.where_of(name)
+
+    async def rows(self, request: SearchRequest, reach: Reach, fields: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
+        """Return `_id` and these fields of the matches of a search in their order, one more than its page holds where more follow.
+
+        Raises:
+            TooCostly: It takes too long, or a chain leads to too much.
+            Forbidden: A chain leads through a type that the caller may not search.
+        """
+        request = await self.spelling.spelt(await self._resolved(request, reach), reach, self.definitions)
+        query = plan(request, reach.where_of(request.resource_type), None, self.definitions)
+        return await self.store.rows(replace(query, fields=tuple({*query.fields, *fields})), reach.session)
 
     async def lagging(self, parts: Sequence[SearchRequest], reach: Reach) -> list[str]:
         """Return the types of which a search may miss something, for now."""

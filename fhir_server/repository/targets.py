@@ -86,8 +86,7 @@ class Targets:
         leaving = await self.store.exists(undecided, self.readable, self.session) if undecided else ()
         if leaving and len(undecided) == len(missing):
             raise BeingDeleted(*min(leaving))
-        issues = [_missing(key, needed[key], places) for key in missing]
-        raise Unprocessable(f"{len(missing)} references lead nowhere.", issues=issues)
+        raise _nowhere([_missing(key, needed[key], places) for key in missing])
 
     async def refuse_referrers(self, instances: Sequence[Key]) -> None:
         """Refuse that these are gone, in a unit of work that has deleted them, if anything still refers to one.
@@ -127,6 +126,11 @@ class Targets:
             yield
 
 
+def dangling(draft: Draft, keys: Sequence[Key]) -> Unprocessable:
+    """Return the refusal of a draft that refers to what is not there."""
+    return _nowhere([_missing(key, draft, {}) for key in keys])
+
+
 async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
     """Run `attempt`; again, for some seconds, while it refers to something whose deletion is not decided yet."""
     deadline = monotonic() + PATIENCE
@@ -137,6 +141,10 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
             if monotonic() > deadline:
                 raise
         await asyncio.sleep(PAUSE)
+
+
+def _nowhere(issues: Sequence[Issue]) -> Unprocessable:
+    return Unprocessable(f"{len(issues)} references lead nowhere.", issues=issues)
 
 
 def _key(text: str) -> Key:

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from fhir_server.access import advice
+from fhir_server.access.granted import PERSONAL
+from fhir_server.access.principal import owner
 from fhir_server.access.scope_filter import ScopeFilter
 from fhir_server.intake import Draft, about, custodian
 from fhir_server.model import instant
@@ -15,7 +17,7 @@ from fhir_server.settings import Record
 from fhir_server.store import Live, access, history_id
 from profiles.issue import Issue
 
-SERVER_OWNED = ("rg", "f", "hb", "va", "op", "adv")
+SERVER_OWNED = ("rg", "f", "hb", "va", "op", "adv", "ow")
 """Envelope fields that stay with an instance over its versions."""
 
 
@@ -58,7 +60,9 @@ def envelope(draft: Draft, scope: ScopeFilter, rules: Record, root: str) -> dict
     """
     facility = scope.standing.keepers.get(about(draft)) or scope.facility or rules.facility
     keeper = custodian(draft, facility, root)
-    return {"rg": rules.zone, **({"f": keeper} if keeper else {}), **advice.envelope(scope.principal)}
+    mine = owner(scope.principal) if draft.resource_type in PERSONAL else ""
+    begun = {"rg": rules.zone, **({"f": keeper} if keeper else {}), **advice.envelope(scope.principal)}
+    return {**begun, "ow": mine} if mine else begun
 
 
 def kept(live: Live) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from fhir_server.search.chosen import PART_CODES
 from fhir_server.search.expression import (
     And,
     Anything,
+    Belongs,
     Chain,
     Cleared,
     Concepts,
@@ -125,6 +126,8 @@ def compile(  # noqa: A001, C901, PLR0912 - what it does; one case for each node
             )
         case Withdrawn():
             return Where("clause", {"wd": True, "held": {"$ne": True}, "adv": {"$ne": True}})
+        case Belongs(owner):
+            return Where("clause", {"ow": owner})
         case Guarded(contexts, is_open):
             return _guarded(contexts, is_open=is_open)
         case Contains(contained_type, item):

@@ -105,6 +105,12 @@ class Withdrawn(msgspec.Struct, frozen=True):
     """Patients could see it, and the care team has withdrawn it: neither held nor advice (product.md 3)."""
 
 
+class Belongs(msgspec.Struct, frozen=True):
+    """It was created by this client and person (envelope `ow`; `principal.owner`)."""
+
+    owner: str
+
+
 class Guarded(msgspec.Struct, frozen=True):
     """A Binary whose `securityContext` names one of these; who may see that one may see it (R4 Binary).
 
@@ -203,6 +209,7 @@ Expression = (
     | Cleared
     | Disclosed
     | Withdrawn
+    | Belongs
     | Guarded
     | Contains
     | Chain

@@ -12,6 +12,7 @@ One recipe for all types; the index is left out where the type has nothing for i
 | `facility_date` | f, d, o | what a facility holds |
 | `date` | d, o, f | the latest of the type; ranges of the primary date |
 | `long` | d, o, dh where dh - d is longer than a day | ranges of the primary date, the other half |
+| `cohort` | f, _id, of Patients | whose patients they are, page by page: virtual Groups |
 | `reference_date` | rf, d, o | every reference parameter, `_revinclude`, what points to an instance |
 | `updated` | lu, o | `_lastUpdated`, history, export |
 | `contained` | type of what is contained, lu, o where something is | `_contained`, chains to contained resources |
@@ -88,7 +89,7 @@ def indexes(resource_type: str, definitions: Definitions, *, texts: bool = False
     when, order = ("date", (("d", -1), ("o", -1))) if dated else ("updated", (("lu", -1), ("o", -1)))
     code = next((param.field for param in known.values() if param.primary_code), "")
     members = definitions.compartments["Patient"].members.get(resource_type, ())
-    found: list[IndexSpec] = []
+    found: list[IndexSpec] = [IndexSpec("cohort", (("f", 1), ("_id", 1)))] if resource_type == "Patient" else []
     if members:
         if code:
             found.append(IndexSpec(f"patient_code_{when}", (("p", 1), (code, 1), *order)))

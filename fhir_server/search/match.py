@@ -11,6 +11,7 @@ from fhir_server.model.errors import Forbidden
 from fhir_server.search.expression import (
     And,
     Anything,
+    Belongs,
     Chain,
     Cleared,
     Concepts,
@@ -68,6 +69,8 @@ def matches(  # noqa: C901, PLR0912 - one case for each node
             return _is_disclosed(document, now, gates)
         case Withdrawn():
             return bool(document.get("wd")) and not document.get("held") and not document.get("adv")
+        case Belongs(owner):
+            return bool(document.get("ow") == owner)
         case Guarded(contexts, is_open):
             context = document.get("r", {}).get("securityContext")
             return is_open if context is None else context.get("reference") in contexts
