@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import structlog
@@ -24,6 +25,8 @@ from fhir_server.model.queue import JobRecord, Leases, Lost
 LEASE = 30.0
 PATIENT = 1.0  # seconds between two looks into an empty queue, on average
 CLEARING = 5.0
+REFUSED = frozenset({409, 429})
+"""Statuses of refusals that may not come again: of what another did at the same moment, or too much at once."""
 
 log = structlog.get_logger("worker")
 
@@ -49,6 +52,7 @@ class Worker:
         prepare: Gives a job what it needs.
         name: Names a part of this process as the holder of leases.
         concurrency: Most jobs that it runs at the same time.
+        limits: Most jobs of a kind that all workers run at the same time, where it is another number than the kind's own.
         lease: Seconds after which others may take over from a worker that is silent.
     """
 
@@ -60,8 +64,10 @@ class Worker:
         name: Callable[[str], str],
         *,
         concurrency: int,
+        limits: Mapping[str, int] = MappingProxyType({}),
         lease: float = LEASE,
     ) -> None:
+        self._limits = limits
         self._leases = leases
         self._jobs = jobs
         self._prepare = prepare
@@ -72,27 +78,39 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run jobs until the context ends; what is not finished then is given back."""
+        limits = {kind: self._limits.get(kind, row.limit) for kind, row in self._jobs.items() if not row.standing}
         loops = [
-            asyncio.create_task(self._loop(self._name(str(number))), name=f"worker {number}")
+            asyncio.create_task(self._loop(self._name(str(number)), limits), name=f"worker {number}")
             for number in range(self._concurrency)
         ]
+        if self._concurrency:
+            standing = [kind for kind, row in self._jobs.items() if row.standing]
+            loops += [
+                asyncio.create_task(self._loop(self._name(kind), {kind: 1}, standing=kind), name=f"worker {kind}")
+                for kind in standing
+            ]
         try:
             yield
         finally:
             await ended(*loops)
 
-    async def _loop(self, name: str) -> None:
-        cleared = 0.0
+    async def _loop(self, name: str, limits: Mapping[str, int], standing: str = "") -> None:
+        """Run jobs of these kinds one after the other; `standing` names the one that there always is."""
+        cleared = seen = 0.0
         while True:
             job = None
             try:
                 if time.monotonic() - cleared > CLEARING:
                     cleared = time.monotonic()
                     await self._leases.clear_dead()
-                job = await self._leases.claim(name, {kind: row.limit for kind, row in self._jobs.items()}, self._lease)
+                if standing and time.monotonic() - seen > CLEARING:
+                    seen = time.monotonic()
+                    await self._leases.enqueue(standing, {}, key=standing)
+                job = await self._leases.claim(name, limits, self._lease)
                 if job is not None:
                     await self._do(job, self._jobs[job.kind])
-                    continue
+                    if not standing:
+                        continue
             except Lost:
                 log.warning("job_lost", job=job.id if job else "", kind=job.kind if job else "")
             except FhirError as error:  # the database is away; who waits for a job waits on
@@ -130,7 +148,7 @@ class Worker:
                 _log_fault("job_failed", record, error)
             # The text of a fault may hold patient data; that of our own refusals does not.
             text = str(error) if expected else f"A fault of the server ({type(error).__name__}); it was logged."
-            after = await self._leases.fail(record, text, job.attempts)
+            after = await self._leases.fail(record, text, 1 if _is_final(error) else job.attempts)
             log.warning(
                 "job_attempt_failed", job=record.id, kind=record.kind, attempt=record.attempt, state=after.state
             )
@@ -159,6 +177,11 @@ class Worker:
         finally:
             run.cancel()
             await asyncio.wait([run])
+
+
+def _is_final(error: Exception) -> bool:
+    """Return whether what is refused now will be refused again."""
+    return isinstance(error, FhirError) and 400 <= error.status < 500 and error.status not in REFUSED
 
 
 def _figures(result: Mapping[str, Any]) -> dict[str, Any]:

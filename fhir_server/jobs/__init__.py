@@ -1,12 +1,18 @@
 """The kinds of background work: one module each, which states it as `JOB`. A worker finds them here and runs them."""
 
 import pkgutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from fhir_server.access.scope_filter import ScopeFilter
+from fhir_server.loading.work import Access
+from fhir_server.model.channel import Channel
+from fhir_server.model.files import Files
 from fhir_server.model.queue import JobRecord
+from fhir_server.model.request import FhirRequest, FhirResponse
+from fhir_server.outbound import Outbound
 from fhir_server.repository import Repository
 from fhir_server.repository.reindexing import Reindexing
 from fhir_server.settings import Jobs
@@ -26,7 +32,17 @@ class Work:
         settings: How jobs are to behave.
         reindexing: Indexes stored resources again.
         repository: Returns the repository of now, unrestricted.
+        within: Returns the repository of now within what the job's mandate reaches now; everything that a job does for
+            somebody is done within it, and it is asked for anew every few seconds (raises `Forbidden` when it is over).
+        answer: Answers a request within a scope as if it had come from outside: checked, audited, never raising.
+        handed_out: Leaves rows in the trail of what the job hands out: resource type, patients, keepers, detail.
+        files: Where files are kept.
+        outbound: Calls URLs that others have chosen.
+        channels: How subscribers are notified, by the code of the channel type.
+        notify: Tells subscribers what happens, until it is cancelled.
         renew: Makes this process work by the implementation guides that are installed now.
+        loading: Lines are loaded with it, within what the job's mandate reaches.
+        hours: How long files are given out.
     """
 
     record: JobRecord
@@ -34,7 +50,16 @@ class Work:
     settings: Jobs
     reindexing: Reindexing
     repository: Callable[[], Repository]
+    within: Callable[[], Awaitable[Repository]]
+    answer: Callable[[FhirRequest, ScopeFilter], Awaitable[FhirResponse]]
+    handed_out: Callable[[str, Collection[str], Collection[str], Mapping[str, str]], Awaitable[None]]
+    files: Files
+    outbound: Outbound
+    channels: Mapping[str, Channel]
+    notify: Callable[[], Awaitable[None]]
     renew: Callable[[], Awaitable[object]]
+    loading: Access
+    hours: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +71,15 @@ class Job:
         run: Does it and returns its result. It may be cancelled at every await, and begun again from its last checkpoint.
         limit: Most jobs of the kind that run at the same time, in all processes together; 0 for any number.
         attempts: Attempts in a row without progress after which it is given up.
+        standing: Whether there always is one, which some worker runs beside other jobs: it is queued by itself, and again a moment
+            after it ends, however it ended.
     """
 
     kind: str
     run: Callable[[Work], Awaitable[Mapping[str, Any]]]
     limit: int = 0
     attempts: int = 5
+    standing: bool = False
 
 
 def rest(spent: float, share: float) -> float:
