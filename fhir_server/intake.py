@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from fhir_server.access.labels import Labels
+from fhir_server.facilities import cohort
 from fhir_server.model import instant, json
-from fhir_server.model.errors import BadRequest
+from fhir_server.model.errors import BadRequest, Unprocessable
+from fhir_server.model.stored import Stored
 from fhir_server.search.index import Indexer, version
 from fhir_server.search.reading import Reading
 from profiles.definitions.registry import Definitions
@@ -128,6 +130,11 @@ class Draft:
             "j": self._wire(json.encode(own)[1:-1]),
         }
 
+    def says(self, stored: Stored) -> bool:
+        """Return whether a stored version has the same content, so that nothing would come of it but a number."""
+        own = {"versionId": str(stored.vid), "lastUpdated": instant.text(stored.last_updated)}
+        return self._wire(json.encode(own)[1:-1]) == stored.body
+
     def _wire(self, version: bytes) -> bytes:
         """Return the JSON with members put at the head of its meta, which is its third member."""
         place = len(json.encode({"resourceType": self.resource_type, "id": self.id})) + len(b'"meta":{')
@@ -158,13 +165,19 @@ class Intake:
 
         Raises:
             BadRequest: The type is not that of the URL, or the resource fails the base checks; all findings are in it.
-            Unprocessable: It has a security label that nobody knows.
+            Unprocessable: It has a security label that nobody knows, or is a Group that is virtual.
         """
         stated = resource.get("resourceType")
         if stated != resource_type:
             raise BadRequest(
                 f"The body is a {_shown(stated)}, but the URL is for {resource_type}. Send them with the same type.",
                 expression="resourceType",
+            )
+        if resource_type == cohort.TYPE and cohort.organization_of(resource_id):
+            raise Unprocessable(
+                f"Group/{resource_id} cannot be written: ids that begin with '{cohort.PREFIX}' are those of the patients of "
+                "Organizations, who are known from the record. Choose another id.",
+                expression="Group.id",
             )
         head = {"resourceType": resource_type, "id": resource_id}
         kept = {key: value for key, value in resource.items() if key not in _SERVER_OWNED}

@@ -5,6 +5,7 @@ A file is known by the hash of its content; path, size and time of change save c
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from fhir_server.cli.sources import Source
@@ -13,15 +14,31 @@ from fhir_server.settings import Settings
 
 @dataclass(slots=True)
 class Known:
-    """One file of earlier runs: by portion, the places that were refused; `finished` when all portions were sent."""
+    """One file of earlier runs.
+
+    Attributes:
+        refused: By portion, the places that were refused; of a file that is no NDJSON.
+        line: Of NDJSON the last line that was sent with all before it.
+        lines: Numbers of those of them that were refused.
+        finished: Whether all was sent.
+    """
 
     refused: dict[int, frozenset[str]] = field(default_factory=dict)
+    line: int = 0
+    lines: set[int] = field(default_factory=set)
     finished: bool = False
 
     @property
     def complete(self) -> bool:
         """Whether everything in the file is stored."""
-        return self.finished and not any(self.refused.values())
+        return self.finished and not self.lines and not any(self.refused.values())
+
+    def reach(self, line: int, refused: Collection[int], mended: Collection[int]) -> None:
+        """Note lines of NDJSON that were sent; what older releases noted of its portions counts no more."""
+        self.refused.clear()
+        self.line = max(self.line, line)
+        self.lines.update(refused)
+        self.lines.difference_update(mended)
 
 
 class Ledger:
@@ -62,6 +79,11 @@ class Ledger:
         self.known(content).refused[portion] = refused
         self._write({"hash": content, "portion": portion, "refused": sorted(refused)})
 
+    def reached(self, content: str, line: int, refused: Collection[int], mended: Collection[int] = ()) -> None:
+        """Record the last line of NDJSON that was sent with all before it, and which of them were or are no longer refused."""
+        self.known(content).reach(line, refused, mended)
+        self._write({"hash": content, "line": line, "refused": sorted(refused), "mended": sorted(mended)})
+
     def finished(self, content: str) -> None:
         """Record that all portions of a file were sent."""
         self.known(content).finished = True
@@ -83,5 +105,7 @@ class Ledger:
                 self._hashes[row["name"], row["size"], row["changed"]] = row["hash"]
             elif "portion" in row:
                 self.known(row["hash"]).refused[row["portion"]] = frozenset(row["refused"])
+            elif "line" in row:
+                self.known(row["hash"]).reach(row["line"], row["refused"], row["mended"])
             elif row.get("finished"):
                 self.known(row["hash"]).finished = True

@@ -2,17 +2,18 @@
 
 import asyncio
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fhir_server.cli import service, sources
+from fhir_server.cli import service, sources, streaming
 from fhir_server.cli.ledger import Ledger
 from fhir_server.cli.options import (
     AsJson,
@@ -26,14 +27,35 @@ from fhir_server.cli.options import (
 )
 from fhir_server.cli.posting import Poster, Refusal, Tally, count
 from fhir_server.cli.sources import Portion, Source
+from fhir_server.cli.streaming import Stream
+from fhir_server.loading.course import Hands
+from fhir_server.loading.hands import Crew, cores
 from fhir_server.settings import Settings
 from profiles.xml.reader import Reader
+
+if TYPE_CHECKING:
+    from fhir_server.main import Service
 
 ALL = "all"
 MENDABLE = frozenset({404, 409, 412, 422, 503})
 """Statuses of a refusal that another resource may have caused: a missing reference, a conflict."""
-AT_ONCE = 2
-"""Portions of one file that are under way at the same time: while one is being written, the next is checked."""
+
+ALONE_AFTER = 3
+"""Seconds after which who is still there is there."""
+
+LOOKED_UP = frozenset(
+    {
+        "Consent",
+        "Location",
+        "Organization",
+        "OrganizationAffiliation",
+        "Patient",
+        "Practitioner",
+        "PractitionerRole",
+        "SearchParameter",
+    }
+)
+"""Types that writes of others search."""
 
 Paths = Annotated[
     list[Path], typer.Argument(help="Files, folders or tar archives with .json, .xml and .ndjson (also .gz).")
@@ -45,6 +67,12 @@ Facility = Annotated[
     ),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, max=64, help="Bundles that are under way at the same time.")]
+Initial = Annotated[
+    bool,
+    typer.Option(
+        "--initial", help="Make the indexes of types that are new when all is stored: faster, while nobody else works."
+    ),
+]
 Again = Annotated[bool, typer.Option("--again", help="Load files again that were loaded before.")]
 
 
@@ -55,6 +83,7 @@ def load(
     facility: Facility = "",
     jobs: Jobs = 4,
     again: Again = False,
+    initial: Initial = False,
     as_json: AsJson = False,
 ) -> None:
     """Load Bundles and NDJSON: transactions as they are, everything else resource by resource under its own id.
@@ -65,7 +94,7 @@ def load(
     settings = settings_of(data_dir)
     quiet_logs()
     with expected_failures():
-        tally, skipped = service.run(_load(settings, paths, facility, jobs, again=again))
+        tally, skipped = service.run(_load(settings, paths, facility, jobs, again=again, initial=initial))
     if as_json:
         print_json({**tally.as_json(), "files_skipped": skipped})
     else:
@@ -99,18 +128,24 @@ class _Run:
         poster: Where bundles go.
         ledger: What earlier runs did.
         reader: Reads files in XML.
+        hands: Who stores lines of NDJSON.
         tally: What this one stored.
         open: What is refused until now, by content and ordinal of the portion.
+        streams: Files of NDJSON of which lines are refused until now.
     """
 
     poster: Poster
     ledger: Ledger
     reader: Reader
+    hands: Hands
     tally: Tally = field(default_factory=Tally)
     open: dict[tuple[str, int], _Open] = field(default_factory=dict)
+    streams: list[Stream] = field(default_factory=list)
 
 
-async def _load(settings: Settings, paths: list[Path], facility: str, jobs: int, *, again: bool) -> tuple[Tally, int]:
+async def _load(
+    settings: Settings, paths: list[Path], facility: str, jobs: int, *, again: bool, initial: bool
+) -> tuple[Tally, int]:
     ledger = Ledger(settings, facility, fresh=again)
     with tempfile.TemporaryDirectory(prefix="load-", dir=settings.data_dir) as scratch:
         try:
@@ -123,9 +158,41 @@ async def _load(settings: Settings, paths: list[Path], facility: str, jobs: int,
             if facility and not await poster.exists(f"Organization/{facility}"):
                 complain(f"Organization/{facility} is not there. Load the organizations first, without --facility.")
                 raise typer.Exit(2)
-            run = _Run(poster, ledger, Reader(working.definitions))
-            skipped = await _all_files(run, files, jobs)
+            async with (
+                _indexed_after(working, files if initial else ()) as off,
+                Crew(working.loading(facility, off), cores() - 1, together=True) as hands,
+            ):
+                run = _Run(poster, ledger, Reader(working.definitions), hands)
+                skipped = await _all_files(run, files, jobs)
     return run.tally, skipped
+
+
+async def _is_alone(working: "Service") -> bool:
+    """Return whether nobody else works on the record; who was killed a moment ago is known to be gone a second later."""
+    for _ in range(ALONE_AFTER):
+        if await working.store.clock.alone():
+            return True
+        await asyncio.sleep(1)
+        await working.store.clock.clear_dead()
+    return await working.store.clock.alone()
+
+
+@asynccontextmanager
+async def _indexed_after(working: "Service", files: Collection[Source]) -> AsyncIterator[Collection[str]]:
+    """Put off the indexes of types that are new, and make them at the end; what is looked up meanwhile keeps its own."""
+    if not files:
+        yield ()
+        return
+    if not await _is_alone(working):
+        complain("Others work on this record. Stop the servers for a load with --initial, or load without it.")
+        raise typer.Exit(2)
+    named = {sources.stem(source.name) for source in files if source.path.name.endswith(sources.LINE_ENDINGS)}
+    collections = working.store.collections
+    off = await collections.put_off(sorted((named & working.definitions.resource_types) - LOOKED_UP))
+    try:
+        yield off
+    finally:
+        await collections.make_up()
 
 
 async def _all_files(run: _Run, files: list[Source], jobs: int) -> int:
@@ -145,12 +212,15 @@ async def _all_files(run: _Run, files: list[Source], jobs: int) -> int:
 
             skipped += sum([not sent for sent in await asyncio.gather(*(one(source) for source in group))])
         before = -1
-        while run.open and run.tally.stored != before:
+        while (run.open or any(stream.hopeful for stream in run.streams)) and run.tally.stored != before:
             before = run.tally.stored
             progress.update(task, description="once more what was refused")
             for waiting in [entry for entry in run.open.values() if entry.hopeful]:
                 await _portion(run, waiting.source, waiting.content, waiting.portion)
+            for stream in run.streams:
+                await streaming.again(run.hands, run.ledger, run.tally, stream)
     run.tally.refused = [refusal for waiting in run.open.values() for refusal in waiting.refusals]
+    run.tally.refused += [refusal for stream in run.streams for refusal in stream.refusals()]
     return skipped
 
 
@@ -168,47 +238,25 @@ async def _file(run: _Run, source: Source) -> bool:
     known = run.ledger.known(content)
     if known.complete:
         return False
-    under_way: dict[asyncio.Task[None], frozenset[str]] = {}
-    try:
-        for portion in sources.portions(source, run.reader):
-            refused = known.refused.get(portion.ordinal)
-            if refused is None or refused:
-                rest = portion if refused is None else sources.part(portion, refused)
-                instances = sources.instances(rest)
-                await _room(under_way, instances)
-                task = asyncio.create_task(_portion(run, source, content, rest, [*under_way]))
-                under_way[task] = instances
-        await asyncio.gather(*under_way)
-    finally:
-        for task in under_way:
-            task.cancel()
+    if source.path.name.endswith(sources.LINE_ENDINGS):
+        stream = Stream(source, content)
+        await streaming.send(run.hands, run.ledger, run.tally, stream)
+        run.streams += [stream] if stream.refused or stream.broken else []
+        return True
+    for portion in sources.portions(source, run.reader):
+        refused = known.refused.get(portion.ordinal)
+        if refused is None or refused:
+            await _portion(run, source, content, portion if refused is None else sources.part(portion, refused))
     run.ledger.finished(content)
     return True
 
 
-async def _room(under_way: dict[asyncio.Task[None], frozenset[str]], instances: frozenset[str]) -> None:
-    """Wait until another portion may be sent: not beside one that writes an instance of it, for the later line must win."""
-    while len(under_way) >= AT_ONCE or any(instances & others for others in under_way.values()):
-        done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            del under_way[task]
-            task.result()
-
-
-async def _portion(
-    run: _Run, source: Source, content: str, portion: Portion, before: Collection[asyncio.Task[None]] = ()
-) -> None:
-    """Send a portion: as one transaction, and where that is refused and its entries are independent, each on its own.
-
-    What it refers to may be in a portion that was sent just before, so the transaction is repeated when those are done.
-    """
+async def _portion(run: _Run, source: Source, content: str, portion: Portion) -> None:
+    """Send a portion: as one transaction, and where that is refused and its entries are independent, each on its own."""
     refusals = [Refusal(source.name, place, 400, reason) for place, reason in portion.problems]
     if portion.bundle.get("entry"):
         bundle = portion.bundle
         rows = count(run.tally, bundle, await run.poster.post(bundle))
-        if before and rows and rows[0][0] < 0 and rows[0][1] in MENDABLE:
-            await asyncio.wait(before)
-            rows = count(run.tally, bundle, await run.poster.post(bundle))
         if portion.fallback and rows and rows[0][0] < 0 and len(portion.places) > 1:
             bundle = {**bundle, "type": "batch"}
             rows = count(run.tally, bundle, await run.poster.post(bundle))

@@ -46,6 +46,7 @@ class Tally:
     started: float = field(default_factory=time.monotonic)
     created: Counter[str] = field(default_factory=Counter)
     updated: Counter[str] = field(default_factory=Counter)
+    unchanged: int = 0
     refused: list[Refusal] = field(default_factory=list)
 
     @property
@@ -70,6 +71,7 @@ class Tally:
             "stored": self.stored,
             "created": dict(sorted(self.created.items())),
             "updated": dict(sorted(self.updated.items())),
+            "unchanged": self.unchanged,
             "refused": self.entries_refused,
             "seconds": round(time.monotonic() - self.started, 3),
             "reasons": [{"reason": reason, "count": count, "first": place} for reason, count, place in self.reasons()],

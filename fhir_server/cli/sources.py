@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import lzma
+import re
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_server.loading import order
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest
 from profiles.xml.reader import Reader, UnreadableError
@@ -24,12 +26,6 @@ READ_ENDINGS = JSON_ENDINGS + XML_ENDINGS + LINE_ENDINGS
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 _FIRST_NAMES = ("hospitalInformation", "practitionerInformation")
-_FIRST_TYPES = (
-    "Organization", "Location", "Practitioner", "HealthcareService", "PractitionerRole", "Endpoint", "Medication",
-    "Substance", "Patient", "RelatedPerson", "Person", "Device", "Coverage", "EpisodeOfCare", "Encounter", "Condition",
-    "ServiceRequest", "Specimen", "Procedure", "Observation", "MedicationRequest",
-)  # fmt: skip
-_LAST_TYPES = ("CarePlan", "Claim", "ExplanationOfBenefit", "List", "Composition", "Provenance", "Group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +102,12 @@ def rank(name: str) -> int:
             return position
     if not base.endswith(LINE_ENDINGS):
         return 50
-    stem = base.split(".")[0]
-    if stem in _FIRST_TYPES:
-        return 2 + _FIRST_TYPES.index(stem)
-    return 60 + _LAST_TYPES.index(stem) if stem in _LAST_TYPES else 55
+    return 2 + order.rank(stem(name))
+
+
+def stem(name: str) -> str:
+    """Return what a file is named before its first dot or hyphen: of NDJSON the type, as exports name their files."""
+    return re.split(r"[.\-]", name.rsplit("!", 1)[-1].rsplit("/", 1)[-1])[0]
 
 
 def portions(source: Source, reader: Reader) -> Iterator[Portion]:
@@ -157,15 +155,6 @@ def part(portion: Portion, places: frozenset[str]) -> Portion:
     ]
     bundle = {**portion.bundle, "entry": [entry for entry, _ in kept]}
     return Portion(portion.ordinal, bundle, tuple(place for _, place in kept), portion.fallback, portion.problems)
-
-
-def instances(portion: Portion) -> frozenset[str]:
-    """Return `Type/id` of what the lines of a file write; empty for a bundle, which is all that is in its file."""
-    if not portion.fallback:
-        return frozenset()
-    return frozenset(
-        entry["request"]["url"] for entry in portion.bundle["entry"] if entry["request"]["method"] == "PUT"
-    )
 
 
 def _document(resource: dict[str, Any]) -> Portion:
