@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-MessageKind = Literal["invitation", "reset", "notice"]
+MessageKind = Literal["invitation", "reset", "notice", "notification"]
 MOST_ADDRESS = 254
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
@@ -12,6 +12,21 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A
 
 class Undelivered(Exception):
     """A message could not be handed over. The text says why, to an operator; never to whoever asked for the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a letter.
+
+    Attributes:
+        media: Media type.
+        name: File name.
+        content: What is in it.
+    """
+
+    media: str
+    name: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +38,14 @@ class Message:
         to: E-mail address.
         subject: One line.
         text: The letter; it may hold a secret link.
+        attached: A file that goes with it.
     """
 
     kind: MessageKind
     to: str
     subject: str
     text: str = field(repr=False)
+    attached: Attachment | None = None
 
 
 class Messenger(Protocol):

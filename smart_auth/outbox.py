@@ -122,6 +122,9 @@ def composed(message: Message, sender: Sender, now: datetime) -> EmailMessage:
     letter["Message-ID"] = make_msgid(domain=sender.address.rpartition("@")[2])
     letter["Auto-Submitted"] = "auto-generated"  # no out-of-office notes in answer (RFC 3834 5)
     letter.set_content(message.text, cte="7bit" if message.text.isascii() else "8bit")
+    if message.attached:
+        kind, _, subtype = message.attached.media.partition(";")[0].partition("/")
+        letter.add_attachment(message.attached.content, kind, subtype, cte="base64", filename=message.attached.name)
     return letter
 
 

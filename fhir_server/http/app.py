@@ -20,14 +20,14 @@ from fhir_server.http.curators import Curators
 from fhir_server.http.edge import Edge, Service
 from fhir_server.http.health import readiness
 from fhir_server.http.metrics import Metrics
+from fhir_server.http.notifications import STARTING, Notifications
 from fhir_server.model import json
+from fhir_server.model.channel import Feed
 from fhir_server.model.errors import FhirError, Unavailable
 from fhir_server.model.outcome import outcome
 from fhir_server.settings import Settings
 from profiles.issue import Issue
 from smart_auth.realm import Realm
-
-STARTING = "The server is starting. Try again in a moment."
 
 Running = Callable[[Settings], AbstractAsyncContextManager[Service]]
 
@@ -42,9 +42,13 @@ class Application(FastAPI):
         self.service: Service | None = None
         self._running = running
         self._edge: Edge | None = None
+        self._sockets = Notifications(self._feed, settings.channels.sockets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
+        if scope["type"] == "websocket":
+            await self._sockets(scope, receive, send)
+            return
         raw_path = scope.get("raw_path") or target.raw(scope["path"]) if scope["type"] == "http" else b""
         if target.is_fhir(raw_path) and not target.is_well_known(raw_path):
             if self._edge is None:
@@ -73,6 +77,9 @@ class Application(FastAPI):
         if self.service is None:
             raise Unavailable(STARTING)
         return self.service.curators
+
+    def _feed(self) -> Feed | None:
+        return self.service.feed if self.service else None
 
     @asynccontextmanager
     async def _life(self, _: FastAPI) -> AsyncIterator[None]:

@@ -9,12 +9,12 @@ from fhir_server.settings import Settings
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED = (
-    "Content-Location, ETag, Last-Modified, Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Progress, "
+    "Accept-Ranges, Content-Location, Content-Range, ETag, Expires, Last-Modified, Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Progress, "
     "X-Request-Id"
 )
 ACCEPTED = (
     "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, "
-    "Prefer, X-Request-Id, X-Security-Context"
+    "If-Range, Prefer, Range, X-Request-Id, X-Security-Context"
 )
 
 

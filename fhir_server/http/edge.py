@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from fhir_server.capability.table import OFFERED
-from fhir_server.http import binary, body, negotiate, target
+from fhir_server.http import binary, body, negotiate, streaming, target
 from fhir_server.http.bind import Base
 from fhir_server.http.cors import METHODS, Cors
 from fhir_server.http.curators import Curators
@@ -24,6 +24,7 @@ from fhir_server.http.respond import respond
 from fhir_server.http.shape import Shapes
 from fhir_server.http.xml import Xml
 from fhir_server.model import json
+from fhir_server.model.channel import Feed
 from fhir_server.model.errors import FhirError, NotSupported
 from fhir_server.model.outcome import outcome, refusal
 from fhir_server.model.request import FhirRequest, FhirResponse
@@ -58,6 +59,10 @@ class Service(Protocol):
     @property
     def curators(self) -> Curators:
         """Answers the terminology page."""
+
+    @property
+    def feed(self) -> Feed:
+        """Where connections of subscribers take notifications from."""
 
     def receive(self, request: FhirRequest, /) -> Awaitable[FhirResponse]:
         """Return the answer to a request from outside; raises `FhirError` where its caller is not let in."""
@@ -104,7 +109,10 @@ class Edge:
         try:
             response = await self._answer(exchange, scope, receive)
             status = response.status
-            await respond(send, response, exchange)
+            if response.content is None:
+                await respond(send, response, exchange)
+            else:
+                status = await streaming.send_content(receive, send, response, exchange)
         except body.Disconnected:
             pass
         finally:
@@ -158,7 +166,12 @@ class Edge:
         accept = headers.get("accept", "")
         if binary.wants_content(request):
             return binary.content(await self._receive(request))
-        exchange.representation = negotiate.representation(accept, query)
+        if negotiate.is_graphql(request):
+            exchange.representation = negotiate.PLAIN
+        elif streaming.is_file(request):  # it is given as what it is; an error about it is written as they like it
+            exchange.representation = negotiate.likely(accept, scope["query_string"])
+        else:
+            exchange.representation = negotiate.representation(accept, query)
         return await self._receive(request)
 
     async def _with_body(self, exchange: Exchange, request: FhirRequest, receive: Receive) -> FhirRequest:
@@ -169,14 +182,16 @@ class Edge:
         if not is_content:
             negotiate.check_content_type(headers.get("content-type", ""), allowed)
         sent = negotiate.media_type(headers.get("content-type", ""))
-        exchange.representation = negotiate.representation(headers.get("accept", ""), query, sent)
+        is_graphql = negotiate.is_graphql(request)
+        accept = headers.get("accept", "")
+        exchange.representation = negotiate.PLAIN if is_graphql else negotiate.representation(accept, query, sent)
         data = await body.read(receive, headers, self._limit)
         if is_content:
             return replace(request, resource=binary.resource(request, data))
         if allowed is negotiate.FORM_TYPES:
             # A search form may hold _format and _pretty as well (R4 3.1.1.2).
             query += target.pairs(data, "search form")
-            exchange.representation = negotiate.representation(headers.get("accept", ""), query)
+            exchange.representation = negotiate.representation(accept, query)
         return replace(request, body=data, reader=self._xml.resource if sent in negotiate.XML_TYPES else None)
 
     def _note(self, exchange: Exchange, status: int, seconds: float) -> None:

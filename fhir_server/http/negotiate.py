@@ -19,6 +19,10 @@ PATCH_TYPES = (
     "application/fhir+xml",
 )
 FORM_TYPES = ("application/x-www-form-urlencoded",)
+IMPORT, LINE_TYPES = ("$import",), ("application/fhir+ndjson", "application/ndjson", "application/x-ndjson")
+IMPORT_TYPES = (*FHIR_TYPES, *LINE_TYPES)
+GRAPHQL_TYPES = ("application/json", "application/graphql", "application/fhir+json")
+GRAPHQL = ("$graphql",)
 # An unescaped "+" in a URL means a space, and `_format=application/fhir+json` is nearly always sent unescaped.
 FORMATS: Mapping[str, bool] = {
     **dict.fromkeys(("json", *JSON_TYPES, "application/fhir json"), False),
@@ -102,7 +106,14 @@ def body_types(request: FhirRequest) -> tuple[str, ...]:
         return PATCH_TYPES
     if request.method == "POST" and request.path and request.path[-1] == "_search":
         return FORM_TYPES
-    return FHIR_TYPES
+    if request.path == IMPORT:
+        return IMPORT_TYPES
+    return GRAPHQL_TYPES if is_graphql(request) else FHIR_TYPES
+
+
+def is_graphql(request: FhirRequest) -> bool:
+    """Return whether a request is a query in GraphQL, whose answer is JSON of its own."""
+    return request.path[-1:] == GRAPHQL
 
 
 def media_type(content_type: str) -> str:

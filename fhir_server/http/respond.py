@@ -36,11 +36,7 @@ async def respond(send: Send, response: FhirResponse, exchange: Exchange) -> Non
         exchange: The request that it answers.
     """
     body = response.body
-    headers: list[Header] = [(b"x-request-id", exchange.id.encode("ascii")), *SAFETY, *exchange.cors]
-    for name, value in response.headers.items():
-        headers.append((name.lower().encode("ascii"), value.encode("latin-1", "replace")))
-    if "Content-Security-Policy" not in response.headers:
-        headers.append(SEALED)
+    headers = head(response, exchange)
     if body and "Content-Type" not in response.headers:
         headers.append(JSON)
         if exchange.representation.indented:
@@ -52,6 +48,16 @@ async def respond(send: Send, response: FhirResponse, exchange: Exchange) -> Non
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
+
+
+def head(response: FhirResponse, exchange: Exchange) -> list[Header]:
+    """Return the headers that every answer has, with its own."""
+    headers: list[Header] = [(b"x-request-id", exchange.id.encode("ascii")), *SAFETY, *exchange.cors]
+    for name, value in response.headers.items():
+        headers.append((name.lower().encode("ascii"), value.encode("latin-1", "replace")))
+    if "Content-Security-Policy" not in response.headers:
+        headers.append(SEALED)
+    return headers
 
 
 def compress(body: bytes) -> bytes:

@@ -19,6 +19,7 @@ from fhir_server.http.app import Running, create_app
 from fhir_server.http.bind import check_bind
 from fhir_server.http.edge import Service
 from fhir_server.http.protocol import Protocol
+from fhir_server.http.sockets import MOST_MESSAGE, PING_SECONDS, Sockets
 from fhir_server.settings import Settings
 
 Announce = Callable[[], None]
@@ -205,7 +206,11 @@ def config(app: ASGIApp | str, workers: int = 1, proxies: Sequence[object] = ())
         workers=workers,
         loop="uvloop",
         http=Protocol,
-        ws="none",
+        ws=Sockets,
+        ws_max_size=MOST_MESSAGE,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,

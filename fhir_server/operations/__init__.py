@@ -32,6 +32,8 @@ class Operation:
         whole: Whether it works on everything there is of its type or of the record, so that whoever may reach only some of
             it may not ask for it.
         success: Status of each successful answer, with what it says.
+        refusals: Statuses it refuses with, beside those of all operations.
+        media: Media types of answers that are no FHIR resource, by status; empty for one without a body.
     """
 
     definition: OperationDefinition
@@ -41,6 +43,8 @@ class Operation:
     summary: str
     success: tuple[tuple[int, str], ...]
     whole: bool = False
+    refusals: tuple[int, ...] = ()
+    media: tuple[tuple[int, str], ...] = ()
 
 
 def discovered() -> tuple[Operation, ...]:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,7 +17,9 @@ from profiles.primitives import SHAPES
 BARE = frozenset({"boolean", "integer", "positiveInt", "unsignedInt", "decimal"})
 """Types that are no strings in JSON; in a URL they are the same text without quotes."""
 
-RESOURCES = frozenset({"Resource", "Patient", "StructureDefinition", "CodeSystem", "ValueSet", "ConceptMap"})
+RESOURCES = frozenset(
+    {"Resource", "Patient", "StructureDefinition", "CodeSystem", "ValueSet", "ConceptMap", "Observation"}
+)
 """Types of parameters that are resources."""
 
 COMPLEX = RESOURCES | {"Reference", "Identifier", "Coding", "CodeableConcept", "Period", "Meta"}
@@ -57,6 +60,24 @@ def read(ctx: Context, definition: OperationDefinition) -> Values:
                 expression=f"http.{name}",
             )
     return {name: tuple(values) for name, values in found.items()}
+
+
+def pairs(ctx: Context, definition: OperationDefinition) -> list[tuple[str, str]]:
+    """Return names and values as those of a search, for an operation that also takes what can be searched by.
+
+    Raises:
+        BadRequest: The value of one is an object, and none of a reference.
+    """
+    found: list[tuple[str, str]] = []
+    for name, value in (*_of_url(ctx), *_of_body(ctx, definition)):
+        plain = value.get("reference") if isinstance(value, dict) else value
+        if not isinstance(plain, str | int | float | Decimal):
+            raise BadRequest(
+                f"The parameter '{name[:60]}' of ${definition.code} is one of a search: give it as a string.",
+                expression=f"http.{name[:60]}",
+            )
+        found.append((name, str(plain).lower() if isinstance(plain, bool) else str(plain)))
+    return found
 
 
 def resource(rows: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:

@@ -13,9 +13,11 @@ import httpx
 from fhir_server.http.app import create_app
 from fhir_server.main import Service, running
 from fhir_server.settings import Audit, Auth, Mongo, Search, Server, Settings
+from fhir_server.settings.bulk import Bulk
 from smart_auth import opaque, tokens
 from smart_auth.records import Client, ClientKind, Grant, LaunchContext, Link, User
 from tests.conftest import dropped
+from tests.serving import Of
 
 Json = dict[str, Any]
 
@@ -27,17 +29,28 @@ ADMINISTRATOR = "u-adam"
 
 
 @asynccontextmanager
-async def opened(data_dir: Path, audit: Audit | None = None) -> "AsyncIterator[House]":
-    """Yield a house without a record, on a database of its own."""
+async def opened(
+    data_dir: Path, audit: Audit | None = None, *, of: Of = running, **more: Any
+) -> "AsyncIterator[House]":
+    """Yield a house without a record, on a database of its own.
+
+    Args:
+        data_dir: Where the database is.
+        audit: Settings of the trail.
+        of: What makes the service: `running`, or with its worker `working`.
+        more: Further settings.
+    """
     settings = Settings(
         data_dir=data_dir,
         auth=Auth(mode="smart"),
         server=Server(base_url=f"{ORIGIN}/fhir"),
         search=Search(explain="on"),
         audit=audit or Audit(),
+        bulk=Bulk(exports=1000),  # that there are too many is no leak, but comes at no certain moment
         mongo=Mongo(database=f"access_{uuid4().hex[:8]}", cache_gb=0.25),
+        **more,
     )
-    async with running(settings) as service:
+    async with of(settings) as service:
 
         @asynccontextmanager
         async def given(_: Settings) -> AsyncIterator[Any]:

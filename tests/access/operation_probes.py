@@ -42,6 +42,41 @@ def _said(**values: Any) -> Json:
     return {**PARAMETERS, "parameter": rows}
 
 
+def files(ground: Ground) -> Iterator[Probe]:
+    """Yield requests for files of exports that nobody here has asked for."""
+    for kind in ground.types:
+        yield get(f"$export-file?job={ABSENT}&name={kind}-0.ndjson")
+
+
+def imports(_: Ground) -> Iterator[Probe]:
+    """Yield requests for imports that nobody here has asked for."""
+    yield from (Probe(method, f"$import-status?job={ABSENT}") for method in ("GET", "DELETE"))
+
+
+def submissions(operation: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of submissions that nobody here has made."""
+
+    def probes(_: Ground) -> Iterator[Probe]:
+        rows: list[Json] = [
+            {"name": "submitter", "valueIdentifier": {"system": SYSTEM, "value": "nobody"}},
+            {"name": "submissionId", "valueString": ABSENT},
+        ]
+        yield Probe("POST", operation, {**PARAMETERS, "parameter": rows})
+
+    return probes
+
+
+def telling_of_submissions(_: Ground) -> Iterator[Probe]:
+    yield get("$bulk-submit-status?submission=bm9ib2R5IG5vbmU=")
+
+
+def lines(ground: Ground) -> Iterator[Probe]:
+    """Yield imports that are refused before anything is fetched; what lines may do, `test_importing` shows."""
+    for kind in ground.types:
+        parts = [{"name": "type", "valueCode": kind}, {"name": "url", "valueUrl": "https://10.0.0.1/lines"}]
+        yield Probe("POST", "$import", {**PARAMETERS, "parameter": [{"name": "input", "part": parts}]})
+
+
 PATIENTS = ("Patient/bo", "Patient/linked", f"Patient/{ABSENT}")
 """Patients who are hidden, and one who never was."""
 
@@ -378,11 +413,62 @@ def of_memberships(operation: str, *methods: str) -> Callable[[Ground], Iterator
     return probes
 
 
+def of_subscriptions(operation: str, method: str, *, instance: bool = False) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an operation on Subscriptions: on those that are hidden, and on one that never was."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        names = [name for kind, name in ground.names if kind == "Subscription"]
+        for name in [*names, ABSENT]:
+            place = f"Subscription/{name}/{operation}" if instance else f"Subscription/{operation}"
+            if method == "GET":
+                yield get(place if instance else f"{place}?id={name}")
+            else:
+                rows = [] if instance else [{"name": "id", "valueId": name}]
+                yield Probe(method, place, {**PARAMETERS, **({"parameter": rows} if rows else {})})
+
+    return probes
+
+
 def of_organizations(operation: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
     """Return the probes of an operation on an organization that only tells something."""
 
     def probes(_: Ground) -> Iterator[Probe]:
         for name in ("root", "east", "west", ABSENT):
             yield Probe(method, f"Organization/{name}/{operation}", PARAMETERS if method == "POST" else None)
+
+    return probes
+
+
+def exporting(path: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of a kick-off, by types and by what only hidden resources have."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        for kind in ground.types:
+            for query in (f"_type={kind}", urlencode({"_type": kind, "_typeFilter": f"{kind}?_id=bo"})):
+                yield Probe(method, f"{path}?{query}", PARAMETERS if method == "POST" else None)
+        for patient in PATIENTS if path.startswith("Patient") and method == "POST" else ():
+            yield Probe("POST", path, _said(patient=patient))
+
+    return probes
+
+
+def exporting_groups(method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of a kick-off for Groups, and for patients of those that can be seen."""
+
+    def probes(ground: Ground) -> Iterator[Probe]:
+        groups = [name for kind, name in ground.names if kind == "Group"]
+        for name in [*groups, "facility.east", "facility.west", ABSENT]:
+            yield Probe(method, f"Group/{name}/$export", PARAMETERS if method == "POST" else None)
+            for patient in PATIENTS if method == "POST" else ():
+                yield Probe("POST", f"Group/{name}/$export", _said(patient=patient))
+
+    return probes
+
+
+def of_exports(path: str, method: str) -> Callable[[Ground], Iterator[Probe]]:
+    """Return the probes of an export that there is not."""
+
+    def probes(_: Ground) -> Iterator[Probe]:
+        yield Probe(method, f"{path}?job={ABSENT}", None)
 
     return probes

@@ -6,8 +6,8 @@ A route, result parameter, modifier or operation that the server has and this ta
 from collections.abc import Callable, Iterator, Mapping
 
 from fhir_server.capability.table import Interaction
-from fhir_server.http.terminology import FILES as TERMINOLOGY_FILES
 from fhir_server.search.params import Param, params
+from tests.access.gathering_probes import GATHERING
 from tests.access.ground import ABSENT, COUNTED, LONG_AGO, Ground, get
 from tests.access.house import Json, observation
 from tests.access.operation_probes import (
@@ -16,18 +16,27 @@ from tests.access.operation_probes import (
     counting_by_post,
     differences,
     explaining,
+    exporting,
+    exporting_groups,
+    files,
+    imports,
     inviting,
     labels,
     leaving,
+    lines,
     linking,
     matching,
     merging,
+    of_exports,
     of_memberships,
     of_organizations,
     of_patients,
+    of_subscriptions,
     on_everything,
     responding,
     snapshots,
+    submissions,
+    telling_of_submissions,
     telling_what_is_shown,
     unmerging,
     validating,
@@ -329,6 +338,7 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$explain-access", "POST", "{type}/{id}/$explain-access", False): explaining("POST"),
     ("$rollup", "GET", "Organization/{id}/$rollup", False): counting,
     ("$rollup", "POST", "Organization/{id}/$rollup", False): counting_by_post,
+    **GATHERING,
     **TERMINOLOGY,
     ("$view-as-patient", "GET", "Patient/{id}/$view-as-patient", False): viewing,
     ("$validate", "GET", "{type}/{id}/$validate", False): validating("GET", instance=True),
@@ -347,6 +357,32 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$diff", "POST", "{type}/$diff", False): differences("POST", "type"),
     ("$diff", "GET", "$diff", False): differences("GET", "system"),
     ("$diff", "POST", "$diff", False): differences("POST", "system"),
+    ("$export", "GET", "$export", False): exporting("$export", "GET"),
+    ("$export", "POST", "$export", False): exporting("$export", "POST"),
+    ("$export", "GET", "Patient/$export", False): exporting("Patient/$export", "GET"),
+    ("$export", "POST", "Patient/$export", False): exporting("Patient/$export", "POST"),
+    ("$export", "GET", "Group/{id}/$export", False): exporting_groups("GET"),
+    ("$export", "POST", "Group/{id}/$export", False): exporting_groups("POST"),
+    ("$export-status", "GET", "$export-status", False): of_exports("$export-status", "GET"),
+    ("$export-status", "DELETE", "$export-status", False): of_exports("$export-status", "DELETE"),
+    ("$status", "GET", "Subscription/{id}/$status", False): of_subscriptions("$status", "GET", instance=True),
+    ("$status", "POST", "Subscription/{id}/$status", False): of_subscriptions("$status", "POST", instance=True),
+    ("$status", "GET", "Subscription/$status", False): of_subscriptions("$status", "GET"),
+    ("$status", "POST", "Subscription/$status", False): of_subscriptions("$status", "POST"),
+    ("$events", "GET", "Subscription/{id}/$events", False): of_subscriptions("$events", "GET", instance=True),
+    ("$events", "POST", "Subscription/{id}/$events", False): of_subscriptions("$events", "POST", instance=True),
+    ("$get-ws-binding-token", "GET", "Subscription/{id}/$get-ws-binding-token", False): of_subscriptions(
+        "$get-ws-binding-token", "GET", instance=True
+    ),
+    ("$get-ws-binding-token", "POST", "Subscription/{id}/$get-ws-binding-token", False): of_subscriptions(
+        "$get-ws-binding-token", "POST", instance=True
+    ),
+    ("$get-ws-binding-token", "GET", "Subscription/$get-ws-binding-token", False): of_subscriptions(
+        "$get-ws-binding-token", "GET"
+    ),
+    ("$get-ws-binding-token", "POST", "Subscription/$get-ws-binding-token", False): of_subscriptions(
+        "$get-ws-binding-token", "POST"
+    ),
     ("$validate-stored", "POST", "$validate-stored", False): on_everything("$validate-stored", "POST"),
     ("$validate-stored", "POST", "{type}/$validate-stored", False): on_everything("{type}/$validate-stored", "POST"),
     ("$validate-stored-status", "GET", "$validate-stored-status", False): on_everything(
@@ -355,11 +391,21 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
     ("$validate-stored-status", "DELETE", "$validate-stored-status", False): on_everything(
         "$validate-stored-status", "DELETE"
     ),
+    ("$export-file", "GET", "$export-file", False): files,
+    ("$bulk-submit", "POST", "$bulk-submit", False): submissions("$bulk-submit"),
+    ("$bulk-submit-status", "GET", "$bulk-submit-status", False): telling_of_submissions,
+    ("$bulk-submit-status", "POST", "$bulk-submit-status", False): submissions("$bulk-submit-status"),
+    ("$import", "POST", "$import", False): lines,
+    ("$import-status", "GET", "$import-status", False): imports,
+    ("$import-status", "DELETE", "$import-status", False): imports,
     ("$meta", "GET", "{type}/{id}/$meta", False): labels("$meta", "GET"),
     ("$meta", "POST", "{type}/{id}/$meta", False): labels("$meta", "POST"),
     ("$meta-add", "POST", "{type}/{id}/$meta-add", False): labels("$meta-add", "POST"),
     ("$meta-delete", "POST", "{type}/{id}/$meta-delete", False): labels("$meta-delete", "POST"),
     ("$respond", "POST", "Task/{id}/$respond", False): responding,
+    ("$jobs", "GET", "$jobs", False): on_everything("$jobs", "GET"),
+    ("$jobs", "DELETE", "$jobs", False): on_everything("$jobs", "DELETE"),
+    ("$retry-job", "POST", "$retry-job", False): on_everything("$retry-job", "POST"),
     ("$reindex", "POST", "$reindex", False): on_everything("$reindex", "POST"),
     ("$reindex", "POST", "{type}/$reindex", False): on_everything("{type}/$reindex", "POST"),
     ("$reindex-status", "GET", "$reindex-status", False): on_everything("$reindex-status", "GET"),
@@ -368,33 +414,6 @@ ROUTES: Mapping[Key, Callable[[Ground], Iterator[Probe]]] = {
 """What is asked of each route below the base. Those that write come last in `test_leaks`, for they change both houses."""
 
 WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
-AS_THE_PERSON = "shows patients and visits that `patient_directory` asks for as the person, see `test_leaks`"
-OF_THE_HOUSE = "knows the people and apps of the house, and no resources"
-OF_THE_SERVER = "says what the server is, whoever asks"
-OUTSIDE: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("/auth/authorize", "/auth/choose", "/auth/consent", "/auth/continue", "/auth/launch", "/auth/launches",
-         "/auth/role", "/auth/token", "/auth/userinfo", "/auth/introspect", "/admin/terminology/fhir/{path:path}"),
-        AS_THE_PERSON,
-    ),
-    **dict.fromkeys(
-        ("/auth/apps", "/auth/apps/revoke", "/auth/end-session", "/auth/forgot", "/auth/language", "/auth/password",
-         "/auth/register", "/auth/register/{client_id}", "/auth/revoke", "/auth/second-factor", "/auth/sign-in",
-         "/auth/sign-out", "/admin/policy", "/admin/terminology"),
-        OF_THE_HOUSE,
-    ),
-    **dict.fromkeys(
-        ("/", "/docs", "/favicon.ico", "/openapi.json", "/static/docs.js", "/static/style.css", "/auth/style.css",
-         "/auth/styles/{name}.json", "/auth/jwks", "/auth/.well-known/openid-configuration", "/auth/brands",
-         "/.well-known/oauth-authorization-server/auth", "/.well-known/audit-keys", "/fhir/.well-known/smart-configuration",
-         "/fhir//.well-known/smart-configuration", "/health/live", "/health/ready", "/metrics", "/sample-app/",
-         "/sample-app/app.css", "/sample-app/app.js", "/sample-app/index.html", "/sample-app/launch.html",
-         *(f"/admin/terminology/{name}" for name in TERMINOLOGY_FILES)),
-        OF_THE_SERVER,
-    ),
-}  # fmt: skip
-"""Each route outside of the base, with the reason why it has no probes."""
 
 Shaping = Callable[[Ground, str], Iterator[Probe]]
 

@@ -24,7 +24,8 @@ from tests.access import hidden
 from tests.access.commands import cost, timed
 from tests.access.ground import ABSENT, Ground
 from tests.access.house import Caller, House
-from tests.access.probes import MODIFIERS, OUTSIDE, ROUTES, SHAPING, WRITING, Key, key, sorts
+from tests.access.outside import OUTSIDE
+from tests.access.probes import MODIFIERS, ROUTES, SHAPING, WRITING, Key, key, sorts
 from tests.access.trail_probes import events, kept
 from tests.access.twins import SECRET, Entry, Twins, twins
 

@@ -6,8 +6,10 @@ record for ever; what is unknown may be or not be, but never half.
 
 import asyncio
 import itertools
+import random
+import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -31,12 +33,16 @@ class Writers:
 
     Attributes:
         base: Service base of the server that they write to; may change at any time.
+        others: Service bases of servers of the same record beside it; each request goes to any of them.
         acknowledged: How many writes were acknowledged.
+        unknown: When requests whose fate is unknown began and ended, on the clock of `time.monotonic`.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, others: Sequence[str] = ()) -> None:
         self.base = base
+        self.others = others
         self.acknowledged = 0
+        self.unknown: list[tuple[float, float]] = []
         self._http = httpx.AsyncClient(timeout=TIMEOUT, limits=httpx.Limits(max_keepalive_connections=64))
         self._ending = False
         self._labels = itertools.count()
@@ -214,12 +220,14 @@ class Writers:
         headers: dict[str, str] | None = None,
     ) -> httpx.Response | None:
         """Return the answer, or `None` when it is unknown what became of the request."""
+        began = time.monotonic()
+        base = random.choice((self.base, *self.others))
         try:
-            answer = await self._http.request(method, f"{self.base}/{path}".rstrip("/"), json=body, headers=headers)
+            answer = await self._http.request(method, f"{base}/{path}".rstrip("/"), json=body, headers=headers)
         except httpx.TransportError:
-            await asyncio.sleep(PAUSE)
-            return None
-        if answer.status_code == 503:
+            answer = None
+        if answer is None or answer.status_code == 503:
+            self.unknown.append((began, time.monotonic()))
             await asyncio.sleep(PAUSE)
             return None
         assert answer.status_code in allowed, f"{method} {path}: {answer.status_code} {answer.text}"

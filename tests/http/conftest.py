@@ -20,6 +20,7 @@ from fhir_server.http import serving
 from fhir_server.http.app import Application, create_app
 from fhir_server.http.curators import Curators
 from fhir_server.model import json
+from fhir_server.model.channel import Feed
 from fhir_server.model.errors import NotFound, Unavailable
 from fhir_server.model.outcome import refusal
 from fhir_server.model.request import FhirRequest, FhirResponse
@@ -47,6 +48,10 @@ class Echo:
 
     @property
     def curators(self) -> Curators:
+        raise NotImplementedError
+
+    @property
+    def feed(self) -> Feed:
         raise NotImplementedError
 
     spooled = 0
