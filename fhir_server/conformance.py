@@ -49,10 +49,16 @@ class Conformance:
 
     Attributes:
         by_facility: Whether any facility has rules of its own, so that the hierarchy is needed.
+        enforces: Whether any rule is to refuse what does not conform.
     """
 
     def __init__(self, rules: Validation, checks: Checks) -> None:
         self.by_facility = bool(rules.facilities)
+        regimes = [rules.profiles, *rules.types.values()]
+        regimes += [
+            regime for one in rules.facilities.values() for regime in (one.profiles, *one.types.values()) if regime
+        ]
+        self.enforces = "enforce" in regimes
         self._rules = rules
         self._checks = checks
         self._tree: Tree | None = None

@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from fhir_server.access.grants import Grants
+from fhir_server.access.mandate import mandate
 from fhir_server.checks import Checks
 from fhir_server.model import json
+from fhir_server.model.files import Files
 from fhir_server.model.queue import Queue
 from fhir_server.model.request import FhirRequest, FhirResponse
 from fhir_server.repository import Repository
@@ -32,6 +34,7 @@ class Context(msgspec.Struct, frozen=True):
         link_members: JSON members that may hold a link (`bundle.references.link_members`).
         checks: What can be found wrong with a resource; compiles FHIRPath.
         vocabulary: Code systems, value sets and concept maps.
+        files: Where files are kept that jobs make.
         grants: Compiles what others than the caller reach, for operations that show or explain it.
         resource_type: Type in the URL, empty for system interactions.
         id: Logical id in the URL; for a create inside a transaction the id that the bundle assigned.
@@ -49,6 +52,7 @@ class Context(msgspec.Struct, frozen=True):
     link_members: frozenset[str]
     checks: Checks
     vocabulary: Vocabulary
+    files: Files
     grants: Grants
     resource_type: str = ""
     id: str = ""
@@ -59,6 +63,10 @@ class Context(msgspec.Struct, frozen=True):
     def base(self) -> str:
         """The service base URL."""
         return self.request.base
+
+    def mandate(self) -> dict[str, Any]:
+        """Return the mandate of the caller, for a job that works within what this caller reaches."""
+        return mandate(self.repository.scope)
 
     def header(self, name: str) -> str:
         """Return a request header (lower-case name), empty where absent."""

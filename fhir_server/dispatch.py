@@ -1,6 +1,8 @@
 """The one pipeline: route, check, authorize, run. Requests, bundle entries and jobs all pass through here."""
 
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +11,7 @@ from msgspec import structs
 from fhir_server.access import advice
 from fhir_server.access.grants import Grants
 from fhir_server.access.scope_filter import ScopeFilter
+from fhir_server.audit.codes import NOTIFICATION
 from fhir_server.audit.footprint import Footprint
 from fhir_server.audit.recorder import Recorder
 from fhir_server.bundle.references import link_members
@@ -26,6 +29,7 @@ from fhir_server.model.errors import (
     UnknownType,
 )
 from fhir_server.model.fault import fault
+from fhir_server.model.files import Files
 from fhir_server.model.outcome import refusal
 from fhir_server.model.queue import Queue
 from fhir_server.model.request import FhirRequest, FhirResponse
@@ -35,6 +39,8 @@ from fhir_server.settings import Settings
 from fhir_server.vocabulary import Vocabulary
 
 ALL, MEMBER = "*", "{member}"
+NAMED_AT_ONCE = 1_000
+"""Patients that one row of the trail names of what a job hands out."""
 COMPARTMENT = "search-compartment"
 BUNDLES = {"transaction": "batch"}  # which of the two it is, its body says
 CHANGING = frozenset({"create", "update", "patch", "delete"})
@@ -63,6 +69,7 @@ class Dispatch:
         grants: Compiles what others than the caller reach.
         shelf: The implementation guides of now.
         vocabulary: Code systems, value sets and concept maps.
+        files: Where files are kept that jobs make.
         recorder: Writes the audit trail; `None` where none is kept.
     """
 
@@ -75,8 +82,10 @@ class Dispatch:
         grants: Grants,
         shelf: Shelf,
         vocabulary: Vocabulary,
+        files: Files,
         recorder: Recorder | None = None,
     ) -> None:
+        self._files = files
         self._grants = grants
         self._editions = editions
         self._queue = queue
@@ -140,13 +149,58 @@ class Dispatch:
             footprint.kind = kind
             await self._recorder.settle(footprint, status)
 
+    def within(self, scope: ScopeFilter) -> Repository:
+        """Return the repository of now within a scope, without a row in the trail."""
+        return replace(self._editions.repository, scope=scope)
+
     def working(self, kind: str, base: str) -> Repository:
         """Return the repository for a unit of work of this program itself, which leaves a row of that kind in the trail."""
         repository = self._editions.repository
-        footprint = self._begin(FhirRequest("POST", (), base), repository.scope)
+        return replace(repository, footprint=self.changing(kind, base, repository.scope))
+
+    def changing(self, kind: str, base: str, scope: ScopeFilter) -> Footprint | None:
+        """Return what begins with a unit of work and becomes its row of that kind in the trail, `None` where none is kept."""
+        footprint = self._begin(FhirRequest("POST", (), base), scope)
         if footprint:
             footprint.kind, footprint.changes = kind, True
-        return replace(repository, footprint=footprint)
+        return footprint
+
+    async def handed_out(  # noqa: PLR0917 - what the rows say
+        self,
+        kind: str,
+        scope: ScopeFilter,
+        resource_type: str,
+        patients: Collection[str],
+        keepers: Collection[str],
+        detail: Mapping[str, str],
+    ) -> None:
+        """Leave rows of what a job hands out to its caller, each with some of the patients whose records it is of.
+
+        Raises:
+            Unavailable: The trail cannot have them, so nothing may be handed out.
+        """
+        named = sorted(patients)
+        for start in range(0, len(named), NAMED_AT_ONCE):
+            footprint = self._begin(FhirRequest("GET", (), ""), scope)
+            if footprint and self._recorder:
+                footprint.kind, footprint.resource_type = kind, resource_type
+                footprint.detail |= detail
+                footprint.hand_out(named[start : start + NAMED_AT_ONCE], keepers)
+                await self._recorder.settle(footprint, 200)
+
+    @asynccontextmanager
+    async def telling(self, subscription: str, scope: ScopeFilter) -> AsyncIterator[Repository]:
+        """Yield the repository within a scope for what a subscriber is told; when the context ends well, the trail has that.
+
+        Raises:
+            Unavailable: The trail cannot have it, so nobody may be told.
+        """
+        footprint = self._begin(FhirRequest("POST", ("Subscription", subscription), ""), scope)
+        yield replace(self._editions.repository, scope=scope, footprint=footprint)
+        if footprint and self._recorder:
+            footprint.kind, footprint.resource_type = NOTIFICATION, "Subscription"
+            footprint.detail["subscription"] = subscription
+            await self._recorder.settle(footprint, 200)
 
     async def tentative(self, request: FhirRequest, scope: ScopeFilter | None = None) -> FhirResponse:
         """Return the answer to a request, which may be thrown away, or be given out when it is `settled`."""
@@ -161,10 +215,11 @@ class Dispatch:
             # Lenient handling would pass over what this process does not know yet.
             if self._editions.matter_to(request) or not is_strict(request, self._settings):
                 await self._editions.refresh()
+            vocabulary = self._vocabulary
             if self._shelf.matters_to(request):
-                await self._shelf.refresh()
+                _, vocabulary = await asyncio.gather(self._shelf.refresh(), vocabulary.refreshed())
             repository = replace(self._editions.repository, scope=scope, footprint=footprint)
-            return await self._enter(request, repository, "")
+            return await self._enter(request, repository, "", vocabulary)
         except FhirError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not show its insides
@@ -177,11 +232,11 @@ class Dispatch:
         """
         outer, pending = repository.footprint, repository.pending
         if outer is None or self._recorder is None:
-            return await self._enter(request, repository, assigned)
+            return _whole(await self._enter(request, repository, assigned))
         footprint = self._recorder.begin(request, repository.scope, outer.shared())
         status = 500
         try:
-            response = await self._enter(request, replace(repository, footprint=footprint), assigned)
+            response = _whole(await self._enter(request, replace(repository, footprint=footprint), assigned))
             status = response.status
         except FhirError as error:
             status = error.status
@@ -193,7 +248,9 @@ class Dispatch:
             pending.rows.append(footprint.row(status))
         return response
 
-    async def _enter(self, request: FhirRequest, repository: Repository, assigned: str) -> FhirResponse:
+    async def _enter(
+        self, request: FhirRequest, repository: Repository, assigned: str, vocabulary: Vocabulary | None = None
+    ) -> FhirResponse:
         """Run one interaction; raises FhirError."""
         route = self._known.get((request.method, request.path)) or self.route(request)
         if repository.footprint:
@@ -211,7 +268,8 @@ class Dispatch:
             self._queue,
             self._link_members,
             self._shelf.checks,
-            self._vocabulary,
+            vocabulary or self._vocabulary,
+            self._files,
             self._grants,
             route.resource_type,
             assigned or route.id,
@@ -226,7 +284,7 @@ class Dispatch:
                 await self._editions.refuse_unready(request)
                 raise
         renewed = replace(self._editions.repository, scope=repository.scope, footprint=repository.footprint)
-        return await self._enter(request, renewed, assigned)
+        return await self._enter(request, renewed, assigned, vocabulary)
 
     def _begin(self, request: FhirRequest, scope: ScopeFilter | None) -> Footprint | None:
         return self._recorder.begin(request, scope) if self._recorder else None
@@ -302,6 +360,17 @@ class Dispatch:
             "No FHIR interaction has this URL. The CapabilityStatement at [base]/metadata lists those that are offered.",
             expression="http.url",
         )
+
+
+def _whole(response: FhirResponse) -> FhirResponse:
+    """Return the answer to an entry of a bundle, which holds all of it.
+
+    Raises:
+        BadRequest: It is a file.
+    """
+    if response.content is not None:
+        raise BadRequest("A file does not fit into a Bundle. GET it by itself.", expression="http.url")
+    return response
 
 
 def _describe(footprint: Footprint, route: Route) -> None:

@@ -1,7 +1,8 @@
 """The composition root: settings to a running service, in one readable function."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+import pickle
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,14 +11,16 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from fhir_server import authority
+from fhir_server import authority, channels
 from fhir_server.access.bearer import Gate
 from fhir_server.access.grants import Grants
 from fhir_server.access.labels import Labels
+from fhir_server.access.mandate import Mandates
 from fhir_server.access.officers import require_officer
 from fhir_server.access.policy import policy_hash, told
 from fhir_server.access.scope_filter import ScopeFilter, Unrestricted
 from fhir_server.audit.codes import POLICY_READ
+from fhir_server.audit.footprint import Footprint
 from fhir_server.audit.keeping import kept
 from fhir_server.audit.recorder import Recorder
 from fhir_server.audit.render import Observer
@@ -29,15 +32,22 @@ from fhir_server.checks import Checks
 from fhir_server.conformance import Conformance
 from fhir_server.dispatch import Dispatch
 from fhir_server.facilities.house import House
+from fhir_server.filing import filed
 from fhir_server.guides import Installation, Shelf
 from fhir_server.http.curators import Curators
 from fhir_server.intake import Intake
 from fhir_server.jobs import Save, Work, discovered
+from fhir_server.loading.work import Access, Begin
 from fhir_server.model.background import ended
-from fhir_server.model.errors import FhirError, NotFound
+from fhir_server.model.channel import Channel, Feed
+from fhir_server.model.errors import FhirError
+from fhir_server.model.files import Files
 from fhir_server.model.queue import JobRecord
 from fhir_server.model.request import FhirRequest, FhirResponse
-from fhir_server.repository import Repository
+from fhir_server.notifications.content import written
+from fhir_server.notifications.notifier import Notifier
+from fhir_server.outbound import Outbound
+from fhir_server.repository import Repository, founding
 from fhir_server.repository.editions import Editions
 from fhir_server.repository.pages import Pages
 from fhir_server.repository.reindexing import Reindexing
@@ -53,6 +63,8 @@ from fhir_server.store.authorization import Authorization
 from fhir_server.store.client import check, connect
 from fhir_server.store.embedded import embedded
 from fhir_server.store.jobs import worker_name
+from fhir_server.subscriptions import Offer
+from fhir_server.subscriptions.topics import offered
 from fhir_server.vocabulary import Vocabulary
 from fhir_server.vocabulary.bindings import Bindings
 from fhir_server.vocabulary.loading import Loading
@@ -63,8 +75,8 @@ from smart_auth.discovery import oauth_uris
 from smart_auth.realm import Realm
 from terminology.ucum.ucum import Ucum
 
-ROOT = "root"
-"""Logical id of the deployment's root Organization."""
+IMPORT = "$import"
+"""Kind of the rows that loading leaves in the trail, one for each unit of work."""
 
 OWN = "the server's own work, and all of open mode"
 
@@ -83,6 +95,10 @@ class Service:
         shelf: The implementation guides that are installed.
         vocabulary: Code systems, value sets and concept maps.
         curators: Answers the terminology page.
+        files: Where files are kept that jobs make.
+        outbound: Calls URLs that others have chosen.
+        channels: How subscribers are notified, by the code of the channel type.
+        notifier: Tells subscribers what happens.
     """
 
     settings: Settings
@@ -94,6 +110,11 @@ class Service:
     shelf: Shelf
     vocabulary: Vocabulary
     curators: Curators
+    files: Files
+    outbound: Outbound
+    channels: Mapping[str, Channel]
+    notifier: Notifier
+    _mandates: Mandates
     _pipeline: Dispatch
     _gate: Gate | None
     _spool: Spool
@@ -102,6 +123,11 @@ class Service:
     def definitions(self) -> Definitions:
         """FHIR definitions, with the search parameters of now."""
         return self.editions.current.searchable
+
+    @property
+    def feed(self) -> Feed:
+        """Where connections of subscribers take notifications from."""
+        return self.notifier.feed()
 
     @property
     def repository(self) -> Repository:
@@ -150,6 +176,66 @@ class Service:
         """Loads and drops releases of code systems."""
         return Loading(self.store, self._begin)
 
+    def work(self, record: JobRecord, save: Save, reindexing: Reindexing) -> Work:
+        """Return what a claimed job works with."""
+
+        async def within() -> Repository:
+            return self._pipeline.within(await self._mandates.scope(record.mandate, record.created))
+
+        async def handed_out(
+            resource_type: str, patients: Collection[str], keepers: Collection[str], detail: Mapping[str, str]
+        ) -> None:
+            scope = await self._mandates.scope(record.mandate, record.created)
+            await self._pipeline.handed_out(f"${record.kind}", scope, resource_type, patients, keepers, detail)
+
+        return Work(
+            record,
+            save,
+            self.settings.jobs,
+            reindexing,
+            lambda: self.repository,
+            within,
+            self._pipeline.answer,
+            handed_out,
+            self.files,
+            self.outbound,
+            self.channels,
+            self.notifier.engine().run,
+            self.shelf.refresh,
+            self.loading_within(record.mandate, record.created),
+            self.settings.bulk.hours,
+        )
+
+    def loading(self, facility: str = "", without: Collection[str] = ()) -> Access:
+        """Return what lines are loaded with by this program itself.
+
+        Args:
+            facility: Organization that keeps what is created, empty for the configured one.
+            without: Types whose indexes are put off, and made when all is stored.
+        """
+        own = Unrestricted(OWN, facility) if facility else self.repository.scope
+
+        async def scope() -> ScopeFilter:
+            return own
+
+        return _Loading(
+            self._pipeline, self.settings.service_base, scope, Begin(self._pickled(), facility, without=sorted(without))
+        )
+
+    def loading_within(self, mandate: Mapping[str, Any], since: datetime) -> Access:
+        """Return what lines are loaded with for somebody.
+
+        Args:
+            mandate: Of whoever asked.
+            since: When it was given.
+        """
+        begin = Begin(self._pickled(), mandate=mandate, since=since)
+        return _Loading(self._pipeline, self.settings.service_base, lambda: self._mandates.scope(mandate, since), begin)
+
+    def _pickled(self) -> bytes:
+        """Return the settings for a process that this one starts."""
+        return pickle.dumps(self.settings)
+
     def _begin(self) -> Repository:
         """Return a repository for one unit of work that publishes definitions."""
         return replace(self._pipeline.working("transaction", self.settings.service_base), published=True)
@@ -196,6 +282,25 @@ class Service:
         return openapi(OFFERED, self.definitions, self.settings, base)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """Loads within what somebody reaches (`loading.work.Access`)."""
+
+    _pipeline: Dispatch
+    _base: str
+    _scope: Callable[[], Awaitable[ScopeFilter]]
+    elsewhere: Begin
+
+    async def repository(self) -> Repository:
+        return self._pipeline.within(await self._scope())
+
+    def begin(self, repository: Repository) -> Footprint | None:
+        return self._pipeline.changing(IMPORT, self._base, repository.scope)
+
+    async def post(self, repository: Repository, bundle: dict[str, Any]) -> FhirResponse:
+        return await self._pipeline.answer(FhirRequest("POST", (), self._base, resource=bundle), repository.scope)
+
+
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Service]:
     """Yield a service on the configured database, which is started, checked and prepared first.
@@ -225,17 +330,27 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 await service.shelf.refresh()
                 store.clock.follow(service.renew)
                 await Reindexing(store, service.editions).begin()
-                await _found(service.repository)
-                await _warn(service.repository)
+                await founding.found(service.repository)
+                await founding.warn(service.repository)
                 if settings.auth.mode == "smart":
                     await authority.found(records, service.realm)
-                async with _background(store.upkeep()), kept(store, settings, spool):
+                async with _calling(service), _background(store.upkeep()), kept(store, settings, spool):
                     yield service
             finally:
                 await records.close()
                 await store.close()
         finally:
             await client.close()
+
+
+@asynccontextmanager
+async def _calling(service: Service) -> AsyncIterator[None]:
+    """Close at the end what was opened meanwhile to others."""
+    try:
+        yield
+    finally:
+        await channels.close(service.channels)
+        await service.outbound.close()
 
 
 @asynccontextmanager
@@ -262,9 +377,16 @@ async def working(settings: Settings) -> AsyncIterator[Service]:
             structlog.get_logger("main").info("extraction_changed", job=job.id)
 
         def prepare(record: JobRecord, save: Save) -> Work:
-            return Work(record, save, settings.jobs, reindexing, lambda: service.repository, service.shelf.refresh)
+            return service.work(record, save, reindexing)
 
-        worker = Worker(service.store.jobs, discovered(), prepare, worker_name, concurrency=settings.jobs.concurrency)
+        worker = Worker(
+            service.store.jobs,
+            discovered(),
+            prepare,
+            worker_name,
+            concurrency=settings.jobs.concurrency,
+            limits=settings.jobs.limits,
+        )
         async with worker.running():
             yield service
 
@@ -288,6 +410,9 @@ def _service(  # noqa: PLR0917 - what it puts together
     started = datetime.now(UTC)
     vocabulary = Vocabulary(definitions, store, lambda: checks.library)
     reading = replace(intake.reading, codes=Sets(vocabulary, definitions))
+    outbound = Outbound(settings.outbound.allowed, authority.policy(settings).development)
+    ways = channels.offered(settings.channels, outbound, authority.messenger(settings, store.clock.now))
+    offer = Offer(settings.search, offered(settings.subscriptions.topics), ways)
     repository = Repository(
         store=store,
         intake=intake,
@@ -295,12 +420,13 @@ def _service(  # noqa: PLR0917 - what it puts together
         rules=settings.record,
         scope=Unrestricted(OWN, settings.record.facility),
         pages=_pages(settings, store, definitions, reading),
-        root=ROOT,
-        house=House(store.facilities, ROOT, reading.zone, reading.base),
+        root=founding.ROOT,
+        house=House(store.facilities, founding.ROOT, reading.zone, reading.base),
         checks=checks,
         validation=settings.validation,
         conformance=Conformance(settings.validation, checks),
         terms=Bindings(vocabulary),
+        offer=offer,
     )
 
     editions = Editions(repository)
@@ -308,19 +434,50 @@ def _service(  # noqa: PLR0917 - what it puts together
     def defined() -> Definitions:
         return editions.current.searchable
 
+    topics = tuple(offer.topics) if ways else ()
+
     def capability(base: str) -> dict[str, Any]:
         places = oauth_uris(realm.policy) if gate else {}
-        return statement(OFFERED, defined(), settings, base, started, places, shelf.stated)
+        return statement(OFFERED, defined(), settings, base, started, places, shelf.stated, topics)
 
     recorder = _recorder(settings, store, defined, spool)
     grants = authority.grants(settings, store, records, repository.house, defined)
     shelf = Shelf(store, checks)
-    pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, vocabulary, recorder)
+    files = filed(settings, store.files)
+    pipeline = Dispatch(editions, store.jobs, settings, capability, grants, shelf, vocabulary, files, recorder)
     realm = authority.realm(settings, store, records, grants, pipeline.answer)
     gate = authority.gate(settings, realm, grants) if settings.auth.mode == "smart" else None
     curators = Curators(pipeline.answer, pipeline.note, grants)
+    mandates = Mandates(realm, grants, store.clock.now)
+    notifier = Notifier(
+        store,
+        offer,
+        settings.subscriptions,
+        lambda: editions.repository,
+        lambda: pipeline.working("update", settings.service_base),
+        mandates.scope,
+        pipeline.telling,
+        written(definitions),
+        settings.service_base,
+    )
     return Service(
-        settings, store, editions, database, realm, grants, shelf, vocabulary, curators, pipeline, gate, spool
+        settings,
+        store,
+        editions,
+        database,
+        realm,
+        grants,
+        shelf,
+        vocabulary,
+        curators,
+        files,
+        outbound,
+        ways,
+        notifier,
+        mandates,
+        pipeline,
+        gate,
+        spool,
     )
 
 
@@ -341,20 +498,3 @@ def _pages(settings: Settings, store: Store, definitions: Definitions, reading: 
         return Pages(*given)
     observer = Observer(settings.service_base, authority.policy(settings).issuer, settings.auth.name)
     return Trailed(*given, observer, names=settings.audit.identity == "name")
-
-
-async def _found(repository: Repository) -> None:
-    """Create the root Organization at the first start; it keeps what no facility keeps (docs/custodians.md)."""
-    try:
-        await repository.read("Organization", ROOT)
-    except NotFound:
-        organization = {"resourceType": "Organization", "id": ROOT, "active": True, "name": "Root of this deployment"}
-        await repository.update("Organization", ROOT, organization)
-        structlog.get_logger("main").info("root_organization_created", id=ROOT)
-
-
-async def _warn(repository: Repository) -> None:
-    """Log what in the settings of validation leads nowhere: where it is enforced, every write is refused for it."""
-    if repository.validation.required or repository.validation.facilities:
-        for text in repository.conformance.unmet(await repository.house.now()):
-            structlog.get_logger("main").warning("validation_rule_unmet", reason=text)

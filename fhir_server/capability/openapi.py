@@ -147,6 +147,13 @@ def openapi(rows: Iterable[Interaction], definitions: Definitions, settings: Set
             item[row.method.lower()] = _named_operation(row, row.operation) if row.operation else _operation(row)
             if row.public and settings.auth.mode == "smart":
                 item[row.method.lower()]["security"] = []
+    answered = {
+        status
+        for item in paths.values()
+        for described in item.values()
+        if "responses" in described
+        for status in described["responses"]
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -162,7 +169,9 @@ def openapi(rows: Iterable[Interaction], definitions: Definitions, settings: Set
             **({"securitySchemes": {"token": TOKEN}} if settings.auth.mode == "smart" else {}),
             "parameters": schemas.parameters(sorted(definitions.resource_types), settings.search),
             "requestBodies": schemas.bodies(),
-            "responses": {str(status): schemas.refusal(text) for status, text in _refusals().items()},
+            "responses": {
+                str(status): schemas.refusal(text) for status, text in _refusals().items() if str(status) in answered
+            },
             "headers": schemas.HEADERS,
             "schemas": schemas.schemas(sorted(definitions.resource_types)),
         },
@@ -211,7 +220,7 @@ def _named_operation(row: Interaction, operation: Operation) -> Json:
     """Return the description of an operation, from its OperationDefinition."""
     definition = operation.definition
     taken = [parameter for parameter in definition.parameters if parameter.use == "in"]
-    refusals = sorted({*ALWAYS, *(WRITE_REFUSALS if row.method == "POST" else ())})
+    refusals = sorted({*ALWAYS, *operation.refusals, *(WRITE_REFUSALS if row.method == "POST" else ())})
     described: Json = {
         "operationId": f"{definition.code}-{row.level}-{row.method.lower()}",
         "summary": operation.summary,
@@ -221,8 +230,9 @@ def _named_operation(row: Interaction, operation: Operation) -> Json:
             *(ref("parameters", name) for name in PRESENTATION),
         ],
         "responses": {
-            **{str(status): _success(Success(text, "Resource")) for status, text in operation.success},
+            **{str(status): _answer(text, dict(operation.media).get(status)) for status, text in operation.success},
             **{str(status): ref("responses", str(status)) for status in refusals},
+            **{str(status): _other(media) for status, media in operation.media if status in refusals},
         },
     }
     if row.method == "POST":
@@ -234,6 +244,18 @@ def _named_operation(row: Interaction, operation: Operation) -> Json:
 def _taken(parameter: OperationParameter) -> Json:
     schema: Json = {"type": "string"} if parameter.max == 1 else {"type": "array", "items": {"type": "string"}}
     return {"name": parameter.name, "in": "query", "required": parameter.min > 0, "schema": schema}
+
+
+def _answer(text: str, media: str | None) -> Json:
+    """Return the description of a successful answer: a resource, or whatever is of another media type."""
+    if media is None:
+        return _success(Success(text, "Resource"))
+    return {"description": text, **({"content": {media: {"schema": {}}}} if media else {})}
+
+
+def _other(media: str) -> Json:
+    """Return the description of a refusal that may be told in another way than by an OperationOutcome."""
+    return {"description": "What is wrong.", "content": {media: {"schema": {}}, **either("OperationOutcome")}}
 
 
 def _success(success: Success) -> Json:

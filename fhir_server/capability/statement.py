@@ -5,7 +5,7 @@ and the search types that exist, policies from the settings. What is stated cann
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -56,12 +56,16 @@ SMART_SERVICE = {
     "text": "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)",
 }
 NO_GUIDES = Stated()
+BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/"
+SUBSCRIBABLE = f"{BACKPORT}CapabilityStatement/backport-subscription-server-r4"
+TOPIC = "capabilitystatement-subscriptiontopic-canonical"
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 _TYPE_LINE = re.compile(r"^\* \[(\w+)\]\([^)]*\): *(.*?)\s*$", re.MULTILINE)
 
 
-def statement(  # noqa: PLR0917 - the seven things that it states
+def statement(  # noqa: PLR0917 - the eight things that it states
     rows: Iterable[Interaction],
     definitions: Definitions,
     settings: Settings,
@@ -69,6 +73,7 @@ def statement(  # noqa: PLR0917 - the seven things that it states
     date: datetime,
     authorization: Mapping[str, str] = MappingProxyType({}),
     guides: Stated = NO_GUIDES,
+    topics: Collection[str] = (),
 ) -> Json:
     """Return the CapabilityStatement of this running server (kind `instance`).
 
@@ -80,6 +85,7 @@ def statement(  # noqa: PLR0917 - the seven things that it states
         date: When what is stated took effect: the start of the server.
         authorization: URLs of the authorization server by their names in the extension `oauth-uris`; empty without one.
         guides: What is said of the implementation guides that are installed.
+        topics: Canonical URLs of what can be subscribed to.
 
     Returns:
         A resource to be sent. Its parts are shared between calls, so it is not to be changed.
@@ -89,6 +95,10 @@ def statement(  # noqa: PLR0917 - the seven things that it states
     rest = _rest(table, definitions, settings.search, settings.record)
     if settings.packages.profiles == "listed":
         rest = _supporting(rest, guides.profiles)
+    exports = any(row.operation and row.operation.definition.code == "export" for row in table)
+    requirements = (*guides.requirements, *((SUBSCRIBABLE,) if topics else ()), *((BULK_DATA,) if exports else ()))
+    if topics:
+        rest = _subscribable(rest, topics)
     return {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",
@@ -101,7 +111,7 @@ def statement(  # noqa: PLR0917 - the seven things that it states
         "publisher": "Aquifer",
         "description": "What this Aquifer server offers: a FHIR R4 record on MongoDB.",
         "kind": "instance",
-        **({"instantiates": [*guides.requirements]} if guides.requirements else {}),
+        **({"instantiates": [*dict.fromkeys(requirements)]} if requirements else {}),
         "software": {"name": "Aquifer", "version": release},
         "implementation": {"description": "Aquifer FHIR R4 server", "url": base},
         "fhirVersion": definitions.version,
@@ -133,6 +143,23 @@ def _supporting(rest: Json, profiles: Mapping[str, tuple[str, ...]]) -> Json:
     rows = [
         {"type": row["type"], "profile": row["profile"], "supportedProfile": [*profiles[row["type"]]], **row}
         if row["type"] in profiles
+        else row
+        for row in rest["resource"]
+    ]
+    return {**rest, "resource": rows}
+
+
+def _subscribable(rest: Json, topics: Collection[str]) -> Json:
+    """Return the statement of interactions with what can be subscribed to, as the backport guide wants it said."""
+    said = [{"url": f"{BACKPORT}StructureDefinition/{TOPIC}", "valueCanonical": url} for url in topics]
+    profile = f"{BACKPORT}StructureDefinition/backport-subscription"
+    rows = [
+        {
+            "extension": said,
+            **row,
+            "supportedProfile": [*dict.fromkeys([profile, *row.get("supportedProfile", ())])],
+        }
+        if row["type"] == "Subscription"
         else row
         for row in rest["resource"]
     ]

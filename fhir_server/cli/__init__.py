@@ -2,17 +2,20 @@
 
 import typer
 
-from fhir_server.cli import audit, client, definitions, facility, keys, package, terminology, user
+from fhir_server.cli import audit, client, definitions, facility, jobs, keys, package, shard, terminology, user
+from fhir_server.cli.backup import backup, restore
 from fhir_server.cli.config import config
 from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
 from fhir_server.cli.init import init
 from fhir_server.cli.load import load
+from fhir_server.cli.migrate import migrate
 from fhir_server.cli.policy import policy
 from fhir_server.cli.reindex import reindex
 from fhir_server.cli.serve import serve
 from fhir_server.cli.token import token
 from fhir_server.cli.validate import validate
+from fhir_server.cli.worker import worker
 
 app = typer.Typer(
     name="fhir-server",
@@ -24,11 +27,15 @@ app = typer.Typer(
 
 app.command()(init)
 app.command()(serve)
+app.command()(worker)
 app.command()(load)
 app.command()(demo)
 app.command()(reindex)
 app.command()(validate)
 app.command()(token)
+app.command()(backup)
+app.command()(restore)
+app.command()(migrate)
 app.command()(doctor)
 app.command()(config)
 app.command()(policy)
@@ -37,6 +44,8 @@ app.add_typer(client.app, name="client")
 app.add_typer(facility.app, name="facility")
 app.add_typer(package.app, name="package")
 app.add_typer(terminology.app, name="terminology")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(shard.app, name="shard")
 app.add_typer(audit.app, name="audit")
 app.add_typer(definitions.app, name="definitions")

@@ -45,6 +45,14 @@ Port = Annotated[
     int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.", show_default="8080")
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes.", show_default="1")]
+Worker = Annotated[
+    bool | None,
+    typer.Option(
+        "--with-worker/--no-worker",
+        help="Do background work beside the requests, or leave it to `fhir-server worker`.",
+        show_default="with, where jobs.concurrency is above 0",
+    ),
+]
 Auth = Annotated[
     Literal["smart", "open"] | None,
     typer.Option(
@@ -59,15 +67,19 @@ def serve(  # noqa: PLR0917 - typer calls it by keywords
     workers: Workers = None,
     data_dir: DataDir = None,
     auth: Auth = None,
+    with_worker: Worker = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Serve FHIR R4 until it is interrupted.
 
     Without FHIR_MONGO__URL it starts the embedded MongoDB in the data directory, and stops it at the end.
     """
-    _to_environment(host, port, workers, data_dir, auth)
+    _to_environment(host, port, workers, data_dir, auth, with_worker)
     settings = settings_of()
     _check_bind(settings)
+    if with_worker and not settings.jobs.concurrency:
+        complain("--with-worker has nothing to work with: set jobs.concurrency (FHIR_JOBS__CONCURRENCY) to 1 or more.")
+        raise typer.Exit(2)
     with started_ahead(settings) as give_up:
         _serve(settings, give_up, as_json=as_json)
 
@@ -108,8 +120,13 @@ def worker() -> "ASGIApp":
     return serving.application(settings, running)
 
 
-def _to_environment(
-    host: str | None, port: int | None, workers: int | None, data_dir: Path | None, auth: str | None
+def _to_environment(  # noqa: PLR0917 - the options, in their order
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    data_dir: Path | None,
+    auth: str | None,
+    with_worker: bool | None,  # noqa: FBT001 - a flag with three states
 ) -> None:
     """Put the options where every process of the server reads its settings; they count more than files and defaults."""
     options = {
@@ -118,6 +135,7 @@ def _to_environment(
         "FHIR_SERVER__WORKERS": workers,
         "FHIR_DATA_DIR": data_dir,
         "FHIR_AUTH__MODE": auth,
+        "FHIR_JOBS__CONCURRENCY": 0 if with_worker is False else None,
     }
     os.environ.update({name: str(value) for name, value in options.items() if value is not None})
 

@@ -3,9 +3,7 @@
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
-
-import msgspec
+from typing import Literal
 
 from fhir_server.context import Context
 from fhir_server.model import instant, json
@@ -14,11 +12,10 @@ from fhir_server.model.outcome import outcome
 from fhir_server.model.request import PRESENTATION, FhirResponse
 from fhir_server.model.stored import Stored
 from fhir_server.repository import Written, names
-from profiles.definitions.registry import Definitions
+from fhir_server.search.subset import Subset, reduce
 from profiles.issue import Issue
 
 Return = Literal["minimal", "representation", "OperationOutcome"]
-SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 _RETURNS: dict[str, Return] = {
     "minimal": "minimal",
     "representation": "representation",
@@ -27,18 +24,6 @@ _RETURNS: dict[str, Return] = {
 SUMMARIES = ("true", "text", "data", "false")
 
 _RETURN = re.compile(r"(?:^|[,;\s])return=\"?([A-Za-z]+)", re.ASCII)
-
-
-class Subset(msgspec.Struct, frozen=True):
-    """Which elements go out: a `_summary` mode, or the top-level elements of `_elements`."""
-
-    summary: str = "false"
-    elements: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything goes out, so that the stored bytes can be sent as they are."""
-        return self.summary == "false" and not self.elements
 
 
 def version_headers(stored: Stored) -> dict[str, str]:
@@ -149,32 +134,6 @@ def subset(ctx: Context) -> Subset:
             expression="http._summary",
         )
     return Subset(summary, tuple(part.strip() for part in elements.split(",") if part.strip()))
-
-
-def reduce(body: bytes, wanted: Subset, definitions: Definitions) -> bytes:
-    """Return the JSON of a resource with only the wanted elements, tagged SUBSETTED."""
-    resource: dict[str, Any] = json.decode(body)
-    definition = definitions.type(resource["resourceType"])
-    elements = definition.elements if definition else {}
-    always = {"resourceType", "id", "meta"}
-    mandatory = {name for name, element in elements.items() if element.min > 0}
-    modifiers = {name for name, element in elements.items() if element.modifier and name != "implicitRules"}
-    match wanted.summary:
-        case "true":
-            keep = always | {name for name, element in elements.items() if element.summary}
-        case "text":
-            keep = always | mandatory | {"text"}
-        case "data":
-            keep = set(resource) - {"text"}
-        case _:
-            choices = {
-                name for name, element in elements.items() if element.choice in wanted.elements and element.choice
-            }
-            keep = always | mandatory | modifiers | set(wanted.elements) | choices
-    kept = {name: value for name, value in resource.items() if name.removeprefix("_") in keep}
-    meta = kept.get("meta", {})
-    kept["meta"] = {**meta, "tag": [*meta.get("tag", []), SUBSETTED]}
-    return json.encode(kept)
 
 
 def _http_date(text: str) -> datetime | None:

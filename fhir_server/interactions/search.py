@@ -9,9 +9,7 @@ import msgspec
 
 from fhir_server.bundle import answer
 from fhir_server.context import Context
-from fhir_server.interactions import representation
 from fhir_server.interactions.explanation import explanation
-from fhir_server.interactions.representation import Subset
 from fhir_server.model import json
 from fhir_server.model.errors import BadRequest, NotFound
 from fhir_server.model.outcome import outcome
@@ -21,6 +19,7 @@ from fhir_server.repository import SearchPage
 from fhir_server.repository.lagging import refusal, warning
 from fhir_server.search.compartment import Compartment, members
 from fhir_server.search.parse import CURSOR, SearchRequest, parse
+from fhir_server.search.subset import Subset, reduce
 from fhir_server.search.system import parse_system
 from fhir_server.settings import Settings
 from profiles.definitions.registry import Definitions
@@ -195,4 +194,4 @@ def _entries(ctx: Context, request: SearchRequest, page: SearchPage) -> answer.P
 
 
 def _reduced(hit: Hit, subset: Subset, definitions: Definitions) -> Hit:
-    return msgspec.structs.replace(hit, body=representation.reduce(hit.body, subset, definitions))
+    return msgspec.structs.replace(hit, body=reduce(hit.body, subset, definitions))

@@ -18,6 +18,7 @@ FhirError
 ├── TooLarge              413 too-long        body above the limit
 ├── UnsupportedMedia      415 not-supported   Content-Type that is not read here
 ├── Unprocessable         422 processing      well-formed, but refused by the rules of the resource or the bundle
+├── TooMany               429 throttled       the caller has too much under way
 └── Unavailable           503 transient       the database cannot be reached now; try again
 """
 
@@ -153,6 +154,12 @@ class Unprocessable(FhirError):
     """Well-formed, but refused by the rules of the resource or the bundle."""
 
     status, code = 422, "processing"
+
+
+class TooMany(FhirError):
+    """The caller has too much under way; `Retry-After` says when to ask again."""
+
+    status, code = 429, "throttled"
 
 
 class Unavailable(FhirError):

@@ -36,6 +36,7 @@ class JobRecord:
         result: What it came to.
         error: Why the last attempt failed, empty if none did.
         cancel_requested: Whether somebody wants it to stop.
+        mandate: Under whose rights it is done (`access.mandate`), empty for the server's own work.
     """
 
     id: str
@@ -53,6 +54,7 @@ class JobRecord:
     result: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     cancel_requested: bool = False
+    mandate: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_live(self) -> bool:
@@ -68,9 +70,23 @@ class Queue(Protocol):
     """Where jobs are put and looked up."""
 
     async def enqueue(
-        self, kind: str, payload: Mapping[str, Any], *, key: str = "", run_at: datetime | None = None
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        key: str = "",
+        run_at: datetime | None = None,
+        mandate: Mapping[str, Any] | None = None,
     ) -> JobRecord:
-        """Put a job into the queue and return it; with a key, return the live job of that key where there is one."""
+        """Put a job into the queue and return it; with a key, return the live job of that key where there is one.
+
+        Args:
+            kind: What is to be done.
+            payload: To what.
+            key: Only one live job has it.
+            run_at: When it is due, by default at once.
+            mandate: Under whose rights, by default the server's own.
+        """
         ...
 
     async def get(self, job_id: str) -> JobRecord | None:
@@ -81,6 +97,14 @@ class Queue(Protocol):
         """Return jobs of a kind in these states, the newest first."""
         ...
 
+    async def listed(self, kinds: Collection[str], states: Collection[State], most: int) -> Sequence[JobRecord]:
+        """Return jobs of these kinds, of all where none is named, in these states, the newest first."""
+        ...
+
+    async def retry(self, job_id: str) -> JobRecord | None:
+        """Make a job due that was given up, as if it had not failed yet; return `None` where it was not given up."""
+        ...
+
     async def cancel(self, job_id: str) -> JobRecord | None:
         """Stop a job: at once where nobody works on it, else when its worker hears of it; return it as it then stands."""
         ...
@@ -88,6 +112,10 @@ class Queue(Protocol):
 
 class Leases(Protocol):
     """What a worker does with jobs."""
+
+    async def enqueue(self, kind: str, payload: Mapping[str, Any], *, key: str = "") -> JobRecord:
+        """Put a job into the queue and return it; with a key, return the live job of that key where there is one."""
+        ...
 
     async def claim(self, worker: str, limits: Mapping[str, int], lease: float) -> JobRecord | None:
         """Return a job that is now the worker's own for `lease` seconds, or `None` where nothing is due.

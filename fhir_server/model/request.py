@@ -1,6 +1,6 @@
 """Requests and responses without transport: what dispatch takes and gives, for HTTP, bundle entries and jobs alike."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -56,6 +56,22 @@ class FhirRequest(msgspec.Struct, frozen=True):
         return replace(self, resource=await self.reader(self.body), body=b"", reader=None)
 
 
+class Content(msgspec.Struct, frozen=True):
+    """A body that is read while it is sent, such as a file of an export.
+
+    Attributes:
+        media: Its media type.
+        size: Bytes.
+        tag: What tells it from every other content of its URL, without quotes.
+        read: Yields the bytes from one place to before another, or to the end; raises `FhirError` where it cannot.
+    """
+
+    media: str
+    size: int
+    tag: str
+    read: Callable[[int, int | None], AsyncIterator[bytes]]
+
+
 class FhirResponse(msgspec.Struct, frozen=True):
     """The answer to one interaction.
 
@@ -66,6 +82,7 @@ class FhirResponse(msgspec.Struct, frozen=True):
         version: The version that the answer speaks of, where it speaks of one.
         reports: Whether the body is an OperationOutcome about the interaction, not a resource that was asked for.
         footprint: What the interaction leaves in the audit trail, where that is yet to be stored.
+        content: The body instead of `body`, where it is too large to be held.
     """
 
     status: int
@@ -74,6 +91,7 @@ class FhirResponse(msgspec.Struct, frozen=True):
     version: Stored | None = None
     reports: bool = False
     footprint: Any = None
+    content: Content | None = None
 
     @property
     def resource(self) -> Any:

@@ -17,7 +17,9 @@ from fhir_server.store.parameters import Register
 from fhir_server.store.patient_links import Confirmed
 from fhir_server.store.reindexing import RESTRICTING, Indexed, Rewrite, same
 from fhir_server.store.relations import EVERYBODY, Objection, Tie
+from fhir_server.store.scanning import Changed, Portion, Scan, Window
 from fhir_server.store.store import Store
+from fhir_server.store.subscriptions import Event, Moved, Place, kept_until
 from fhir_server.store.systems import SystemRow
 from fhir_server.store.trail import Trail
 from fhir_server.store.unit_of_work import Unit
@@ -27,23 +29,29 @@ __all__ = [
     "RESTRICTING",
     "Broken",
     "Change",
+    "Changed",
     "Clock",
     "Concepts",
     "Confirmed",
     "Create",
     "Delete",
+    "Event",
     "Exists",
     "Extra",
     "Indexed",
     "Live",
     "Loaded",
+    "Moved",
     "Objection",
     "PackageRow",
     "Packages",
+    "Place",
+    "Portion",
     "Position",
     "Progress",
     "Register",
     "Rewrite",
+    "Scan",
     "Served",
     "Stale",
     "Stamp",
@@ -54,7 +62,9 @@ __all__ = [
     "Trail",
     "Unit",
     "Update",
+    "Window",
     "access",
     "history_id",
+    "kept_until",
     "same",
 ]

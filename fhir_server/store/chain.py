@@ -12,10 +12,11 @@ from typing import Any
 
 from bson import Binary, Int64
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import PyMongoError, WTimeoutError
 
 from fhir_server.store import failures
 from fhir_server.store.codecs import RAW
+from fhir_server.store.repeatable import Repeatable
 from fhir_server.store.replies import batch
 from fhir_server.store.trail import CHAIN, EVENTS, KEYS, SEALS
 
@@ -34,6 +35,7 @@ class Chain:
 
     def __init__(self, database: AsyncDatabase[Any]) -> None:
         self._database = database
+        self._inserts = {name: Repeatable() for name in (CHAIN, SEALS, KEYS)}
 
     async def append(self, row: Row) -> bool:
         """Store a chain row; return whether its place was free.
@@ -163,9 +165,13 @@ class Chain:
         # Plain bytes would be stored as the same kind of value, but a reader of the shell sees them as binary either way.
         doc = {key: Binary(value) if isinstance(value, bytes) else value for key, value in row.items()}
         try:
-            await self._database[name].insert_one(doc)
-        except DuplicateKeyError:
-            return False
+            reply = await self._inserts[name].insert(self._database, name, [doc])
         except PyMongoError as error:
             raise failures.expected(error) from error
+        for refusal in reply.get("writeErrors", ()):
+            if refusal["code"] != failures.DUPLICATE:
+                raise failures.refused(refusal)
+            return False
+        if "writeConcernError" in reply:
+            raise failures.expected(WTimeoutError("majority"))
         return True

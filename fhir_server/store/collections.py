@@ -5,7 +5,7 @@ A collection is made when its first resource is about to be written, always befo
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
@@ -43,6 +43,34 @@ class Collections:
         self._present: set[str] = set()
         self._ready: set[str] = set()
         self._turn = asyncio.Lock()
+        self._put_off: frozenset[str] = frozenset()
+
+    async def put_off(self, resource_types: Iterable[str]) -> frozenset[str]:
+        """Have the collections of these types without indexes, as far as they are empty, until `make_up`; return which.
+
+        Should this process end meanwhile, whoever uses such a type next makes its indexes.
+        """
+        try:
+            for name in resource_types:
+                if await self._database[name].find_one({}, {"_id": 1}) is None:
+                    await create(self._database, name, storageEngine=ENGINE)
+                    await self._database[name].drop_indexes()
+                    self.leave_off({name})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return self._put_off
+
+    def leave_off(self, resource_types: Collection[str]) -> None:
+        """Do not make the indexes of these types, which another process has put off."""
+        self._put_off |= {*resource_types}
+        self._ready -= {*resource_types}
+
+    async def make_up(self) -> None:
+        """Make the indexes that were put off."""
+        waiting, self._put_off = self._put_off, frozenset()
+        self._ready -= waiting
+        for name in sorted(waiting):
+            await self.ensure((name,))
 
     async def types(self) -> list[str]:
         """Return the resource types that have ever been stored, sorted; asks the database, for others create them too."""
@@ -57,6 +85,10 @@ class Collections:
         """Return whether `ensure` has nothing to do."""
         return self._ready.issuperset(resource_types)
 
+    def knows(self, resource_type: str) -> bool:
+        """Return whether this process knows that a type is there."""
+        return resource_type in self._ready or resource_type in self._present
+
     async def ensure(self, resource_types: Iterable[str]) -> None:
         """Create what is missing: collections and indexes of these types."""
         missing = set(resource_types) - self._ready
@@ -65,7 +97,8 @@ class Collections:
         async with self._turn:
             missing -= self._ready
             try:
-                await asyncio.gather(*(self._create(name, self._indexes_of(name)) for name in missing))
+                specs = {name: () if name in self._put_off else self._indexes_of(name) for name in missing}
+                await asyncio.gather(*(self._create(name, specs[name]) for name in missing))
                 await asyncio.gather(*(self._create(history(name), HISTORY_INDEXES) for name in missing))
             except PyMongoError as error:
                 raise failures.expected(error) from error

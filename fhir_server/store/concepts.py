@@ -12,6 +12,7 @@ from pymongo.read_concern import ReadConcern
 from fhir_server.store import failures, shelves
 from fhir_server.store.codecs import ENVELOPE
 from fhir_server.store.loading import UNCONFIRMED, Loaded, Loading, Progress, streamed
+from fhir_server.store.numbers import Numbers
 from fhir_server.store.shelves import CONCEPTS, PIECES, SHIFT, Reading
 from fhir_server.store.systems import SystemRow, Systems
 from terminology.codesystem.pieces import MOST_BYTES, Memory
@@ -29,13 +30,13 @@ AT_ONCE = 10_000
 class Concepts:
     """The large code systems in one database."""
 
-    def __init__(self, database: AsyncDatabase[Any]) -> None:
+    def __init__(self, database: AsyncDatabase[Any], numbers: Numbers | None = None) -> None:
         self._database = database.with_options(
             codec_options=ENVELOPE,
             write_concern=WriteConcern("majority", j=True),
             read_concern=ReadConcern("majority"),
         )
-        self._systems = Systems(self._database)
+        self._systems = Systems(self._database, numbers)
         self._memory: Memory = Memory(MOST_BYTES)
         self._providers: dict[int, Stored] = {}
 

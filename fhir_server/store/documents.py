@@ -20,7 +20,7 @@ ROW_BODY = {"lu": 1, "m": 1, "del": 1, "p": 1, "ps": 1, "f": 1, **ENTRY}
 
 # What tells who may see a version: the same filter holds for the current one, a superseded one, and a deletion. The words of
 # `_text` and `_content` are no criteria of anybody's access.
-_ACCESS = ("rg", "f", "p", "ps", "sl", "held", "hb", "va", "op", "gt", "wd", "adv", "s", "rf", "d", "dh", "dl")
+_ACCESS = ("rg", "f", "p", "ps", "sl", "held", "hb", "va", "op", "gt", "wd", "adv", "ow", "s", "rf", "d", "dh", "dl")
 _WORDS = frozenset({"_words", "_text", "_content"})
 
 # What a superseded version keeps besides. Sort keys and what is found by contained resources are dropped.

@@ -68,6 +68,13 @@ async def embedded(settings: Settings) -> AsyncIterator[Connection]:
         await share.leave()
 
 
+def administered(settings: Settings) -> SecretStr:
+    """Return the connection string of the administrator of the embedded mongod, which runs."""
+    root = settings.data_dir.absolute()
+    accounts = Accounts.open(root, fresh=False)
+    return SecretStr(url(Mongod(root, settings.mongo.cache_gb).address, "admin", accounts.admin))
+
+
 class Embedded:
     """One process's share in the mongod of a data directory."""
 

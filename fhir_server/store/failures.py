@@ -12,7 +12,7 @@ from pymongo.errors import (
     InvalidOperation,
     OperationFailure,
     PyMongoError,
-    WTimeoutError,
+    WriteConcernError,
 )
 
 from fhir_server.model.errors import Conflict, TooCostly, TooLarge, Unavailable
@@ -23,6 +23,9 @@ DUPLICATE = 11000
 
 _DISK_FULL = 14031
 _INTERRUPTED = 11601  # stopped by an operator, or at the time limit amid JavaScript
+_CHANGING = frozenset({6, 7, 89, 91, 134, 189, 9001, 10107, 11600, 11602, 13435, 13436})
+"""What a member says of one operation among several when it is not, or no longer, the primary, or ends (retryable errors)."""
+
 _UNKNOWN = "It is not known whether this write was stored; read the resource before you repeat it."
 
 
@@ -30,11 +33,11 @@ def expected(error: Exception) -> Exception:
     """Return the `FhirError` for a failure of the database, or the error itself where it is a fault of ours."""
     if not isinstance(error, PyMongoError):
         return error
-    if error.has_error_label(UNKNOWN_COMMIT) or isinstance(error, WTimeoutError):
+    if error.has_error_label(UNKNOWN_COMMIT) or isinstance(error, WriteConcernError):
         return Unavailable(f"The database did not confirm the write in time. {_UNKNOWN}")
     if error.has_error_label(TRANSIENT) and not isinstance(error, ConnectionFailure):
         return Conflict("Another request is writing the same resources. Send the request again.")
-    if isinstance(error, ConnectionFailure | InvalidOperation):
+    if isinstance(error, ConnectionFailure | InvalidOperation) or getattr(error, "code", None) in _CHANGING:
         return Unavailable("The database cannot be reached now. Send the request again in a few seconds.")
     if isinstance(error, ExecutionTimeout) or (isinstance(error, OperationFailure) and error.code == _INTERRUPTED):
         return TooCostly("The database gave up the query at its time limit. Narrow the search, for example by patient.")

@@ -163,7 +163,13 @@ async def _space(subject: _Subject) -> AsyncIterator[Finding]:
 
 async def _schema(subject: _Subject) -> AsyncIterator[Finding]:
     row = await subject.database["meta"].find_one({"_id": "schema"})
-    if row is None:
+    if await schema.restoring(subject.database):
+        yield Finding(
+            "error",
+            "the record is being restored, or its restore was cut off; nothing is served of it",
+            "Wait for `fhir-server restore`, or run it again with the same file",
+        )
+    elif row is None:
         yield Finding("ok", f"database {subject.database.name} is empty")
     elif row["version"] > schema.VERSION:
         yield Finding(

@@ -59,6 +59,7 @@ class Jobs:
                 _where_present("key", unique=True),
                 _where_present("slot", unique=True),
                 IndexModel([("kind", 1), ("created", -1)], name="kind"),
+                IndexModel([("created", -1)], name="created"),
                 IndexModel([("ended", 1)], name="expiry", expireAfterSeconds=KEPT_SECONDS),
             ]
         )
@@ -69,10 +70,16 @@ class Jobs:
         return doc["_id"], Extra(COLLECTION, doc)
 
     async def enqueue(
-        self, kind: str, payload: Mapping[str, Any], *, key: str = "", run_at: datetime | None = None
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        key: str = "",
+        run_at: datetime | None = None,
+        mandate: Mapping[str, Any] | None = None,
     ) -> JobRecord:
         """Queue a job (see `Queue`)."""
-        doc = self._new(kind, payload, key, run_at)
+        doc = {**self._new(kind, payload, key, run_at), **({"mandate": dict(mandate)} if mandate else {})}
         try:
             for _ in range(TRIES):
                 try:
@@ -96,12 +103,25 @@ class Jobs:
 
     async def jobs(self, kind: str, states: Collection[State], most: int) -> Sequence[JobRecord]:
         """Return jobs of a kind, the newest first."""
-        condition = {"kind": kind, "state": {"$in": list(states)}}
+        return await self.listed([kind], states, most)
+
+    async def listed(self, kinds: Collection[str], states: Collection[State], most: int) -> Sequence[JobRecord]:
+        """Return jobs of these kinds, of all where none is named, the newest first."""
+        condition = {"state": {"$in": list(states)}, **({"kind": {"$in": list(kinds)}} if kinds else {})}
         try:
             rows = await self._rows.find(condition).sort([("created", -1), ("_id", -1)]).limit(most).to_list()
         except PyMongoError as error:
             raise failures.expected(error) from error
         return [_record(row) for row in rows]
+
+    async def retry(self, job_id: str) -> JobRecord | None:
+        """Make a job due that was given up; its checkpoint stays."""
+        again: list[Mapping[str, Any]] = [
+            {"$set": {"state": "queued", "failures": 0, "due": "$$NOW"}},
+            {"$unset": ["ended"]},
+        ]
+        row = await self._change({"_id": job_id, "state": "failed"}, again)
+        return _record(row) if row else None
 
     async def cancel(self, job_id: str) -> JobRecord | None:
         """Stop a job, or ask its worker to."""
@@ -290,4 +310,5 @@ def _record(row: Mapping[str, Any]) -> JobRecord:
         result=row.get("result", {}),
         error=row.get("error", ""),
         cancel_requested=row.get("cancel", False),
+        mandate=row.get("mandate", {}),
     )

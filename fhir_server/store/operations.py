@@ -13,7 +13,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
-from fhir_server.store import failures
+from fhir_server.store import direct, failures
 from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Stale, Update
 from fhir_server.store.codecs import encode
 from fhir_server.store.collections import history
@@ -45,7 +45,7 @@ class Operations:
     Attributes:
         inserts: New documents.
         replacements: Update statements `{q, u}` with the guard in `q`.
-        deletions: Guards `{_id, v, hb}`.
+        deletions: Guards `{_id, v, hb, rg, p}`.
         unused: History ids that must not be there, with the id of the resource.
         keys: (type, id) of all resources that change.
         size: Bytes to send.
@@ -179,7 +179,7 @@ class Operations:
         statements = self.replacements[resource_type]
         matched = 0
         for part in _parts(statements, lambda statement: len(statement["u"].raw)):
-            reply = await database.command({"update": resource_type, "updates": part}, session=session)
+            reply = await direct.ask(database, {"update": resource_type, "updates": part}, session=session)
             _raise_write_error(reply)
             matched += reply["n"]
         if matched != len(statements):
@@ -188,7 +188,7 @@ class Operations:
     async def _delete(self, database: AsyncDatabase[Any], session: AsyncClientSession, resource_type: str) -> None:
         guards = self.deletions[resource_type]
         deletes = [{"q": guard, "limit": 1} for guard in guards]
-        reply = await database.command({"delete": resource_type, "deletes": deletes}, session=session)
+        reply = await direct.ask(database, {"delete": resource_type, "deletes": deletes}, session=session)
         _raise_write_error(reply)
         if reply["n"] != len(guards):
             raise await _stale(database, resource_type, guards)
@@ -196,7 +196,7 @@ class Operations:
     async def _insert(self, database: AsyncDatabase[Any], session: AsyncClientSession, namespace: Namespace) -> None:
         target = database.client[namespace[0]] if namespace[0] else database
         for part in _parts(self.inserts[namespace], lambda document: len(document.raw)):
-            reply = await target.command({"insert": namespace[1], "documents": part}, session=session)
+            reply = await direct.ask(target, {"insert": namespace[1], "documents": part}, session=session)
             for error in reply.get("writeErrors", ()):
                 if error["code"] == failures.DUPLICATE:
                     raise Refused(
@@ -204,6 +204,8 @@ class Operations:
                     )
             _raise_write_error(reply)
 
+
+_GUARDED = ("hb", "rg", "p")
 
 _ADD: Mapping[type, Callable[[Operations, Any], None]] = {
     Create: Operations.create,
@@ -214,8 +216,12 @@ _ADD: Mapping[type, Callable[[Operations, Any], None]] = {
 
 
 def _guard(superseded: Mapping[str, Any], vid: int) -> dict[str, Any]:
-    """Return the condition that a document is still as it was read; a hold comes and goes without a version."""
-    return {"_id": superseded["_id"], "v": vid, "hb": superseded.get("hb")}
+    """Return the condition that a document is still as it was read; a hold comes and goes without a version.
+
+    Zone and patient are what a sharded cluster finds the one shard by (`store.sharding`); without them it would ask all, or take
+    the patient of the new version for that of the old.
+    """
+    return {"_id": superseded["_id"], "v": vid, **{name: superseded.get(name) for name in _GUARDED}}
 
 
 async def _stale(database: AsyncDatabase[Any], resource_type: str, guards: Sequence[Mapping[str, Any]]) -> Exception:
@@ -223,9 +229,10 @@ async def _stale(database: AsyncDatabase[Any], resource_type: str, guards: Seque
 
     Versions only grow, so what is asked outside of the transaction finds at least all that failed inside.
     """
-    expected = {guard["_id"]: (guard["v"], guard["hb"]) for guard in guards}
-    rows = database[resource_type].find({"_id": {"$in": list(expected)}}, {"v": 1, "hb": 1})
-    current = {row["_id"]: (row["v"], row.get("hb")) async for row in rows}
+    names = ("v", *_GUARDED)
+    expected = {guard["_id"]: [guard[name] for name in names] for guard in guards}
+    rows = database[resource_type].find({"_id": {"$in": list(expected)}}, dict.fromkeys(names, 1))
+    current = {row["_id"]: [row.get(name) for name in names] async for row in rows}
     stale = [one for one, known in expected.items() if current.get(one) != known]
     return Refused({(resource_type, one): Stale(resource_type, one) for one in stale}) if stale else Again()
 

@@ -16,8 +16,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.store import failures, numbers
+from fhir_server.store import failures
 from fhir_server.store.codecs import ENVELOPE
+from fhir_server.store.numbers import Numbers
 
 ROWS, PARTS = "packages", "package_parts"
 META, KEY = "meta", "packages"
@@ -83,7 +84,8 @@ class PackageRow:
 class Packages:
     """The packages in one database."""
 
-    def __init__(self, database: AsyncDatabase[Any]) -> None:
+    def __init__(self, database: AsyncDatabase[Any], numbers: Numbers | None = None) -> None:
+        self._numbers = numbers or Numbers(database)
         options: dict[str, Any] = {
             "codec_options": ENVELOPE,
             "write_concern": WriteConcern("majority", j=True),
@@ -99,7 +101,7 @@ class Packages:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        return await numbers.version(self._meta, KEY)
+        return await self._numbers.version(KEY)
 
     async def rows(self, session: AsyncClientSession | None = None) -> list[PackageRow]:
         """Return the rows of all packages in the order of their keys, those that are not whole among them.

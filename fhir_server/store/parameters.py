@@ -14,7 +14,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from fhir_server.model.errors import Conflict
-from fhir_server.store import failures, numbers
+from fhir_server.store import failures
+from fhir_server.store.numbers import Numbers
 from fhir_server.store.transactions import Again
 
 COLLECTION = "meta"
@@ -40,7 +41,8 @@ class Register:
 class Parameters:
     """The register of one database."""
 
-    def __init__(self, database: AsyncDatabase[Any]) -> None:
+    def __init__(self, database: AsyncDatabase[Any], numbers: Numbers | None = None) -> None:
+        self._numbers = numbers or Numbers(database)
         self._meta = database.get_collection(COLLECTION, write_concern=WriteConcern("majority", j=True))
 
     async def open(self) -> None:
@@ -53,7 +55,7 @@ class Parameters:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        return await numbers.version(self._meta, KEY)
+        return await self._numbers.version(KEY)
 
     async def read(self, session: AsyncClientSession | None = None) -> Register:
         """Return the register of now, or as the transaction of a session sees it."""

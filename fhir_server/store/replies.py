@@ -40,3 +40,9 @@ def _elements(raw: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]
             raise ValueError(f"a reply has a value of type {kind:#x}")
         yield raw[at + 1 : start - 1], start, start + size
         at = start + size
+
+
+def documents(rows: bytes) -> Iterator[bytes]:
+    """Yield the documents among the elements of an array of rows, in their order."""
+    for _, at, end in _elements(rows, 0, len(rows)):
+        yield rows[at:end]

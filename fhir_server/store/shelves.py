@@ -13,7 +13,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from fhir_server.model.errors import Unavailable
-from fhir_server.store import failures
+from fhir_server.store import direct, failures
 from fhir_server.store.codecs import ENVELOPE, native
 from fhir_server.store.reads import MAJORITY
 from terminology.codesystem.hierarchy import Edges
@@ -115,16 +115,14 @@ class Reading:
     async def _ask(
         self, collection: str, wanted: Mapping[str, Any], fields: Mapping[str, int], **more: Any
     ) -> list[dict[str, Any]]:
-        """Return the documents that fit; a command costs 100 µs less than a cursor object."""
+        """Return the documents that fit."""
         command = {"find": collection, "filter": wanted, "batchSize": 2 * AT_ONCE, "projection": fields, **more}
         try:
-            reply = await self._database.command({**command, "readConcern": MAJORITY}, codec_options=ENVELOPE)
+            reply = await direct.ask(self._database, {**command, "readConcern": MAJORITY}, ENVELOPE)
             rows: list[dict[str, Any]] = reply["cursor"]["firstBatch"]
             while reply["cursor"]["id"]:
-                reply = await self._database.command(
-                    {"getMore": reply["cursor"]["id"], "collection": collection, "batchSize": 2 * AT_ONCE},
-                    codec_options=ENVELOPE,
-                )
+                more = {"getMore": reply["cursor"]["id"], "collection": collection, "batchSize": 2 * AT_ONCE}
+                reply = await direct.ask(self._database, more, ENVELOPE)
                 rows += reply["cursor"]["nextBatch"]
         except PyMongoError as error:
             raise failures.expected(error) from error

@@ -21,25 +21,31 @@ from fhir_server.store.changes import Change
 from fhir_server.store.clock import Clock
 from fhir_server.store.closures import Closures
 from fhir_server.store.codecs import ENVELOPE
+from fhir_server.store.cohorts import Cohorts
 from fhir_server.store.collections import Collections, IndexesOf
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.counting import Counting
 from fhir_server.store.documents import Live, stored
 from fhir_server.store.extraction import Extraction
 from fhir_server.store.facilities import Facilities
+from fhir_server.store.files import GridFiles
 from fhir_server.store.glass import Glass
 from fhir_server.store.history import History, Position, Span
 from fhir_server.store.holding import Holding
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
 from fhir_server.store.moving import Stretch
+from fhir_server.store.numbers import Numbers
+from fhir_server.store.outbox import Outbox
 from fhir_server.store.packages import Packages
 from fhir_server.store.parameters import Parameters
 from fhir_server.store.patient_links import PatientLinks
 from fhir_server.store.reads import BODIES, IDS, KEEPERS, WHOLE, Reads
 from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.relations import Keeper, Relations, keeper
+from fhir_server.store.scanning import Scanning
 from fhir_server.store.searches import Searches
+from fhir_server.store.subscriptions import Subscriptions
 from fhir_server.store.trail import Trail
 from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS, Locks, Unit, Workshop
 from fhir_server.store.writes import Writes
@@ -68,13 +74,18 @@ class Store:
         glass: For whom the glass was broken.
         facilities: What the hierarchy is made of.
         closures: Closure tables that callers keep here.
+        subscriptions: The register of Subscriptions, and their events.
+        outbox: The versions of the record in their order.
         acceptances: Who has accepted a membership.
+        cohorts: Patients of facilities.
         counting: Counts by facility, for reports.
         holding: What keeps resources from patients.
         extraction: Which version of the extraction made the search parts of all documents.
         reindexing: Search parts of stored documents, in batches.
+        scanning: Everything of a type as of one moment.
         trail: Rows of the audit trail.
         chain: Links and seals of the trail.
+        collections: Which collections there are, and whether their indexes are put off for a first load.
     """
 
     secret: bytes = b""
@@ -85,24 +96,30 @@ class Store:
             write_concern=WriteConcern("majority", j=True),
             read_concern=ReadConcern("majority"),
         )
-        self._collections = Collections(self._database, indexes_of)
+        self._collections = self.collections = Collections(self._database, indexes_of)
         self._blobs = Blobs(self._database)
+        self.files = GridFiles(self._database)
         self.clock = Clock(self._database)
         self.leaving = Leaving(self._database, self.clock)
         self.jobs = Jobs(self._database, self.clock)
-        self.parameters = Parameters(self._database)
-        self.packages = Packages(self._database)
-        self.concepts = Concepts(self._database)
+        self._numbers = Numbers(self._database)
+        self.parameters = Parameters(self._database, self._numbers)
+        self.packages = Packages(self._database, self._numbers)
+        self.concepts = Concepts(self._database, self._numbers)
         self.patient_links = PatientLinks(self._database)
         self.relations = Relations(self._database)
         self.glass = Glass(self._database)
         self.facilities = Facilities(self._database)
         self.closures = Closures(self._database)
+        self.subscriptions = Subscriptions(self._database)
+        self.outbox = Outbox(self._database, self._blobs, time_limit_ms)
         self.acceptances = Acceptances(self._database)
+        self.cohorts = Cohorts(self._database, self._collections, time_limit_ms)
         self.counting = Counting(self._database, time_limit_ms)
         self.holding = Holding(self._database, self.clock)
         self.extraction = Extraction(self._database)
         self.reindexing = Reindexing(self._database, self._blobs)
+        self.scanning = Scanning(self._database, self._collections, self._blobs)
         self.trail = Trail(self._database)
         self.chain = Chain(self.trail.database)
         self._workshop = Workshop(self._database, self._collections, self._blobs, self.clock, Locks(), self.trail)
@@ -139,6 +156,7 @@ class Store:
             await store.glass.open()
             await store.facilities.open()
             await store.closures.open()
+            await store.subscriptions.open()
             await store.acceptances.open()
         except PyMongoError as error:
             raise failures.expected(error) from error
@@ -177,6 +195,7 @@ class Store:
         """Finish what is on the wire. The client stays open."""
         await self._writes.close()
         await self._reads.close()
+        await self._numbers.close()
         await self.trail.close()
         await self.clock.close()
 
@@ -455,4 +474,4 @@ class Store:
 
     async def upkeep(self) -> None:
         """Do the housekeeping of the record whenever it is due, until cancelled; of several processes one does it."""
-        await upkeep.keep(self._database, self._blobs, self.concepts)
+        await upkeep.keep(self._database, self._blobs, self.files, self.concepts)

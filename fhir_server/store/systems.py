@@ -17,9 +17,10 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from fhir_server.model.errors import Conflict
-from fhir_server.store import failures, numbers
+from fhir_server.store import failures
 from fhir_server.store.codecs import native
 from fhir_server.store.creation import create
+from fhir_server.store.numbers import Numbers
 from fhir_server.store.transactions import Again, once, retried
 from terminology.concept import Head, PropertyDefinition
 
@@ -69,7 +70,8 @@ class Claim:
 class Systems:
     """The rows in one database; its write and read concern are those of the database."""
 
-    def __init__(self, database: AsyncDatabase[Any]) -> None:
+    def __init__(self, database: AsyncDatabase[Any], numbers: Numbers | None = None) -> None:
+        self._numbers = numbers or Numbers(database)
         self._client = database.client
         self._database = database
         self._rows = database[ROWS]
@@ -81,7 +83,7 @@ class Systems:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        return await numbers.version(self._meta, KEY)
+        return await self._numbers.version(KEY)
 
     async def rows(self) -> list[SystemRow]:
         """Return all rows, by URL and version; those that are not whole among them.

@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.model.query import IndexSpec
-from fhir_server.store import creation, failures
+from fhir_server.store import creation, direct, failures
 from fhir_server.store.changes import Extra
 from fhir_server.store.codecs import ENVELOPE, RAW, encode
 from fhir_server.store.grouping import Grouped
@@ -175,8 +175,8 @@ class Trail:
 
     async def _insert(self, rows: Sequence[RawBSONDocument]) -> Sequence[None]:
         try:
-            reply = await self.database.command(
-                {"insert": EVENTS, "documents": rows, "ordered": False, "writeConcern": self._durable}
+            reply = await direct.ask(
+                self.database, {"insert": EVENTS, "documents": rows, "ordered": False, "writeConcern": self._durable}
             )
             if errors := reply.get("writeErrors") or [reply[name] for name in ("writeConcernError",) if name in reply]:
                 raise OperationFailure(str(errors), errors[0].get("code"))

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from fhir_server.model.errors import FhirError
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.concepts import Concepts
+from fhir_server.store.files import GridFiles
 
 ROW = "upkeep"
 EVERY = timedelta(days=1)
@@ -18,7 +19,7 @@ LOOK_SECONDS = 3600
 """Pause between two looks whether it is time."""
 
 
-async def keep(database: AsyncDatabase[Any], blobs: Blobs, concepts: Concepts) -> None:
+async def keep(database: AsyncDatabase[Any], blobs: Blobs, files: GridFiles, concepts: Concepts) -> None:
     """Do the housekeeping whenever it is due, until cancelled; a sick database is left for the next look."""
     log = structlog.get_logger("fhir_server.store")
     while True:
@@ -26,6 +27,8 @@ async def keep(database: AsyncDatabase[Any], blobs: Blobs, concepts: Concepts) -
             if await claim(database):
                 if removed := await blobs.sweep():
                     log.info("orphaned_files_removed", count=removed)
+                if removed := await files.sweep():
+                    log.info("unfinished_files_removed", count=removed)
                 if removed := await concepts.sweep():
                     log.info("dropped_code_systems_removed", count=removed)
         except (PyMongoError, FhirError) as error:

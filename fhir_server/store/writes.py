@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from pymongo import WriteConcern
-from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WTimeoutError
+from pymongo.errors import ConnectionFailure, PyMongoError, WTimeoutError
 
 from fhir_server.model.errors import Conflict, Unavailable
 from fhir_server.store import failures
 from fhir_server.store.changes import Change, Exists
 from fhir_server.store.operations import Key, Operations, Refused
+from fhir_server.store.repeatable import Repeatable
 from fhir_server.store.transactions import Again, once, retried
 from fhir_server.store.unit_of_work import Workshop
 
@@ -26,8 +26,6 @@ MOST_BYTES = 16 * 2**20
 INSERTS_IN_FLIGHT = 1
 TRANSACTIONS_IN_FLIGHT = 1
 ALONE_AT_ONCE = 4
-
-_DURABLE = WriteConcern("majority", j=True)
 
 
 class Waiting:
@@ -50,6 +48,7 @@ class Writes:
         self._loop = asyncio.get_running_loop()
         self._traffic = Traffic()
         self._inserts: dict[str, Lane] = {}
+        self._sessions: dict[str, Repeatable] = {}
         self._transactions = Lane(self._traffic, self._run_transaction, TRANSACTIONS_IN_FLIGHT)
         self._alone: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(ALONE_AT_ONCE)
@@ -83,6 +82,7 @@ class Writes:
             return self._transactions
         lane = self._inserts.get(collection)
         if lane is None:
+            self._sessions[collection] = Repeatable()
             run = partial(self._run_inserts, collection)
             lane = self._inserts[collection] = Lane(self._traffic, run, INSERTS_IN_FLIGHT)
         return lane
@@ -100,15 +100,13 @@ class Writes:
     async def _run_inserts(self, collection: str, batch: list[Waiting]) -> None:
         """Insert one new resource for each request; each fails or succeeds by itself."""
         documents = [next(iter(waiting.operations.inserts.values()))[0] for waiting in batch]
-        target = self._database.get_collection(collection, write_concern=_DURABLE)
         errors: dict[int, Exception] = {}
         try:
             self._check_clock()
-            await target.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            if error.details["writeConcernErrors"]:
+            reply = await self._sessions[collection].insert(self._database, collection, documents)
+            if "writeConcernError" in reply:
                 errors = {index: failures.expected(WTimeoutError("majority")) for index in range(len(batch))}
-            for row in error.details["writeErrors"]:
+            for row in reply.get("writeErrors", ()):
                 taken = row["code"] == failures.DUPLICATE
                 errors[row["index"]] = (
                     Exists(collection, documents[row["index"]]["_id"]) if taken else failures.refused(row)

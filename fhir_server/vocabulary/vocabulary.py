@@ -1,6 +1,7 @@
 """`Vocabulary`: where operations, searches and checks find code systems, value sets and concept maps."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from fhir_server.model.stored import Stored as Version
@@ -53,6 +54,18 @@ class Vocabulary:
         self._packaged = Packaged(library, self._providers)
         self._released = Released(store)
         self._store = store
+        self._fresh = False
+
+    async def refreshed(self) -> "Vocabulary":
+        """Return the vocabulary for one request, which asks no more what is loaded, for it was asked now.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self._released.refresh()
+        fresh = copy(self)
+        fresh._fresh = True  # noqa: SLF001 - its own
+        return fresh
 
     async def catalogue(self, repository: Repository, given: Iterable[Json] = ()) -> Catalogue:
         """Return what there is for a caller, for one request.
@@ -66,7 +79,8 @@ class Vocabulary:
             Unavailable: The database cannot be reached.
         """
         brought = await readable(given)
-        await self._released.refresh()
+        if not self._fresh:
+            await self._released.refresh()
         stored = Stored(repository, self._decoded, self._providers)
         return Complete(Layered(Collection(brought), self._released, self._packaged, stored, *self._shared))
 

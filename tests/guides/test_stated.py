@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_server.capability.statement import statement
+from fhir_server.capability.statement import BULK_DATA, statement
 from fhir_server.capability.table import OFFERED
 from fhir_server.guides.stated import Stated, stated
 from fhir_server.main import Service
@@ -73,4 +73,4 @@ async def test_several_versions_are_listed_each_and_nothing_where_the_setting_sa
         (patient,) = [row for row in made["rest"][0]["resource"] if row["type"] == "Patient"]
         assert ("supportedProfile" in patient) is there
         assert len(made["implementationGuide"]) == 2
-        assert "instantiates" not in made
+        assert made["instantiates"] == [BULK_DATA], "guides state nothing that is required"

@@ -57,6 +57,8 @@ TOLD: dict[str, Callable[[Resource], str]] = {
 
 COMMON = ("_tag", "_security", "_source", "_profile")
 EVERYTHING = "planted-common"
+ASIDE: dict[str, dict[str, Any]] = {"Subscription": {"status": "off"}}
+"""What is planted so that the server has nothing to do with it but to keep it: of a Subscription that is on it asks more."""
 NARRATIVE = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">planted</div>'}
 
 pytestmark = pytest.mark.xdist_group("every-parameter")
@@ -103,13 +105,14 @@ def planted(published: list[Resource]) -> Iterator[Resource]:
             grown = [base if told(parameter, base) else nursery.planted(base, parameter) for base in bases]
             fit = [one for one in grown if one and not any(issue.fails for issue in validator.check(one))]
             assert fit, (resource_type, code, grown)
-            yield {**fit[-1], "id": f"planted-{code}"}
+            yield {**fit[-1], **ASIDE.get(resource_type, {}), "id": f"planted-{code}"}
         fit = [base for base in bases if not any(issue.fails for issue in validator.check({**base, "id": "x"}))]
         meta = nursery.least("Meta")
         whole: Resource | None = {**fit[-1], "meta": meta} if meta else fit[-1]
         for code in COMMON:
             whole = nursery.planted(whole, DEFINITIONS.search_parameters(resource_type)[code]) if whole else None
         assert whole
+        whole |= ASIDE.get(resource_type, {})
         yield {**whole, **({"text": NARRATIVE} if has_narrative(resource_type) else {}), "id": EVERYTHING}
 
 

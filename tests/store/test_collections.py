@@ -9,6 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from fhir_server.model.errors import Unavailable
 from fhir_server.model.query import ANYTHING, IndexSpec, Query
 from fhir_server.store import Store
+from fhir_server.store.schema import VERSION
 from tests.store import records
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -55,7 +56,7 @@ async def test_a_search_brings_the_indexes_up_to_date_first(store: Store, databa
 
 
 async def test_a_record_of_newer_code_is_refused(store: Store, database: Database) -> None:
-    assert await database["meta"].find_one() == {"_id": "schema", "version": 1}
-    await database["meta"].update_one({"_id": "schema"}, {"$set": {"version": 2}})
-    with pytest.raises(Unavailable, match="schema version 2; this program knows versions up to 1"):
+    assert await database["meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": VERSION}
+    await database["meta"].update_one({"_id": "schema"}, {"$set": {"version": VERSION + 1}})
+    with pytest.raises(Unavailable, match=f"schema version {VERSION + 1}; this program knows versions up to {VERSION}"):
         await Store.open(database, records.indexes_of)

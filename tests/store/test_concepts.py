@@ -31,8 +31,8 @@ SMALL = (
 )
 
 
-@pytest.fixture
-def concepts(database: AsyncDatabase[dict[str, Any]]) -> Concepts:
+@pytest_asyncio.fixture(loop_scope="session")
+async def concepts(database: AsyncDatabase[dict[str, Any]]) -> Concepts:
     return Concepts(database)
 
 

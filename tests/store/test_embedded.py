@@ -177,9 +177,11 @@ async def test_processes_share_one_mongod_and_the_last_one_out_stops_it(home: Pa
 
 
 async def test_processes_that_start_at_once_start_one_mongod(home: Path) -> None:
+    here = asyncio.Barrier(4)
+
     async def once() -> int:
         async with visitor(home):
-            await asyncio.sleep(0.3)
+            await here.wait()
             return mongod_of(home).pid()
 
     first, *others = await asyncio.gather(*(once() for _ in range(4)))

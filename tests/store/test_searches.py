@@ -39,6 +39,15 @@ async def test_a_page_is_sorted_limited_and_has_the_fields_asked_for(store: Stor
     assert await store.find(replace(query, resource_type="Account")) == []
 
 
+async def test_a_type_that_another_process_stores_first_is_found_from_then_on(store: Store, another: Store) -> None:
+    query = Query("Patient", Where("clause", {"f": "org"}), (("d", -1), ("o", -1)), 10, "facility_date")
+    assert await another.find(query) == []
+    made = await fill(store, 3, f="other")
+    assert await another.find(query) == []
+    found = await another.find(replace(query, where=Where("clause", {"f": "other"})))
+    assert [one.id for one in found] == made[::-1]
+
+
 async def test_a_page_above_the_16_mb_of_an_answer_is_whole(store: Store) -> None:
     texts = {f"t{number}": "x" * 60_000 for number in range(17)}
     async with store.clock.writing() as stamp:

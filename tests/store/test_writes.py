@@ -10,7 +10,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from fhir_server.model import ids
 from fhir_server.model.errors import TooLarge, Unprocessable
 from fhir_server.model.query import ANYTHING
-from fhir_server.store import Create, Exists, Extra, Stale, Store, Update
+from fhir_server.store import Create, Delete, Exists, Extra, Stale, Store, Update
+from fhir_server.store.operations import Operations
 from tests.store import records
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -204,3 +205,27 @@ async def test_a_change_needs_the_version_it_names(store: Store) -> None:
         doc = records.document("Patient", patient, 6, stamp.now, stamp.order, "PUT")
         with pytest.raises(Stale):
             await store.commit([Update("Patient", doc, 5, live.document)])
+
+
+async def test_what_moved_to_another_patient_or_zone_meanwhile_is_stale(store: Store, database: Database) -> None:
+    """Indexing again changes the patient without a new version; whoever has read before must read again, not wait."""
+    for field in ("p", "rg"):
+        moved = await records.create(store)
+        live = await records.current(store, "Patient", moved)
+        await database["Patient"].update_one({"_id": moved}, {"$set": {field: "other"}})
+        async with store.clock.writing() as stamp:
+            with pytest.raises(Stale):
+                await store.commit([await records.successor(store, live, stamp.now)])
+        assert await records.update(store, "Patient", moved) == 2
+
+
+async def test_guards_name_the_shard_of_a_resource(store: Store) -> None:
+    live = await records.current(store, "Patient", await records.create(store))
+    operations = Operations()
+    operations.add(await records.successor(store, live, store.clock.now()))
+    row = records.tombstone(live, store.clock.now(), 1)
+    operations.add(Delete("Patient", live.stored.id, live.document, row))
+    guards = [operations.replacements["Patient"][0]["q"], operations.deletions["Patient"][0]]
+    assert [{name: guard[name] for name in ("_id", "rg", "p")} for guard in guards] == [
+        {"_id": live.stored.id, "rg": "home", "p": None}
+    ] * 2
