@@ -13,7 +13,7 @@ TEXT = "The server failed to answer. The fault is on our side; it was logged und
 
 
 def fault(error: Exception, request: FhirRequest, entry: int | None = None) -> FhirResponse:
-    """Log a failure by its type and place, and return 500 without its insides.
+    """Log a failure by its type, number (of the database) and place, and return 500 without its insides.
 
     Neither the message nor the locals are logged: they may hold patient data.
 
@@ -24,6 +24,9 @@ def fault(error: Exception, request: FhirRequest, entry: int | None = None) -> F
     """
     frames = traceback.format_tb(error.__traceback__)
     where = {} if entry is None else {"entry": entry}
+    code = getattr(error, "code", None)
+    if isinstance(code, int):
+        where["code"] = code
     structlog.get_logger("dispatch").error(
         "interaction_failed", request=request.id, error=type(error).__name__, at=frames, **where
     )

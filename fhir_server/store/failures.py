@@ -26,15 +26,13 @@ _INTERRUPTED = 11601  # stopped by an operator, or at the time limit amid JavaSc
 _CHANGING = frozenset({6, 7, 89, 91, 134, 189, 9001, 10107, 11600, 11602, 13435, 13436})
 """What a member says of one operation among several when it is not, or no longer, the primary, or ends (retryable errors)."""
 
-_UNKNOWN = "It is not known whether this write was stored; read the resource before you repeat it."
-
 
 def expected(error: Exception) -> Exception:
     """Return the `FhirError` for a failure of the database, or the error itself where it is a fault of ours."""
     if not isinstance(error, PyMongoError):
         return error
     if error.has_error_label(UNKNOWN_COMMIT) or isinstance(error, WriteConcernError):
-        return Unavailable(f"The database did not confirm the write in time. {_UNKNOWN}")
+        return unconfirmed()
     if error.has_error_label(TRANSIENT) and not isinstance(error, ConnectionFailure):
         return Conflict("Another request is writing the same resources. Send the request again.")
     if isinstance(error, ConnectionFailure | InvalidOperation) or getattr(error, "code", None) in _CHANGING:
@@ -46,6 +44,25 @@ def expected(error: Exception) -> Exception:
     if isinstance(error, OperationFailure) and error.code == _DISK_FULL:
         return Unavailable("The database has no space left. Tell its operator; nothing was stored.")
     return error
+
+
+def unconfirmed() -> Unavailable:
+    """Return the failure of a write of which nobody knows whether it is stored."""
+    return Unavailable(
+        "The database did not confirm the write in time. "
+        "It is not known whether this write was stored; read the resource before you repeat it."
+    )
+
+
+def undone(error: PyMongoError) -> bool:
+    """Return whether what a commit raised says that nothing is committed.
+
+    Other refusals say nothing: a member that has just started may answer what has no label, while the first attempt, which
+    the driver repeats by itself, had arrived.
+    """
+    if error.has_error_label(UNKNOWN_COMMIT) or isinstance(error, ConnectionFailure | WriteConcernError):
+        return False
+    return error.has_error_label(TRANSIENT) or getattr(error, "code", None) == _DISK_FULL
 
 
 def of_trail(error: PyMongoError) -> Unavailable:

@@ -29,7 +29,12 @@ class Again(Exception):
 
 
 async def once(session: AsyncClientSession, work: Callable[[], Awaitable[T]]) -> T:
-    """Run the work in a transaction of the session and commit it; abort it if the work raises."""
+    """Run the work in a transaction of the session and commit it; abort it if the work raises.
+
+    Raises:
+        Unavailable: Nobody knows whether it is committed.
+        PyMongoError: What the driver raised; nothing is committed.
+    """
     await session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY)
     try:
         result = await work()
@@ -68,14 +73,21 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _commit(session: AsyncClientSession) -> None:
-    """Commit, asking again while the answer is unknown (a commit may be repeated without harm)."""
+    """Commit, asking again while the answer is unknown (a commit may be repeated without harm).
+
+    Raises:
+        Unavailable: Nobody knows whether it is committed: patience (20 s) is over and no answer told it.
+        PyMongoError: It is not committed.
+    """
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             await session.commit_transaction()
         except PyMongoError as error:
-            if not error.has_error_label(failures.UNKNOWN_COMMIT) or time.monotonic() >= deadline:
+            if failures.undone(error):
                 raise
+            if time.monotonic() >= deadline:
+                raise failures.unconfirmed() from error
             await asyncio.sleep(FIRST_PAUSE)
         else:
             return

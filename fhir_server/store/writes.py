@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from pymongo.errors import ConnectionFailure, PyMongoError, WTimeoutError
+from pymongo.errors import ConnectionFailure, WTimeoutError
 
 from fhir_server.model.errors import Conflict, Unavailable
 from fhir_server.store import failures
@@ -190,8 +190,6 @@ class Writes:
 
 def _concerns_all(error: Exception) -> bool:
     """Return whether doing the writes of a batch one by one would not help: no database, or no word on the commit."""
-    if isinstance(error, PyMongoError) and error.has_error_label(failures.UNKNOWN_COMMIT):
-        return True
     return isinstance(error, ConnectionFailure | Unavailable)
 
 
