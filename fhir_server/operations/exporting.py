@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -18,12 +19,13 @@ from fhir_server.model.errors import BadRequest, Forbidden, NotFound, TooMany
 from fhir_server.model.query import ANYTHING
 from fhir_server.model.queue import LIVE, JobRecord
 from fhir_server.model.request import PRESENTATION, FhirResponse, Pairs
+from fhir_server.operations import Operation
 from fhir_server.repository.cohorts import members, named
 from fhir_server.search.escapes import nearest, shown
 from fhir_server.search.parse import parse
 from fhir_server.search.results import RESULTS
 from fhir_server.search.text import TEXTS
-from profiles.definitions.model import OperationParameter
+from profiles.definitions.model import OperationDefinition, OperationParameter
 from profiles.primitives import SHAPES
 
 FORMATS: Mapping[str, str] = {
@@ -72,6 +74,38 @@ class Asked:
     suffix: str = "ndjson"
     patients: list[str] = field(default_factory=list)
     associated: bool = False
+
+
+def operation(level: Level, name: str, resource: str, of: str) -> Operation:
+    """Return the operation that begins exports of a level.
+
+    Args:
+        level: Which.
+        name: End of its canonical URL.
+        resource: The type that it is asked of; `Resource` where it is asked of the whole.
+        of: What it exports, in words.
+    """
+    definition = OperationDefinition(
+        url=f"http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{name}",
+        code="export",
+        resource=(resource,),
+        system=level == "system",
+        type=level == "patient",
+        instance=level == "group",
+        affects_state=False,
+        parameters=PARAMETERS if level == "system" else OF_PATIENTS,
+    )
+    return Operation(
+        definition,
+        partial(kick_off, level=level),
+        # Who reads a Group's members need not be able to read the Group: virtual ones are nowhere stored.
+        letters=("", "") if level == "group" else ("r", "r"),
+        methods=("GET", "POST"),
+        summary=f"Export {of} as files, in the background",
+        success=((202, "The export has begun; `Content-Location` tells where to ask for it."),),
+        refusals=(429,),
+        media=((202, ""),),
+    )
 
 
 async def kick_off(ctx: Context, level: Level) -> FhirResponse:
