@@ -19,8 +19,10 @@ from fhir_server.interactions.resolution import Matches
 from fhir_server.model.errors import BadRequest, FhirError, PreconditionFailed
 from fhir_server.model.request import FhirResponse
 from fhir_server.repository import Repository
+from fhir_server.repository.pending import NONE_DRAFTED, Drafted
 
 READS = frozenset({"GET", "HEAD"})
+WRITES = frozenset({"POST", "PUT"})
 
 
 async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
@@ -53,8 +55,24 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
     # Of what the caller cannot delete nobody needs to be warned.
     warned = await ctx.repository.rights.within(leaving, "d")
     async with ctx.repository.leaving(warned):
-        answers = await ctx.repository.exclusively(locks, types & ctx.definitions.resource_types, walk)
+        drafted = await _ahead(parsed, links, ctx.repository) if not conditions else NONE_DRAFTED
+        answers = await ctx.repository.exclusively(locks, types & ctx.definitions.resource_types, walk, drafted)
     return FhirResponse(200, {}, answer.response_bundle("transaction-response", answers, ctx.base))
+
+
+async def _ahead(parsed: Sequence[Entry], links: Links, repository: Repository) -> Drafted:
+    """Return the drafts of the resources of a bundle without conditions, as far as their links do not depend on what is stored."""
+    if links.versioned:
+        return NONE_DRAFTED
+    links.point(await resolution.targets(parsed, {}, links, repository))
+    return await repository.drafted(
+        ((entry.resource_type, entry.assigned), entry.request.resource)
+        for entry in parsed
+        if entry.request.resource is not None
+        and entry.method in WRITES
+        and entry.assigned
+        and not links.conditional(entry.index)
+    )
 
 
 class _Run:

@@ -1,9 +1,11 @@
 """The writes of one unit of work before they go out together: a transaction bundle or a conditional interaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 from fhir_server.access.scope_filter import Letter
 from fhir_server.audit.footprint import Row
@@ -11,6 +13,11 @@ from fhir_server.intake import Draft
 from fhir_server.store import Change, Clock, Live, Stamp, Unit
 
 Key = tuple[str, str]
+
+Drafted = Mapping[Key, tuple[dict[str, Any], Draft]]
+"""Drafts that were made ahead, each with the very resource that it was made of."""
+
+NONE_DRAFTED: Drafted = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -21,6 +28,7 @@ class Pending:
         unit: The open MongoDB transaction.
         moment: `lastUpdated` of all its writes.
         clock: Gives each of them its tie-break.
+        drafted: Drafts that were made ahead.
         changes: Writes that were not sent yet.
         known: Current versions that were read ahead, with the letter that they are needed for; `None` for an instance that is
             not there within the scope.
@@ -37,6 +45,7 @@ class Pending:
     unit: Unit
     moment: datetime
     clock: Clock
+    drafted: Drafted
     changes: list[Change] = field(default_factory=list)
     known: dict[tuple[str, str, Letter], Live | None] = field(default_factory=dict)
     unused: set[Key] = field(default_factory=set)

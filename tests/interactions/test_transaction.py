@@ -227,6 +227,41 @@ async def test_concurrent_transactions_on_one_resource_all_count(client: httpx.A
     assert current.headers["etag"] == f'W/"{done}"'
 
 
+async def test_concurrent_transactions_that_change_the_hierarchy_store_each_its_own(
+    client: httpx.AsyncClient, fresh: Fresh
+) -> None:
+    """They are checked side by side, before one after the other holds the lock of the hierarchy."""
+    mark = fresh("house")
+
+    def one(number: int) -> dict[str, Any]:
+        house = {"resourceType": "Organization", "name": f"{mark}-{number}", "identifier": [{"value": mark}]}
+        people = [patient(managingOrganization={"reference": A}, name=[{"family": f"{number}"}]) for _ in range(20)]
+        return transaction(
+            {**entry("POST", "Organization", house), "fullUrl": A}, *(entry("POST", "Patient", each) for each in people)
+        )
+
+    answers = await asyncio.gather(*(client.post("", json=one(number)) for number in range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await client.get("Organization", params={"identifier": mark, "_summary": "count"})).json()["total"] == 8
+    for number, answer in enumerate(answers):
+        house, *people = (row["response"]["location"] for row in answer.json()["entry"])
+        organization = house.partition("/_history/")[0].rpartition("/")[2]
+        for place in people:
+            stored = (await client.get(place)).json()
+            assert stored["managingOrganization"]["reference"] == f"Organization/{organization}"
+            assert stored["name"] == [{"family": f"{number}"}]
+
+
+async def test_of_a_transaction_with_a_wrong_resource_it_is_said_where_it_stands(client: httpx.AsyncClient) -> None:
+    wrong = patient(gender="unicorn")
+    answer = await client.post(
+        "", json=transaction(entry("POST", "Patient", patient()), entry("POST", "Patient", wrong))
+    )
+    assert answer.status_code == 400
+    assert ["Bundle.entry[1].resource.gender"] in [issue["expression"] for issue in answer.json()["issue"]]
+    assert "Bundle.entry[0]" not in answer.text
+
+
 async def test_an_id_that_was_deleted_goes_on_with_its_versions_beside_new_ones(
     client: httpx.AsyncClient, fresh: Fresh
 ) -> None:
