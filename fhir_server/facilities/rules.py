@@ -127,7 +127,7 @@ def resides(one: Affiliation, zone: str) -> Iterator[Finding]:
 
 def place_below(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield a finding where a place is to be part of a smaller one."""
-    mine, above = _rank(lower), _rank(upper)
+    mine, above = rank(lower), rank(upper)
     if mine is not None and above is not None and mine < above:
         text = f"Location/{lower['id']} cannot be part of Location/{upper['id']}: by their physicalType it is the larger one."
         yield Finding("location-level", text, "partOf")
@@ -153,7 +153,8 @@ def _terms(one: Affiliation) -> tuple[Any, ...]:
     return one.network, one.member, one.codes, one.start, one.agreement
 
 
-def _rank(place: Mapping[str, Any]) -> int | None:
+def rank(place: Mapping[str, Any]) -> int | None:
+    """Return how small a place is by its physicalType, `None` where that does not say."""
     concept = place.get("physicalType")
     codings = concept.get("coding", []) if isinstance(concept, Mapping) else []
     return next((PHYSICAL[one["code"]] for one in codings if one.get("code") in PHYSICAL), None)

@@ -5,9 +5,9 @@ requests; or it is bound to a unit of work (`exclusively`), where writes gather 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -64,7 +64,7 @@ class Repository(Holdings):
         draft = await self._conforming(draft, begun)
 
         async def attempt() -> Written:
-            async with self._writing() as stamp:
+            async with self._writing(resource_type) as stamp:
                 document = self.intake.renewed(draft).document(1, stamp.now, stamp.order, "POST", begun)
                 await self.rights.permit(resource_type, "c", document)
                 await self._require_targets(draft)
@@ -209,7 +209,7 @@ class Repository(Holdings):
         names, held = sorted({*locks, *effects.locks(types)}), list[Key]()
 
         async def once() -> T:
-            async with self.store.clock.writing() as stamp:
+            async with self.turns.take(names), self.store.clock.writing() as stamp:
 
                 async def attempt(unit: Unit) -> T:
                     noted.begun(self.footprint)
@@ -335,7 +335,7 @@ class Repository(Holdings):
     async def _bury(self, live: Live) -> Stored:
         """Delete the current version."""
         last = live.stored
-        async with self._writing() as stamp:
+        async with self._writing(last.resource_type) as stamp:
             moment = max(stamp.now, last.last_updated + MILLISECOND)
             row = tombstone(live, moment, stamp.order)
             await self._commit([Delete(last.resource_type, last.id, live.document, row)])
@@ -347,7 +347,7 @@ class Repository(Holdings):
         vid = last.vid if last else 0
         begun = envelope(draft, self.scope, self.rules, self.root)
         draft = await self._conforming(draft, begun)
-        async with self._writing() as stamp:
+        async with self._writing(draft.resource_type) as stamp:
             moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
             document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, "PUT", begun)
             # The letter for updates covers those that create (SMART 3.0.2.2).
@@ -416,8 +416,16 @@ class Repository(Holdings):
             raise found
         return found
 
-    def _writing(self) -> AbstractAsyncContextManager[Stamp]:
-        return self.pending.writing() if self.pending else self.store.clock.writing()
+    def _writing(self, resource_type: str = "") -> AbstractAsyncContextManager[Stamp]:
+        if self.pending:
+            return self.pending.writing()
+        return self._in_line(resource_type) if resource_type in effects.QUEUED else self.store.clock.writing()
+
+    @asynccontextmanager
+    async def _in_line(self, resource_type: str) -> AsyncIterator[Stamp]:
+        """Count as in flight only when its turn for the locks has come: deletions of anything wait for what is in flight."""
+        async with self.turns.take(effects.QUEUED[resource_type]), self.store.clock.writing() as stamp:
+            yield stamp
 
     async def _commit(self, changes: Sequence[Change]) -> bool:
         """Write, or have it written with the rest of the unit of work; return whether a hold is or was on it."""

@@ -4,7 +4,7 @@ A row says of which types the changes concern it. A write that concerns none goe
 concurrent requests; one that does becomes a unit of work, and what it does besides is there if and only if the write is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,7 +59,7 @@ async def _parameters(ground: Ground, changes: Sequence[Change], unit: Unit) -> 
 
 
 async def _hierarchy(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
-    """Tell that the hierarchy is another one."""
+    """Tell that the hierarchy is another one, and so, maybe, somebody's reach."""
     await ground.store.facilities.raise_version(unit.session)
 
 
@@ -75,17 +75,19 @@ async def _relations(ground: Ground, changes: Sequence[Change], unit: Unit) -> N
     await relating.Relating(ground.store, unit, seen, zone, ground.places, ground.root, strict).follow(changes)
 
 
+ORGANIZATIONS = frozenset({"Organization", "OrganizationAffiliation"})
+
 TABLE: tuple[Row, ...] = (
     Row(frozenset({subscribing.TYPE}), subscribing.enter),
     Row(frozenset({RESOURCE_TYPE}), _parameters, "search-parameters"),
-    Row(frozenset({"Organization", "OrganizationAffiliation"}), hierarchy.check, "hierarchy"),
-    Row(frozenset({"Organization", "OrganizationAffiliation"}), _hierarchy, "hierarchy"),
-    Row(frozenset({"Location"}), hierarchy.check, "places"),
+    Row(ORGANIZATIONS, hierarchy.check, "hierarchy", hierarchy.alters),
+    Row(ORGANIZATIONS, _hierarchy, "reach", hierarchy.alters),
+    Row(frozenset({"Location"}), hierarchy.check, "places", hierarchy.alters),
     Row(confirmed.TYPES, confirmed.check, when=confirmed.loosens),
-    Row(frozenset({"Organization", "OrganizationAffiliation", "PractitionerRole"}), _reach, "reach"),
+    Row(frozenset({"PractitionerRole"}), _reach, "reach"),
     Row(relating.TYPES, _relations, when=relating.relates),
 )
-"""All effects, in the order in which they take place. Whatever changes somebody's reach belongs into the row of `_reach`."""
+"""All effects, in the order in which they take place. Whatever changes somebody's reach belongs into a row with the lock `reach`."""
 
 CONCERNED = frozenset(name for row in TABLE for name in row.types)
 
@@ -103,11 +105,8 @@ async def needed(store: Store, changes: Sequence[Change]) -> bool:
     Raises:
         Unavailable: The database cannot be reached.
     """
-    concerned = [change for change in changes if concerns(change)]
     for row in TABLE:
-        own = [
-            one for one in concerned if not isinstance(one, Extra) and one.resource_type in row.types and row.when(one)
-        ]
+        own = _concerned(row, changes)
         if own and (row.effect is not _relations or await relating.crosses(store, own)):
             return True
     return False
@@ -137,10 +136,19 @@ async def write(ground: Ground, changes: Sequence[Change], unit: Unit, *, locked
         FhirError: An effect refuses them.
     """
     if not locked:
-        await unit.lock(locks(types(changes)))
+        await unit.lock(sorted({row.lock for row in TABLE if row.lock and _concerned(row, changes)}))
     await unit.apply(changes)
     for row in TABLE:
-        concerned = (one for one in changes if not isinstance(one, Extra) and one.resource_type in row.types)
-        own = [change for change in concerned if row.when(change)]
-        if own:
+        if own := _concerned(row, changes):
             await row.effect(ground, own, unit)
+
+
+def _concerned(row: Row, changes: Sequence[Change]) -> list[Change]:
+    """Return the changes that a row is for."""
+    return [one for one in changes if not isinstance(one, Extra) and one.resource_type in row.types and row.when(one)]
+
+
+QUEUED: Mapping[str, Sequence[str]] = {
+    name: locks({name}) for name in (*ORGANIZATIONS, "PractitionerRole", RESOURCE_TYPE)
+}
+"""Types of which a create and a deletion always hold locks, with their names."""

@@ -4,7 +4,7 @@ They are checked in the unit of work that writes, after it has written, so that 
 change the hierarchy hold one lock, so that no two of them make together what neither would make alone.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.access.scope_filter import ScopeFilter, Unrestricted
@@ -23,6 +23,32 @@ ERRORS: Mapping[int, type[FhirError]] = {403: Forbidden, 409: Conflict, 422: Unp
 ISSUES = {403: "forbidden", 409: "conflict", 422: "business-rule"}
 
 Resource = Mapping[str, Any]
+
+
+def _upper(resource: Resource) -> str:
+    """Return the reference to what a resource is part of, as it is written."""
+    return str(resource.get("partOf", {}).get("reference", ""))
+
+
+PLACED: Mapping[str, Callable[[Resource], tuple[Any, ...]]] = {
+    ORGANIZATION: lambda one: (nodes.organization(one), _upper(one), [*nodes.levels(one)]),
+    LOCATION: lambda one: (_upper(one), rules.rank(one)),
+}
+"""All that says where a resource stands."""
+
+
+def alters(change: Change) -> bool:
+    """Return whether a change may make the hierarchy another one: a new address does not, nor does a place of its own."""
+    if isinstance(change, Extra):
+        return False
+    if isinstance(change, Update) and (placed := PLACED.get(change.resource_type)):
+        return placed(change.superseded["r"]) != placed(change.doc["r"])
+    if change.resource_type != LOCATION:
+        return True
+    if isinstance(change, Delete):
+        return False
+    # Where its id was in use before, others may be part of it already.
+    return "partOf" in change.doc["r"] or ("physicalType" in change.doc["r"] and change.doc["v"] > 1)
 
 
 async def check(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
@@ -61,6 +87,7 @@ class _Look:
         self._scope = ground.scope
         self._reading: Reading = ground.reading
         self._session = unit.session
+        self._alone = not ground.places  # those of a bundle have them
 
     async def at(self, change: Create | Update | Delete) -> AsyncIterator[Finding]:
         """Yield what is wrong with a change."""
@@ -70,7 +97,8 @@ class _Look:
 
     async def _organization(self, change: Create | Update | Delete) -> AsyncIterator[Finding]:
         if isinstance(change, Delete):
-            kept = await self._facilities.kept(change.id, await self._store.types(), self._session)
+            types = await self._store.types()
+            kept = await self._facilities.kept(change.id, types, self._session, alone=self._alone)
             if kept:
                 text = (
                     f"Organization/{change.id} keeps records ({', '.join(kept[:5])}). It stays; set `active` to false when it "
@@ -101,7 +129,7 @@ class _Look:
         waiting, seen = [organization], {organization}
         while level and waiting:
             for one in await self._facilities.referring(
-                ORGANIZATION, PART_OF, f"Organization/{waiting.pop()}", self._session
+                ORGANIZATION, [PART_OF], f"Organization/{waiting.pop()}", self._session
             ):
                 part = nodes.organization(one)
                 for finding in rules.stands_below(part.id, part.level, organization, level, "type"):
@@ -131,7 +159,7 @@ class _Look:
         for _, lower, higher in await self._levels([own]):
             for one in rules.stands_below(lower.id, lower.level, higher.id, higher.level, "participatingOrganization"):
                 yield one
-        others = await self._affiliations(MEMBER, own.member)
+        others = await self._affiliations(own.member, MEMBER)
         for other in others:
             for one in rules.beside(own, other):
                 yield one
@@ -144,7 +172,7 @@ class _Look:
         """Return whether the network is, over affiliations of the same kind and time, a member of its member."""
         waiting, seen = [own.network], {own.network}
         while waiting:
-            for one in await self._affiliations(MEMBER, waiting.pop()):
+            for one in await self._affiliations(waiting.pop(), MEMBER):
                 if one.id == own.id or not one.overlaps(own) or not one.codes & own.codes:
                     continue
                 if one.network == own.member:
@@ -156,7 +184,7 @@ class _Look:
 
     async def _sides(self, organization: str) -> list[tuple[str, nodes.Organization, nodes.Organization]]:
         """Return the affiliations in force that an Organization is a side of, with the lower and the higher one."""
-        both = [*await self._affiliations(NETWORK, organization), *await self._affiliations(MEMBER, organization)]
+        both = await self._affiliations(organization, NETWORK, MEMBER)
         return await self._levels([one for one in both if one.active])
 
     async def _levels(
@@ -185,7 +213,7 @@ class _Look:
                 yield one
         if "physicalType" in resource and change.doc["v"] > 1:
             target = f"{LOCATION}/{resource['id']}"
-            for lower in await self._facilities.referring(LOCATION, PART_OF, target, self._session):
+            for lower in await self._facilities.referring(LOCATION, [PART_OF], target, self._session):
                 for one in rules.place_below(lower, resource):
                     yield Finding(one.code, one.text, "physicalType")
 
@@ -202,11 +230,10 @@ class _Look:
             first = nodes.target(one.get("partOf"), self._reading.base, resource_type)
         return found
 
-    async def _affiliations(self, parameter: str, organization: str) -> list[Affiliation]:
+    async def _affiliations(self, organization: str, *parameters: str) -> list[Affiliation]:
         target = f"{ORGANIZATION}/{organization}"
-        return [
-            self._read(one) for one in await self._facilities.referring(AFFILIATION, parameter, target, self._session)
-        ]
+        found = await self._facilities.referring(AFFILIATION, parameters, target, self._session)
+        return [self._read(one) for one in found]
 
     def _read(self, resource: Resource) -> Affiliation:
         return nodes.affiliation(resource, self._reading.zone, self._reading.base)

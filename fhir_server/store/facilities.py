@@ -6,6 +6,7 @@ before once the unit has committed. Units that raise the same row collide, and o
 of the hierarchy still holds when it commits.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,21 +115,35 @@ class Facilities:
         return row["r"] if row else None
 
     async def referring(
-        self, resource_type: str, parameter: str, target: str, session: AsyncClientSession
+        self, resource_type: str, parameters: Sequence[str], target: str, session: AsyncClientSession
     ) -> list[Resource]:
-        """Return what the hierarchy needs of the resources whose reference parameter leads to a target `Type/id`."""
-        found = {"rf": target, f"s.{parameter}": target}
+        """Return what the hierarchy needs of the resources of which a reference parameter leads to a target `Type/id`."""
+        found = {"rf": target, "$or": [{f"s.{parameter}": target} for parameter in parameters]}
         rows = await self._database[resource_type].find(found, NEEDED[resource_type], session=session).to_list()
         return [row["r"] for row in rows]
 
-    async def kept(self, organization: str, types: Iterable[str], session: AsyncClientSession) -> Sequence[str]:
-        """Return the types of the resources that are in the custody of an Organization, itself left out."""
-        found = []
-        for name in types:
+    async def kept(
+        self, organization: str, types: Iterable[str], session: AsyncClientSession, *, alone: bool
+    ) -> Sequence[str]:
+        """Return the types of the resources that are in the custody of an Organization, itself left out.
+
+        Args:
+            organization: Its id.
+            types: Where to look.
+            session: Of the unit of work, whose own writes count.
+            alone: Whether the unit writes nothing else; then all types are asked at once, beside it.
+        """
+
+        async def is_kept(name: str, session: AsyncClientSession | None) -> bool:
             others = {"_id": {"$ne": organization}} if name == ORGANIZATION else {}
-            if await self._database[name].find_one({"f": organization, **others}, {"_id": 1}, session=session):
-                found.append(name)
-        return found
+            found = await self._database[name].find_one({"f": organization, **others}, {"_id": 1}, session=session)
+            return found is not None
+
+        names = [*types]
+        if alone:
+            found = await asyncio.gather(*(is_kept(name, None) for name in names))
+            return [name for name, there in zip(names, found, strict=True) if there]
+        return [name for name in names if await is_kept(name, session)]
 
     async def alike(self, own: Collection[str], others: Collection[str]) -> int:
         """Return how many Patients of some facilities share an identifier with a Patient of others.
@@ -161,15 +176,15 @@ class Facilities:
         return sum(not one.isdisjoint(known) for one in patients)
 
     async def raise_version(self, session: AsyncClientSession) -> None:
-        """Tell, when the unit of the session commits, that the hierarchy has changed."""
-        await self._raise(KEY, session)
+        """Tell, when the unit of the session commits, that the hierarchy has changed, and with it what somebody may reach."""
+        await self._raise(KEY, EPOCH, session=session)
 
     async def raise_epoch(self, session: AsyncClientSession) -> None:
         """Tell, when the unit of the session commits, that what somebody may reach has changed."""
-        await self._raise(EPOCH, session)
+        await self._raise(EPOCH, session=session)
 
-    async def _raise(self, key: str, session: AsyncClientSession) -> None:
-        await self._meta.update_one({"_id": key}, {"$inc": {"n": 1}}, upsert=True, session=session)
+    async def _raise(self, *keys: str, session: AsyncClientSession) -> None:
+        await self._meta.update_many({"_id": {"$in": [*keys]}}, {"$inc": {"n": 1}}, session=session)
 
 
 def _texts(value: Any) -> Sequence[str]:

@@ -12,6 +12,7 @@ import pytest_asyncio
 from fhir_server.facilities.house import House
 from fhir_server.facilities.nodes import ORG_LEVEL
 from fhir_server.main import Service, running
+from fhir_server.model.errors import Unprocessable
 from fhir_server.model.request import FhirRequest
 from fhir_server.settings import Settings
 from fhir_server.store.authorization import EPOCH, META
@@ -97,12 +98,61 @@ async def test_every_way_to_write_what_a_standing_rests_on_raises_the_epoch(serv
     assert await raised()
     await service.repository.delete(kind, name)
     assert await raised()
-    entry = {"resource": written, "request": {"method": "PUT", "url": f"{kind}/{name}"}}
     for way in ("batch", "transaction"):
+        resource = {**written, "active": way == "transaction"}
+        entry = {"resource": resource, "request": {"method": "PUT", "url": f"{kind}/{name}"}}
         bundle = {"resourceType": "Bundle", "type": way, "entry": [entry]}
         answer = await service.dispatch(FhirRequest("POST", (), "http://x/fhir", resource=bundle))
         assert answer.status == 200, answer.body
         assert await raised()
+
+
+async def test_a_new_address_is_no_other_hierarchy_and_a_new_place_in_it_is_one(service: Service) -> None:
+    level = {"coding": [{"system": ORG_LEVEL, "code": "facility"}]}
+    clinic = {**organization("clinic", "land"), "type": [level], "name": "Clinic"}
+    for one in (organization("land"), organization("east"), clinic):
+        await put(service, one)
+    seen = await epoch(service)
+    await put(
+        service,
+        {**clinic, "language": "en", "address": [{"city": "Aue"}], "telecom": [{"system": "phone", "value": "1"}]},
+    )
+    assert await epoch(service) == seen
+    others: tuple[Json, ...] = (
+        {"partOf": {"reference": "Organization/east"}},
+        {"name": "Clinic of the East"},
+        {"active": False},
+        {"type": []},
+        {"partOf": {"reference": "Organization/land"}},
+    )
+    for changed in others:
+        clinic = {name: value for name, value in {**clinic, **changed}.items() if value != []}
+        await put(service, clinic)
+        before, seen = seen, await epoch(service)
+        assert seen > before, changed
+    assert "clinic" in (await house(service).now()).below("land")
+
+
+async def test_places_stay_without_circles_whoever_changes_them(service: Service) -> None:
+    def place(place_id: str, upper: str = "", **more: Any) -> Json:
+        return {
+            "resourceType": "Location",
+            "id": place_id,
+            **({"partOf": {"reference": f"Location/{upper}"}} if upper else {}),
+            **more,
+        }
+
+    for one in (place("house"), place("ward", "house"), place("room", "ward", name="Room")):
+        await put(service, one)
+    await put(service, place("room", "ward", name="Another name"))
+    with pytest.raises(Unprocessable, match="part of itself"):
+        await put(service, place("house", "room"))
+    room = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/location-physical-type", "code": "ro"}]}
+    site = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/location-physical-type", "code": "si"}]}
+    await put(service, place("room", "ward", physicalType=room))
+    await put(service, place("ward", "house", physicalType=site))
+    with pytest.raises(Unprocessable, match="physicalType"):
+        await put(service, place("house", physicalType=room))
 
 
 async def test_a_refused_unit_raises_nothing(service: Service) -> None:
