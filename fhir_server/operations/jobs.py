@@ -8,7 +8,7 @@ from fhir_server.model import instant, json
 from fhir_server.model.errors import BadRequest, NotFound
 from fhir_server.model.queue import JobRecord, State
 from fhir_server.model.request import FhirResponse
-from fhir_server.operations import OWN, Operation, parameters
+from fhir_server.operations import OWN, Operation, parameters, queued
 from profiles.definitions.model import OperationDefinition, OperationParameter
 
 COUNT, MOST = 50, 1000
@@ -116,9 +116,6 @@ OPERATION = Operation(
     letters=("r", "u"),
     methods=("GET", "DELETE"),
     summary="Background work of every kind and how far it is; DELETE stops a job",
-    success=(
-        (200, "Parameters with a job, or the newest jobs."),
-        (202, "Parameters with the job that was told to stop."),
-    ),
+    success=queued.TOLD,
     whole=True,
 )

@@ -34,6 +34,10 @@ QUEUED = (
 )
 """What is answered of a job that is queued."""
 
+STOPPED = (202, "Parameters with the job that was told to stop.")
+TOLD = ((200, "Parameters with a job, or the newest jobs."), STOPPED)
+"""Successful answers of the operations that tell of jobs and stop them."""
+
 
 def types(ctx: Context, asked: Iterable[str]) -> tuple[str, ...]:
     """Return the resource types that a job is for, that of the URL among them; none means all.

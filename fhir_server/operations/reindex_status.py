@@ -57,9 +57,6 @@ OPERATION = Operation(
     letters=("r", "u"),
     methods=("GET", "DELETE"),
     summary="How far the indexing of stored resources is; DELETE stops it",
-    success=(
-        (200, "Parameters with a job, or the newest jobs."),
-        (202, "Parameters with the job that was told to stop."),
-    ),
+    success=queued.TOLD,
     whole=True,
 )

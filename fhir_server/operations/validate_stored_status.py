@@ -94,7 +94,7 @@ OPERATION = Operation(
     summary="What was found wrong with what is stored; DELETE stops the search for it",
     success=(
         (200, "Parameters with a job and what it found, or the newest jobs."),
-        (202, "Parameters with the job that was told to stop."),
+        queued.STOPPED,
     ),
     whole=True,
 )
