@@ -151,14 +151,16 @@ class Repository(Holdings):
             if self.pending:
                 self.pending.deleted.add((resource_type, resource_id))
                 return await self._bury(live)
-            async with self.leaving([(resource_type, resource_id)]):
+            async with self.leaving([key := (resource_type, resource_id)]) as gone:
                 await self._targets.refuse_referrer(resource_type, resource_id)
-                return await self._bury(live)
+                buried = await self._bury(live)
+                gone.add(key)
+                return buried
 
         return await self._in_turn(resource_type, resource_id, "d", attempt)
 
-    def leaving(self, instances: Sequence[Key]) -> AbstractAsyncContextManager[None]:
-        """Keep others from referring to the instances, which are about to be deleted, while inside."""
+    def leaving(self, instances: Sequence[Key]) -> AbstractAsyncContextManager[set[Key]]:
+        """Keep others from referring to the instances, which are about to be deleted, while inside; yields which are gone."""
         return self._targets.leaving(instances)
 
     async def drafted(self, resources: Iterable[tuple[Key, dict[str, Any]]]) -> Drafted:

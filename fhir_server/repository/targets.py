@@ -117,13 +117,16 @@ class Targets:
             )
 
     @asynccontextmanager
-    async def leaving(self, instances: Sequence[Key]) -> AsyncIterator[None]:
-        """Keep others from referring to the instances, which are about to be deleted, while inside."""
+    async def leaving(self, instances: Sequence[Key]) -> AsyncIterator[set[Key]]:
+        """Keep others from referring to the instances, which are about to be deleted, while inside.
+
+        What is yielded takes those that have been deleted.
+        """
         if not self.enforced or not instances:
-            yield
+            yield set()
             return
-        async with self.store.leaving.mark(instances):
-            yield
+        async with self.store.leaving.mark(instances) as gone:
+            yield gone
 
 
 def dangling(draft: Draft, keys: Sequence[Key]) -> Unprocessable:

@@ -13,7 +13,7 @@ import secrets
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from fhir_server.model.background import ended
 from fhir_server.model.errors import Unavailable
 from fhir_server.store import failures, processes
 from fhir_server.store.codecs import ENVELOPE
+from fhir_server.store.grouping import Grouped
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -40,6 +41,7 @@ LAPSED_AFTER = 60.0  # nor by one that waits to be sent: transactions live 60 s,
 FORGOTTEN_AFTER = timedelta(seconds=90)
 DEAD_AFTER = timedelta(seconds=1)
 ABANDONED_AFTER = timedelta(days=1)
+ASKED_AT_ONCE = 1000
 
 # An order is milliseconds << 20 | counter << 8 | a random number of the process: 4,096 a millisecond before it runs
 # ahead of the clock, and two processes meet in one of 256 cases of the same counter in the same millisecond.
@@ -82,6 +84,7 @@ class Clock:
         self._heartbeat: asyncio.Task[None] | None = None
         self._follow: Callable[[], Awaitable[int]] | None = None
         self._edition = 0
+        self._quiet = Grouped(self._others_quiet, ASKED_AT_ONCE)
 
     def follow(self, renew: Callable[[], Awaitable[int]]) -> None:
         """Have this process learn what its writes must keep to: before the first after a pause, then at each heartbeat.
@@ -115,6 +118,7 @@ class Clock:
 
     async def close(self) -> None:
         """Withdraw this process's row."""
+        await self._quiet.close()
         if self._heartbeat:
             await ended(self._heartbeat)
         if not self._held:
@@ -202,13 +206,7 @@ class Clock:
         """
         if min(self._held.values(), default=sys.maxsize) <= (moment - EPOCH) // MILLISECOND:
             return False
-        try:
-            busy = await self._writers.find_one(
-                {"_id": {"$ne": self._id}, "floor": {"$lte": moment}, **_heard_of()}, {"_id": 1}
-            )
-        except PyMongoError as error:
-            raise failures.expected(error) from error
-        return busy is None
+        return await self._quiet.ask(moment)
 
     async def clear_dead(self) -> None:
         """Remove processes of this machine that are gone, so that they hold neither the horizon nor documents back."""
@@ -241,6 +239,15 @@ class Clock:
         self._holds += 1
         self._held[self._holds] = milliseconds
         return self._holds
+
+    async def _others_quiet(self, moments: Sequence[datetime]) -> list[bool]:
+        """Answer, for each of these moments, `quiet_before` of the other processes."""
+        try:
+            rows = await self._ask_floors()
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        floor = rows[0]["floor"] if rows else None
+        return [floor is None or floor > moment for moment in moments]
 
     async def _ask_floors(self) -> list[dict[str, Any]]:
         """Return at most one row: the lowest floor of the other processes, and a database time from before it was read.

@@ -9,17 +9,17 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from fhir_server.model.errors import Conflict
 from fhir_server.model.query import Where
-from fhir_server.store import failures
+from fhir_server.store import direct, failures
 from fhir_server.store.clock import Clock
 
 MARK = "dg"
@@ -28,6 +28,7 @@ COARSE = 10  # seconds; readers with the same filter share a round trip, so the 
 PATIENCE = 10.0
 PAUSE = 0.002
 CLEARING = 1.0
+DURABLE = {"w": "majority", "j": True}
 
 Instance = tuple[str, str]
 
@@ -49,32 +50,43 @@ class Leaving:
         return self._staying[1]
 
     @asynccontextmanager
-    async def mark(self, instances: Iterable[Instance]) -> AsyncIterator[None]:
+    async def mark(self, instances: Iterable[Instance]) -> AsyncIterator[set[Instance]]:
         """Mark the instances while inside; entered when no write is in flight that did not see the marks.
+
+        What is yielded takes those that have been deleted, and their marks with them.
 
         Raises:
             Conflict: Such writes did not end for ten seconds.
         """
-        ids: dict[str, list[str]] = {}
-        for resource_type, resource_id in instances:
-            ids.setdefault(resource_type, []).append(resource_id)
+        marked, gone = frozenset(instances), set[Instance]()
         token = secrets.token_hex(8)
         try:
             mark = {"by": token, "at": self._clock.now()}
-            await self._each(ids, {"$push": {MARK: mark}})
+            await self._each(marked, {"$push": {MARK: mark}})
             await self._settled()
-            yield
+            yield gone
         finally:
-            await asyncio.shield(self._each(ids, {"$pull": {MARK: {"by": token}}}, {f"{MARK}.by": token}))
+            if left := marked - gone:
+                await asyncio.shield(self._each(left, {"$pull": {MARK: {"by": token}}}, {f"{MARK}.by": token}))
 
     async def _each(
-        self, ids: dict[str, list[str]], change: dict[str, Any], only: dict[str, Any] | None = None
+        self, instances: Iterable[Instance], change: Mapping[str, Any], only: Mapping[str, Any] | None = None
     ) -> None:
+        ids: dict[str, list[str]] = {}
+        for resource_type, resource_id in instances:
+            ids.setdefault(resource_type, []).append(resource_id)
         try:
             for resource_type, wanted in ids.items():
-                await self._database[resource_type].update_many({"_id": {"$in": wanted}, **(only or {})}, change)
+                await self._update(resource_type, {"_id": {"$in": wanted}, **(only or {})}, change)
         except PyMongoError as error:
             raise failures.expected(error) from error
+
+    async def _update(self, resource_type: str, where: Mapping[str, Any], change: Mapping[str, Any]) -> None:
+        """Change documents, until a majority has it in its journal."""
+        updates: Sequence[Mapping[str, Any]] = [{"q": where, "u": change, "multi": True}]
+        reply = await direct.ask(self._database, {"update": resource_type, "updates": updates, "writeConcern": DURABLE})
+        for row in (*reply.get("writeErrors", ()), *filter(None, [reply.get("writeConcernError")])):
+            raise OperationFailure(row.get("errmsg", "write error"), row.get("code"), dict(row))
 
     async def _settled(self) -> None:
         began = time.monotonic()

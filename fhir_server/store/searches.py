@@ -1,7 +1,7 @@
 """Running compiled queries over live resources: a page, a count, and who refers to a resource."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from fhir_server.store.codecs import BARE
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import BODY, ENTRY, ID, stored
 from fhir_server.store.examining import examine
+from fhir_server.store.grouping import Grouped
 from fhir_server.store.moving import Stretch
 from fhir_server.store.reads import MAJORITY
 
@@ -28,7 +29,6 @@ TOO_BIG = 17217
 NO_TEXTS = (None, False, "")
 """What a field of references holds where it holds none."""
 
-MOST_UNIONS = 300  # of one pipeline, which may have 1,000 stages
 MOST_TARGETS = 1000  # of one question
 
 
@@ -42,6 +42,11 @@ class Searches:
         self._collections = collections
         self._blobs = blobs
         self._time_limit_ms = time_limit_ms
+        self._referred = Grouped(self._any_referred, MOST_TARGETS)
+
+    async def close(self) -> None:
+        """Wait until everything asked is answered."""
+        await self._referred.close()
 
     async def find(self, query: Query, session: AsyncClientSession | None) -> list[Hit]:
         """Return one page."""
@@ -142,30 +147,41 @@ class Searches:
         self, target: str, ignoring: Collection[tuple[str, str]], session: AsyncClientSession | None
     ) -> tuple[str, str] | None:
         """Return one that refers to the target `Type/id`."""
-        branches: list[tuple[str, list[dict[str, Any]]]] = [
-            (
-                name,
-                [
-                    {"$match": _referring(name, target, ignoring)},
-                    {"$limit": 1},
-                    {"$project": {"t": {"$literal": name}}},
-                ],
-            )
-            for name in await self._collections.types()
-        ]
-        # A transaction may not ask several collections in one pipeline.
-        width = MOST_UNIONS if session is None else 1
+        if session is None:
+            if not await self._referred.ask(target):
+                return None
+            found = await self._united(lambda name: _referring(name, target, ignoring))
+            return (found["t"], found["_id"]) if found else None
         try:
-            for start in range(0, len(branches), width):
-                (first, pipeline), *others = branches[start : start + width]
-                unions = [{"$unionWith": {"coll": name, "pipeline": branch}} for name, branch in others]
-                last = [{"$limit": 1}] if unions else []
-                cursor = await self._database[first].aggregate([*pipeline, *unions, *last], session=session)
-                for row in await cursor.to_list():
-                    return row["t"], row["_id"]
+            for name in await self._collections.types():
+                where = _referring(name, target, ignoring)
+                if row := await self._database[name].find_one(where, {"_id": 1}, session=session):
+                    return name, row["_id"]
         except PyMongoError as error:
             raise failures.outward(error, session) from error
         return None
+
+    async def _any_referred(self, targets: Sequence[str]) -> list[bool]:
+        """Return, for every one of the targets, whether anything refers to any of them: mostly nothing does."""
+        found = await self._united(lambda _: {"rf": {"$in": [*targets]}})
+        return [found is not None] * len(targets)
+
+    async def _united(self, where_of: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        """Return type (`t`) and `_id` of one resource of any type that fits the filter of its type."""
+        branches = [
+            (name, [{"$match": where_of(name)}, {"$limit": 1}, {"$project": {"t": {"$literal": name}}}])
+            for name in await self._collections.types()
+        ]
+        if not branches:
+            return None
+        (first, start), *others = branches  # R4 has 146 types, and a pipeline may have 1,000 stages
+        unions = [{"$unionWith": {"coll": name, "pipeline": branch}} for name, branch in others]
+        command = {"aggregate": first, "pipeline": [*start, *unions, {"$limit": 1}], "cursor": {"batchSize": 2}}
+        try:
+            reply = await direct.ask(self._database, {**command, "readConcern": MAJORITY})
+        except PyMongoError as error:
+            raise failures.expected(error) from error
+        return next(iter(reply["cursor"]["firstBatch"]), None)
 
     async def referred(self, targets: Sequence[str], session: AsyncClientSession | None) -> bool:
         """Return whether anything refers to any of the targets `Type/id`."""

@@ -195,6 +195,7 @@ class Store:
         """Finish what is on the wire. The client stays open."""
         await self._writes.close()
         await self._reads.close()
+        await self._searches.close()
         await self._numbers.close()
         await self.trail.close()
         await self.clock.close()

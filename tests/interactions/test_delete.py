@@ -62,6 +62,25 @@ async def test_racing_with_a_new_reference_leaves_none_dangling(client: httpx.As
             assert made
 
 
+async def test_of_many_at_once_only_what_others_refer_to_is_409(client: httpx.AsyncClient, fresh: Fresh) -> None:
+    """Deletions share their questions, and none of them is answered for another."""
+    keys = [fresh("p") for _ in range(12)]
+    for key in keys:
+        await client.put(f"Patient/{key}", json=patient(id=key))
+    kept = set(keys[::3])
+    made = [(await client.post("Observation", json=observation(f"Patient/{key}"))).json()["id"] for key in kept]
+    itself = patient(id=keys[1], link=[{"other": {"reference": f"Patient/{keys[1]}"}, "type": "refer"}])
+    await client.put(f"Patient/{keys[1]}", json=itself)
+    answers = await asyncio.gather(*(client.delete(f"Patient/{key}") for key in keys))
+    assert [answer.status_code for answer in answers] == [409 if key in kept else 204 for key in keys]
+    found = [(await client.get(f"Patient/{key}")).status_code for key in keys]
+    assert found == [200 if key in kept else 410 for key in keys]
+    # What was refused is as if nobody had wanted to delete it: others may refer to it at once.
+    first = min(kept)
+    assert (await client.post("Observation", json=observation(f"Patient/{first}"))).status_code == 201
+    assert [(await client.delete(f"Observation/{one}")).status_code for one in made] == [204] * len(made)
+
+
 async def test_conditional_delete_takes_one_match(client: httpx.AsyncClient, fresh: Fresh) -> None:
     key = fresh("mrn")
     body = patient(identifier=[{"system": "urn:mrn", "value": key}])
