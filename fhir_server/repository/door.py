@@ -64,7 +64,7 @@ class Repository(Holdings):
         draft = await self._conforming(draft, begun)
 
         async def attempt() -> Written:
-            async with self._writing(resource_type) as stamp:
+            async with self._writing(effects.queue(resource_type, draft.resource)) as stamp:
                 document = self.intake.renewed(draft).document(1, stamp.now, stamp.order, "POST", begun)
                 await self.rights.permit(resource_type, "c", document)
                 await self._require_targets(draft)
@@ -337,7 +337,7 @@ class Repository(Holdings):
     async def _bury(self, live: Live) -> Stored:
         """Delete the current version."""
         last = live.stored
-        async with self._writing(last.resource_type) as stamp:
+        async with self._writing(effects.queue(last.resource_type, {})) as stamp:
             moment = max(stamp.now, last.last_updated + MILLISECOND)
             row = tombstone(live, moment, stamp.order)
             await self._commit([Delete(last.resource_type, last.id, live.document, row)])
@@ -349,7 +349,7 @@ class Repository(Holdings):
         vid = last.vid if last else 0
         begun = envelope(draft, self.scope, self.rules, self.root)
         draft = await self._conforming(draft, begun)
-        async with self._writing(draft.resource_type) as stamp:
+        async with self._writing(effects.QUEUED.get(draft.resource_type, ())) as stamp:
             moment = max(stamp.now, last.last_updated + MILLISECOND) if last else stamp.now
             document = self.intake.renewed(draft).document(vid + 1, moment, stamp.order, "PUT", begun)
             # The letter for updates covers those that create (SMART 3.0.2.2).
@@ -418,15 +418,15 @@ class Repository(Holdings):
             raise found
         return found
 
-    def _writing(self, resource_type: str = "") -> AbstractAsyncContextManager[Stamp]:
+    def _writing(self, locks: Sequence[str] = ()) -> AbstractAsyncContextManager[Stamp]:
         if self.pending:
             return self.pending.writing()
-        return self._in_line(resource_type) if resource_type in effects.QUEUED else self.store.clock.writing()
+        return self._in_line(locks) if locks else self.store.clock.writing()
 
     @asynccontextmanager
-    async def _in_line(self, resource_type: str) -> AsyncIterator[Stamp]:
+    async def _in_line(self, locks: Sequence[str]) -> AsyncIterator[Stamp]:
         """Count as in flight only when its turn for the locks has come: deletions of anything wait for what is in flight."""
-        async with self.turns.take(effects.QUEUED[resource_type]), self.store.clock.writing() as stamp:
+        async with self.turns.take(locks), self.store.clock.writing() as stamp:
             yield stamp
 
     async def _commit(self, changes: Sequence[Change]) -> bool:
@@ -436,32 +436,36 @@ class Repository(Holdings):
             self.pending.add(changes)
             return False
         held = await self._holds.concerned(changes)
-        if held or await effects.needed(self.store, changes):
-            await self.store.transact(lambda unit: self._send(unit, changes), effects.types(changes))
-        else:
+        if not (held or await effects.needed(self.store, changes)):
             await self.store.commit(changes)
+        elif not held and await effects.goes_along(self._ground, changes):
+            await self.store.commit(changes, alters=True)
+        else:
+            await self.store.transact(lambda unit: self._send(unit, changes), effects.types(changes))
         noted.committed(self.footprint)
         return bool(held)
 
     async def _send(self, unit: Unit, changes: Sequence[Change]) -> None:
         """Write in a unit of work, with all that the changes bring with them."""
-        places = self.pending.places if self.pending else {}
-        ground = Ground(
+        await effects.write(self._ground, changes, unit, locked=self.pending is not None)
+        held = await self._holds.settle(changes, unit)
+        if self.pending:
+            self.pending.held += held
+
+    @property
+    def _ground(self) -> Ground:
+        return Ground(
             self.store,
             self.definitions.own,
             self.intake.reading,
             self.scope,
-            places,
+            self.pending.places if self.pending else {},
             self.root,
             self.rules,
             self.published,
             self.definitions,
             self.offer,
         )
-        await effects.write(ground, changes, unit, locked=self.pending is not None)
-        held = await self._holds.settle(changes, unit)
-        if self.pending:
-            self.pending.held += held
 
     @property
     def _holds(self) -> Holds:

@@ -6,14 +6,15 @@ concurrent requests; one that does becomes a unit of work, and what it does besi
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from fhir_server.repository import confirmed, hierarchy, relating, subscribing
 from fhir_server.repository.ground import Ground
 from fhir_server.repository.parameters import Parameters
 from fhir_server.repository.rights import Rights
 from fhir_server.search.custom import RESOURCE_TYPE
-from fhir_server.store import Change, Extra, Store, Unit
+from fhir_server.store import Change, Create, Delete, Extra, Store, Unit
+from fhir_server.store.facilities import LOCK
 
 
 class Effect(Protocol):
@@ -81,13 +82,13 @@ TABLE: tuple[Row, ...] = (
     Row(frozenset({subscribing.TYPE}), subscribing.enter),
     Row(frozenset({RESOURCE_TYPE}), _parameters, "search-parameters"),
     Row(ORGANIZATIONS, hierarchy.check, "hierarchy", hierarchy.alters),
-    Row(ORGANIZATIONS, _hierarchy, "reach", hierarchy.alters),
+    Row(ORGANIZATIONS, _hierarchy, LOCK, hierarchy.alters),
     Row(frozenset({"Location"}), hierarchy.check, "places", hierarchy.alters),
     Row(confirmed.TYPES, confirmed.check, when=confirmed.loosens),
-    Row(frozenset({"PractitionerRole"}), _reach, "reach"),
+    Row(frozenset({"PractitionerRole"}), _reach, LOCK),
     Row(relating.TYPES, _relations, when=relating.relates),
 )
-"""All effects, in the order in which they take place. Whatever changes somebody's reach belongs into a row with the lock `reach`."""
+"""All effects, in the order in which they take place. Whatever changes somebody's reach belongs into a row with that lock."""
 
 CONCERNED = frozenset(name for row in TABLE for name in row.types)
 
@@ -148,7 +149,27 @@ def _concerned(row: Row, changes: Sequence[Change]) -> list[Change]:
     return [one for one in changes if not isinstance(one, Extra) and one.resource_type in row.types and row.when(one)]
 
 
+async def goes_along(ground: Ground, changes: Sequence[Change]) -> bool:
+    """Return whether changes only alter the hierarchy, and in a way that goes out with others; they are checked already then.
+
+    Raises:
+        FhirError: What they do to the hierarchy is refused.
+    """
+    own = [one for one in changes if isinstance(one, Create | Delete) and hierarchy.apart(one)]
+    if not own or len(own) < len([one for one in changes if not isinstance(one, Extra)]):
+        return False
+    for change in own:
+        await hierarchy.check_apart(ground, change)
+    return True
+
+
 QUEUED: Mapping[str, Sequence[str]] = {
     name: locks({name}) for name in (*ORGANIZATIONS, "PractitionerRole", RESOURCE_TYPE)
 }
-"""Types of which a create and a deletion always hold locks, with their names."""
+"""Types of which a create and a deletion mostly hold locks, with their names."""
+
+
+def queue(resource_type: str, resource: Mapping[str, Any]) -> Sequence[str]:
+    """Return the locks that a create, or a deletion (of nothing), of a type will hold."""
+    apart = resource_type == "Organization" and "partOf" not in resource
+    return () if apart else QUEUED.get(resource_type, ())

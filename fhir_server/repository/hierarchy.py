@@ -14,7 +14,7 @@ from fhir_server.facilities.rules import Finding
 from fhir_server.model.errors import Conflict, FhirError, Forbidden, Unprocessable
 from fhir_server.repository.ground import Ground
 from fhir_server.search.reading import Reading
-from fhir_server.store import Change, Create, Delete, Extra, Unit, Update
+from fhir_server.store import Change, Create, Delete, Extra, Store, Unit, Update
 from fhir_server.store.facilities import AFFILIATION, LOCATION, ORGANIZATION
 from profiles.issue import Issue
 
@@ -49,6 +49,44 @@ def alters(change: Change) -> bool:
         return False
     # Where its id was in use before, others may be part of it already.
     return "partOf" in change.doc["r"] or ("physicalType" in change.doc["r"] and change.doc["v"] > 1)
+
+
+def apart(change: Change) -> bool:
+    """Return whether a change only brings or takes an Organization that has to do with no other one.
+
+    A new one that is part of nothing and whose id nobody can know yet, and one that is deleted, to which, as its deletion by itself
+    sees to, nothing refers: whatever others do to the hierarchy meanwhile, neither makes the other wrong, so it needs no lock.
+    """
+    if isinstance(change, Create) and change.resource_type == ORGANIZATION:
+        return change.doc["v"] == 1 and change.doc["m"] == "POST" and "partOf" not in change.doc["r"]
+    return isinstance(change, Delete) and change.resource_type == ORGANIZATION
+
+
+async def check_apart(ground: Ground, change: Create | Delete) -> None:
+    """Refuse what `check` would, of a change that stands apart, before it is written.
+
+    Raises:
+        Conflict: An Organization that is deleted keeps records.
+        Unprocessable: The level is none.
+    """
+    if isinstance(change, Delete):
+        found = await _records(ground.store, change.id)
+    else:
+        found = [*rules.organization(change.doc["r"])]
+    if found:
+        raise refusal(found, change.resource_type)
+
+
+async def _records(store: Store, organization: str, unit: Unit | None = None) -> list[Finding]:
+    """Return what is wrong with the deletion of an Organization, as a unit sees it that writes other things too."""
+    kept = await store.facilities.kept(organization, await store.types(), unit.session if unit else None)
+    if not kept:
+        return []
+    text = (
+        f"Organization/{organization} keeps records ({', '.join(kept[:5])}). It stays; set `active` to false when it "
+        "has closed."
+    )
+    return [Finding("org-has-records", text)]
 
 
 async def check(ground: Ground, changes: Sequence[Change], unit: Unit) -> None:
@@ -87,7 +125,7 @@ class _Look:
         self._scope = ground.scope
         self._reading: Reading = ground.reading
         self._session = unit.session
-        self._alone = not ground.places  # those of a bundle have them
+        self._others = unit if ground.places else None  # those of a bundle have places
 
     async def at(self, change: Create | Update | Delete) -> AsyncIterator[Finding]:
         """Yield what is wrong with a change."""
@@ -97,14 +135,8 @@ class _Look:
 
     async def _organization(self, change: Create | Update | Delete) -> AsyncIterator[Finding]:
         if isinstance(change, Delete):
-            types = await self._store.types()
-            kept = await self._facilities.kept(change.id, types, self._session, alone=self._alone)
-            if kept:
-                text = (
-                    f"Organization/{change.id} keeps records ({', '.join(kept[:5])}). It stays; set `active` to false when it "
-                    "has closed."
-                )
-                yield Finding("org-has-records", text)
+            for one in await _records(self._store, change.id, self._others):
+                yield one
             return
         resource = change.doc["r"]
         for one in rules.organization(resource):

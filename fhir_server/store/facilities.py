@@ -6,8 +6,7 @@ before once the unit has committed. Units that raise the same row collide, and o
 of the hierarchy still holds when it commits.
 """
 
-import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.store import failures
+from fhir_server.store import commands, direct, failures
 from fhir_server.store.authorization import EPOCH, META
 
 KEY = "facilities"
+LOCK = "reach"
+"""Name of the lock that units hold which change what somebody may reach."""
+
 AT_ONCE = 500
 
 ORGANIZATION, AFFILIATION, LOCATION = "Organization", "OrganizationAffiliation", "Location"
@@ -122,28 +124,22 @@ class Facilities:
         rows = await self._database[resource_type].find(found, NEEDED[resource_type], session=session).to_list()
         return [row["r"] for row in rows]
 
-    async def kept(
-        self, organization: str, types: Iterable[str], session: AsyncClientSession, *, alone: bool
-    ) -> Sequence[str]:
+    async def kept(self, organization: str, types: Sequence[str], session: AsyncClientSession | None) -> Sequence[str]:
         """Return the types of the resources that are in the custody of an Organization, itself left out.
 
         Args:
             organization: Its id.
-            types: Where to look.
-            session: Of the unit of work, whose own writes count.
-            alone: Whether the unit writes nothing else; then all types are asked at once, beside it.
+            types: Where to look, sorted.
+            session: Of the unit of work whose own writes count.
         """
 
-        async def is_kept(name: str, session: AsyncClientSession | None) -> bool:
-            others = {"_id": {"$ne": organization}} if name == ORGANIZATION else {}
-            found = await self._database[name].find_one({"f": organization, **others}, {"_id": 1}, session=session)
-            return found is not None
+        def where(name: str) -> dict[str, Any]:
+            return {"f": organization} | ({"_id": {"$ne": organization}} if name == ORGANIZATION else {})
 
-        names = [*types]
-        if alone:
-            found = await asyncio.gather(*(is_kept(name, None) for name in names))
-            return [name for name, there in zip(names, found, strict=True) if there]
-        return [name for name in names if await is_kept(name, session)]
+        if session is None:
+            return [row["t"] for row in await commands.united(self._database, types, where)]
+        asked = ((name, self._database[name].find_one(where(name), {"_id": 1}, session=session)) for name in types)
+        return [name for name, found in asked if await found]
 
     async def alike(self, own: Collection[str], others: Collection[str]) -> int:
         """Return how many Patients of some facilities share an identifier with a Patient of others.
@@ -177,14 +173,21 @@ class Facilities:
 
     async def raise_version(self, session: AsyncClientSession) -> None:
         """Tell, when the unit of the session commits, that the hierarchy has changed, and with it what somebody may reach."""
-        await self._raise(KEY, EPOCH, session=session)
+        await raise_version(self._database, session)
 
     async def raise_epoch(self, session: AsyncClientSession) -> None:
         """Tell, when the unit of the session commits, that what somebody may reach has changed."""
-        await self._raise(EPOCH, session=session)
+        await _raise(self._database, [EPOCH], session)
 
-    async def _raise(self, *keys: str, session: AsyncClientSession) -> None:
-        await self._meta.update_many({"_id": {"$in": [*keys]}}, {"$inc": {"n": 1}}, session=session)
+
+async def raise_version(database: AsyncDatabase[Any], session: AsyncClientSession) -> None:
+    """Do what `Facilities.raise_version` does."""
+    await _raise(database, [KEY, EPOCH], session)
+
+
+async def _raise(database: AsyncDatabase[Any], keys: Sequence[str], session: AsyncClientSession) -> None:
+    updates = [{"q": {"_id": {"$in": keys}}, "u": {"$inc": {"n": 1}}, "multi": True}]
+    await direct.ask(database, {"update": META, "updates": updates}, session=session)
 
 
 def _texts(value: Any) -> Sequence[str]:

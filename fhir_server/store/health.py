@@ -17,7 +17,7 @@ from fhir_server.store import schema
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.client import Document, MongoUnavailable, check
 from fhir_server.store.integrity import flaws
-from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS
+from fhir_server.store.locks import LOCKS, LOCKS_KEPT_SECONDS
 
 Level = Literal["ok", "warning", "error"]
 

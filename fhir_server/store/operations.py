@@ -13,7 +13,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
-from fhir_server.store import direct, failures
+from fhir_server.store import direct, facilities, failures, locks
 from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Stale, Update
 from fhir_server.store.codecs import encode
 from fhir_server.store.collections import history
@@ -50,9 +50,10 @@ class Operations:
         keys: (type, id) of all resources that change.
         size: Bytes to send.
         earliest: The earliest `lu` of the new versions.
+        alters: Whether the hierarchy is another one thereby.
     """
 
-    __slots__ = ("deletions", "earliest", "inserts", "keys", "replacements", "size", "unused")
+    __slots__ = ("alters", "deletions", "earliest", "inserts", "keys", "replacements", "size", "unused")
 
     def __init__(self) -> None:
         self.inserts: dict[Namespace, list[RawBSONDocument]] = {}
@@ -62,11 +63,19 @@ class Operations:
         self.keys: set[Key] = set()
         self.size = 0
         self.earliest: datetime | None = None
+        self.alters = False
 
     @property
     def sole_insert(self) -> str:
         """The collection, where this is one new resource and nothing else: then one insert is atomic by itself; else ""."""
-        if self.replacements or self.deletions or self.unused or len(self.inserts) != 1 or len(self.keys) != 1:
+        if (
+            self.replacements
+            or self.deletions
+            or self.unused
+            or self.alters
+            or len(self.inserts) != 1
+            or len(self.keys) != 1
+        ):
             return ""
         ((database, collection), documents), *_ = self.inserts.items()
         return collection if len(documents) == 1 and not database else ""
@@ -97,6 +106,7 @@ class Operations:
             self.unused.setdefault(name, []).extend(ids)
         self.keys |= other.keys
         self.size += other.size
+        self.alters |= other.alters
 
     def _change(self, resource_type: str, resource_id: str, moment: datetime) -> None:
         self.keys.add((resource_type, resource_id))
@@ -151,6 +161,9 @@ class Operations:
             Refused: A guard failed. The transaction cannot be committed any more.
             PyMongoError: As the driver does.
         """
+        if self.alters:  # what units of other processes need longer for comes first: they keep the row to their end
+            await locks.take(database, [facilities.LOCK], session)
+            await facilities.raise_version(database, session)
         for resource_type in sorted(self.unused):
             await self._check_unused(database, session, resource_type)
         for resource_type in sorted(self.replacements):

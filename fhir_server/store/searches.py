@@ -168,20 +168,11 @@ class Searches:
 
     async def _united(self, where_of: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any] | None:
         """Return type (`t`) and `_id` of one resource of any type that fits the filter of its type."""
-        branches = [
-            (name, [{"$match": where_of(name)}, {"$limit": 1}, {"$project": {"t": {"$literal": name}}}])
-            for name in await self._collections.types()
-        ]
-        if not branches:
-            return None
-        (first, start), *others = branches  # R4 has 146 types, and a pipeline may have 1,000 stages
-        unions = [{"$unionWith": {"coll": name, "pipeline": branch}} for name, branch in others]
-        command = {"aggregate": first, "pipeline": [*start, *unions, {"$limit": 1}], "cursor": {"batchSize": 2}}
         try:
-            reply = await direct.ask(self._database, {**command, "readConcern": MAJORITY})
+            rows = await commands.united(self._database, await self._collections.types(), where_of, 1)
         except PyMongoError as error:
             raise failures.expected(error) from error
-        return next(iter(reply["cursor"]["firstBatch"]), None)
+        return next(iter(rows), None)
 
     async def referred(self, targets: Sequence[str], session: AsyncClientSession | None) -> bool:
         """Return whether anything refers to any of the targets `Type/id`."""

@@ -34,6 +34,7 @@ from fhir_server.store.history import History, Position, Span
 from fhir_server.store.holding import Holding
 from fhir_server.store.jobs import Jobs
 from fhir_server.store.leaving import Leaving
+from fhir_server.store.locks import LOCKS, LOCKS_KEPT_SECONDS, Locks
 from fhir_server.store.moving import Stretch
 from fhir_server.store.numbers import Numbers
 from fhir_server.store.outbox import Outbox
@@ -47,7 +48,7 @@ from fhir_server.store.scanning import Scanning
 from fhir_server.store.searches import Searches
 from fhir_server.store.subscriptions import Subscriptions
 from fhir_server.store.trail import Trail
-from fhir_server.store.unit_of_work import LOCKS, LOCKS_KEPT_SECONDS, Locks, Unit, Workshop
+from fhir_server.store.unit_of_work import Unit, Workshop
 from fhir_server.store.writes import Writes
 
 T = TypeVar("T")
@@ -435,8 +436,12 @@ class Store:
         """Return the last moment up to which every write is visible and to which none can be added any more."""
         return await self.clock.horizon()
 
-    async def commit(self, changes: Sequence[Change]) -> None:
+    async def commit(self, changes: Sequence[Change], *, alters: bool = False) -> None:
         """Write the changes, all or none, durably; concurrent commits share their round trips.
+
+        Args:
+            changes: What is written.
+            alters: Whether the hierarchy is another one thereby, which is told when it is written.
 
         Raises:
             Stale: A superseded version is not the current one.
@@ -446,7 +451,7 @@ class Store:
             TooLarge: A document is above 16 MB without its large texts.
             Unavailable: The database cannot be reached, or did not confirm (the text says which).
         """
-        await self._writes.commit(changes)
+        await self._writes.commit(changes, alters=alters)
 
     async def transact(self, work: Callable[[Unit], Awaitable[T]], types: Iterable[str] = ()) -> T:
         """Run the work in one transaction and return what it returns; what it wrote is there or nothing is.

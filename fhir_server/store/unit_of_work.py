@@ -19,6 +19,7 @@ from fhir_server.store.blobs import LARGE, Blobs
 from fhir_server.store.changes import Change, Create, Update
 from fhir_server.store.clock import Clock
 from fhir_server.store.collections import Collections
+from fhir_server.store.locks import Locks, take
 from fhir_server.store.operations import Operations, Refused
 from fhir_server.store.trail import Trail
 from fhir_server.store.transactions import Again, once, retried
@@ -26,36 +27,6 @@ from fhir_server.store.transactions import Again, once, retried
 T = TypeVar("T")
 
 AT_A_STRETCH = 200  # documents are encoded (about 25 µs each) before other requests have their turn
-LOCKS = "lk"
-LOCKS_KEPT_SECONDS = 3600
-
-
-class Locks:
-    """Names locked in this process, so that its own contenders queue instead of colliding in the database."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._users: dict[str, int] = {}
-
-    async def acquire(self, key: str) -> None:
-        """Wait for the key."""
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        self._users[key] = self._users.get(key, 0) + 1
-        try:
-            await lock.acquire()
-        except BaseException:
-            self._leave(key)
-            raise
-
-    def release(self, key: str) -> None:
-        """Give the key back."""
-        self._locks[key].release()
-        self._leave(key)
-
-    def _leave(self, key: str) -> None:
-        self._users[key] -= 1
-        if not self._users[key]:
-            del self._users[key], self._locks[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +125,7 @@ class Unit:
             for key in wanted:
                 await self._workshop.locks.acquire(key)
                 self._keys.append(key)
-        upserts = [{"q": {"_id": key}, "u": [{"$set": {"at": "$$NOW"}}], "upsert": True} for key in wanted]
-        reply = await self._workshop.database.command({"update": LOCKS, "updates": upserts}, session=self.session)
-        if reply.get("writeErrors"):
-            raise Again  # another process made the same new row
+        await take(self._workshop.database, wanted, self.session)
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Write the changes; they count when the unit commits. A failure ends the unit.

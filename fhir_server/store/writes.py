@@ -1,7 +1,8 @@
 """Group commit: writes of concurrent requests share a round trip and its wait for the journal.
 
 A request that only creates one resource goes to the lane of its collection, where a batch is one unordered insert: each
-document is atomic by itself and fails by itself. Everything else goes to one lane in which a batch is one transaction.
+document is atomic by itself and fails by itself. Everything else goes to one lane in which a batch is one transaction, and
+what alters the hierarchy to another one like it, whose batches hold a lock and tell of it once.
 If that fails, those whose guard failed are told so and the rest is done again: once together, then each alone. Two
 requests that write the same resource are never in flight at the same time (docs/decisions/group-commit.md).
 """
@@ -16,6 +17,7 @@ from pymongo.errors import ConnectionFailure, WTimeoutError
 from fhir_server.model.errors import Conflict, Unavailable
 from fhir_server.store import failures
 from fhir_server.store.changes import Change, Exists
+from fhir_server.store.facilities import LOCK
 from fhir_server.store.operations import Key, Operations, Refused
 from fhir_server.store.repeatable import Repeatable
 from fhir_server.store.transactions import Again, once, retried
@@ -50,13 +52,15 @@ class Writes:
         self._inserts: dict[str, Lane] = {}
         self._sessions: dict[str, Repeatable] = {}
         self._transactions = Lane(self._traffic, self._run_transaction, TRANSACTIONS_IN_FLIGHT)
+        self._altering = Lane(self._traffic, self._run_altering, TRANSACTIONS_IN_FLIGHT)
         self._alone: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(ALONE_AT_ONCE)
 
-    async def commit(self, changes: Sequence[Change]) -> None:
+    async def commit(self, changes: Sequence[Change], *, alters: bool) -> None:
         """Write the changes, all or none (see `Store.commit`)."""
         workshop, files = self._workshop, list[Any]()
         operations = await workshop.prepare(changes, files)
+        operations.alters = alters
         if not workshop.collections.all_ready(operations.types):
             await workshop.collections.ensure(operations.types)
         ticket = workshop.clock.hold(operations.earliest) if operations.earliest else 0
@@ -72,11 +76,13 @@ class Writes:
 
     async def close(self) -> None:
         """Wait until everything handed in is answered."""
-        lanes = [self._transactions, *self._inserts.values()]
+        lanes = [self._transactions, self._altering, *self._inserts.values()]
         while tasks := self._alone.union(*(lane.tasks for lane in lanes)):
             await asyncio.wait(tasks)
 
     def _lane(self, operations: Operations) -> "Lane":
+        if operations.alters:
+            return self._altering
         collection = operations.sole_insert
         if not collection:
             return self._transactions
@@ -120,12 +126,23 @@ class Writes:
         for index, waiting in enumerate(batch):
             self._settle(waiting, errors.get(index))
 
-    async def _run_transaction(self, batch: list[Waiting]) -> None:
+    async def _run_altering(self, batch: list[Waiting]) -> None:
+        """Write what alters the hierarchy, when no unit of this process does so, and again while one of another process does."""
+        workshop = self._workshop
+        await workshop.locks.acquire(LOCK)
+        try:
+            await self._run_transaction(batch, lambda some: retried(lambda: self._write(some)))
+        finally:
+            workshop.locks.release(LOCK)
+
+    async def _run_transaction(
+        self, batch: list[Waiting], write: Callable[[list[Waiting]], Awaitable[None]] | None = None
+    ) -> None:
         """Write what all requests ask for in one transaction, or see to it that each gets its own answer."""
         for _ in range(2):
             try:
                 self._check_clock()
-                await self._write(batch)
+                await (write or self._write)(batch)
                 error = None
             except Refused as refused:
                 batch = self._settle_culprits(batch, refused)

@@ -76,6 +76,11 @@ async def put(service: Service, resource: Json) -> FhirResponse:
     return await service.dispatch(FhirRequest("PUT", path, BASE, resource=resource))
 
 
+async def post(service: Service, resource: Json) -> FhirResponse:
+    new = {key: value for key, value in resource.items() if key != "id"}
+    return await service.dispatch(FhirRequest("POST", (resource["resourceType"],), BASE, resource=new))
+
+
 async def there(service: Service, *resources: Json) -> None:
     """Write what a test begins with."""
     for one in resources:
@@ -233,6 +238,67 @@ async def test_an_organization_that_keeps_records_is_not_deleted(service: Servic
     refused(await service.dispatch(FhirRequest("POST", (), BASE, resource=bundle)), 409, "org-has-records")
     assert (await service.dispatch(FhirRequest("DELETE", ("Patient", name), BASE))).status == 204
     assert (await service.dispatch(FhirRequest("DELETE", ("Organization", name), BASE))).status == 204
+
+
+async def test_organizations_of_two_processes_come_and_go_beside_what_alters_others(
+    service: Service, own_settings: Settings, name: str
+) -> None:
+    """What stands apart needs no lock; who moves others holds one, and is not kept from it by those who never stop."""
+    ids: list[str] = []
+    done = asyncio.Event()
+
+    async def come_and_go(some: Service) -> None:
+        while not done.is_set():
+            made = await post(some, organization("new"))
+            assert made.status == 201, made.body
+            one = json.decode(made.body)["id"]
+            if len(ids) % 2:
+                gone = await some.dispatch(FhirRequest("DELETE", ("Organization", one), BASE))
+                assert gone.status == 204, gone.body
+            else:
+                ids.append(one)
+
+    async def move() -> None:
+        for number in range(10):
+            await there(service, organization(f"{name}-low", (top, mid)[number % 2]))
+
+    top, mid = f"{name}-top", f"{name}-mid"
+    await there(service, organization(top), organization(mid, top))
+    before = await service.store.facilities.version()
+    async with running(own_settings) as other:
+        crowd = [asyncio.create_task(come_and_go(some)) for some in (service, other) for _ in range(4)]
+        try:
+            await asyncio.wait_for(move(), 60)
+        finally:
+            done.set()
+            await asyncio.gather(*crowd)
+        assert await service.store.facilities.version() > before + 10
+        for some in (service, other):
+            tree = await some.repository.house.now()
+            assert all(one in tree for one in ids)
+            assert tree.above(f"{name}-low") == (mid, top)
+
+
+@pytest.mark.parametrize("way", ["POST", "PUT"])
+async def test_a_new_organization_has_a_level_that_there_is(service: Service, name: str, way: str) -> None:
+    wrong = organization(name, level="galaxy")
+    answer = await (post if way == "POST" else put)(service, wrong)
+    said = refused(answer, 422, "org-level-unknown", "Organization.type")
+    assert "'galaxy' is no level" in said
+
+
+async def test_an_organization_that_goes_while_others_become_part_of_it_leaves_none_dangling(
+    service: Service, name: str
+) -> None:
+    for number in range(10):
+        upper = f"{name}-{number}"
+        await there(service, organization(upper))
+        deletion, *below = await asyncio.gather(
+            service.dispatch(FhirRequest("DELETE", ("Organization", upper), BASE)),
+            *(post(service, organization("new", upper)) for _ in range(3)),
+        )
+        made = [one for one in below if one.status == 201]
+        assert deletion.status == (409 if made else 204), deletion.body
 
 
 async def test_places_are_not_part_of_themselves_nor_of_smaller_ones(service: Service, name: str) -> None:
