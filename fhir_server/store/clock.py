@@ -33,7 +33,7 @@ from fhir_server.store.grouping import Grouped
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
-HEARTBEAT = 0.25
+HEARTBEAT = 0.1
 IDLE_AFTER = 1.0
 SAMPLES = 8
 RENEW_AFTER = 30.0  # a floor published longer ago is not relied upon by a new write

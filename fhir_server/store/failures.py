@@ -20,6 +20,7 @@ from fhir_server.model.errors import Conflict, TooCostly, TooLarge, Unavailable
 TRANSIENT = "TransientTransactionError"
 UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 DUPLICATE = 11000
+WRITE_CONFLICT = 112
 
 _DISK_FULL = 14031
 _INTERRUPTED = 11601  # stopped by an operator, or at the time limit amid JavaScript

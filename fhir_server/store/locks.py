@@ -6,9 +6,10 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
 
-from fhir_server.store import direct
-from fhir_server.store.transactions import Again
+from fhir_server.store import direct, failures
+from fhir_server.store.transactions import Again, Held
 
 LOCKS = "lk"
 LOCKS_KEPT_SECONDS = 3600
@@ -46,10 +47,16 @@ async def take(database: AsyncDatabase[Any], keys: Sequence[str], session: Async
     """Take the rows of keys for a transaction; of two that do so at the same time one begins again.
 
     Raises:
+        Held: Another transaction has one.
         Again: Another process has just made one of the rows.
-        PyMongoError: As the driver does, labelled as transient where another transaction has a row.
+        PyMongoError: As the driver does.
     """
     upserts = [{"q": {"_id": key}, "u": [{"$set": {"at": "$$NOW"}}], "upsert": True} for key in keys]
-    reply = await direct.ask(database, {"update": LOCKS, "updates": upserts}, session=session)
+    try:
+        reply = await direct.ask(database, {"update": LOCKS, "updates": upserts}, session=session)
+    except OperationFailure as error:
+        if error.code == failures.WRITE_CONFLICT:
+            raise Held from None
+        raise
     if reply.get("writeErrors"):
         raise Again

@@ -19,6 +19,8 @@ T = TypeVar("T")
 PATIENCE = 20.0  # on a busy machine the first use of a type makes every transaction begin again for seconds
 FIRST_PAUSE = 0.005
 LONGEST_PAUSE = 0.25
+HELD_PAUSE = 0.02
+"""Seconds at most between two attempts to get a lock that another process holds: who waits longer than the gaps last never gets it."""
 
 _SNAPSHOT = ReadConcern("snapshot")
 _DURABLE = WriteConcern("majority", j=True)
@@ -26,6 +28,10 @@ _DURABLE = WriteConcern("majority", j=True)
 
 class Again(Exception):
     """The attempt cannot go on, and a new one may succeed."""
+
+
+class Held(Again):
+    """A lock is held by another process, whose transactions follow each other at once."""
 
 
 async def once(session: AsyncClientSession, work: Callable[[], Awaitable[T]]) -> T:
@@ -68,8 +74,9 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
             transient = isinstance(error, Again) or error.has_error_label(failures.TRANSIENT)
             if not transient or time.monotonic() >= deadline:
                 raise
-        await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
-        pause = min(2 * pause, LONGEST_PAUSE)
+            held = isinstance(error, Held)
+        await asyncio.sleep(random.uniform(0, HELD_PAUSE if held else pause))  # noqa: S311 - jitter
+        pause = pause if held else min(2 * pause, LONGEST_PAUSE)
 
 
 async def _commit(session: AsyncClientSession) -> None:

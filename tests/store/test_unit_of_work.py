@@ -1,6 +1,7 @@
 """Interactive units: all or nothing, locks, retries, and giving up."""
 
 import asyncio
+import random
 from functools import partial
 from typing import Any
 
@@ -170,3 +171,37 @@ async def test_a_cancelled_unit_leaves_everything_or_nothing(store: Store) -> No
         assert await store.horizon() < stamp.now
     assert await store.horizon() >= stamp.now
     await store.transact(lambda unit: unit.lock(["key0", "key1", "key2"]))
+
+
+async def test_who_waits_for_a_lock_of_another_process_gets_it_between_two_of_its_units(
+    store: Store, another: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process always has the next unit at hand, so the lock is free for a moment only: it is asked for often."""
+    pauses: list[float] = []
+
+    def uniform(least: float, most: float) -> float:
+        pauses.append(most)
+        return drawn(least, most)
+
+    drawn = random.Random(1).uniform
+    monkeypatch.setattr(random, "uniform", uniform)
+    key, done = "Patient?identifier=held", asyncio.Event()
+
+    async def unit(unit: Unit, seconds: float) -> None:
+        await unit.lock([key])
+        await asyncio.sleep(seconds)
+
+    async def hold() -> None:
+        while not done.is_set():
+            await another.transact(partial(unit, seconds=0.02))
+
+    holders = [asyncio.create_task(hold()) for _ in range(3)]
+    try:
+        await asyncio.sleep(0.2)
+        for _ in range(3):
+            await asyncio.wait_for(store.transact(partial(unit, seconds=0)), 20)
+    finally:
+        done.set()
+        await asyncio.gather(*holders)
+    assert pauses
+    assert max(pauses) == transactions.HELD_PAUSE
