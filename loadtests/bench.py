@@ -84,10 +84,10 @@ async def _measure(folder: Path, seconds: float, count: int) -> Report:
         report.searches = await searches.measure(app, raw.database, database, seconds)
         report.floor = await raw.floor(seconds * 2)
         report.code_system = await concepts.measure(app, data_dir, count)
-        processes = {"app": app, "mongod": database}
+        pair = stack.enter_context(server(data_dir, workers=2))
         report.bulk = [
-            *await bulk.transactions(app, processes, folder),
-            await bulk.ndjson(data_dir, processes, folder),
+            *await bulk.transactions(app, pair, database, folder),
+            await bulk.ndjson(data_dir, database, folder),
         ]
     return report
 

@@ -16,32 +16,33 @@ from loadtests.processes import SERVER, Process, cpu_of
 from loadtests.report import Bulk
 from loadtests.wire import connect, request
 
-BUNDLES = 24
-SENDERS = (1, 4)
+BUNDLES = 108
+PARTS = (("1 sender", 1, False), ("4 senders", 4, False), ("8 senders to two processes", 8, True))
+"""How a part of the bundles is sent: what that is called, by how many, and whether to the server that has two processes."""
+
 LINES = 40_000
 ARCHIVE = "synthea/synthea-r4-smart-part1.tar.xz"
 
 
-async def transactions(app: Process, processes: dict[str, Process], folder: Path) -> list[Bulk]:
-    """Post Synthea bundles from one sender, then others from four."""
+async def transactions(app: Process, pair: Process, database: Process, folder: Path) -> list[Bulk]:
+    """Post Synthea bundles, each part to a server of one process or of two."""
     bundles = await asyncio.to_thread(_bundles, folder)
     if not bundles:
         return [Bulk("Synthea transaction bundles", note="no Synthea data; set FHIR_TEST_DATA")]
     shared, patients = bundles
     await _post(app, shared, 1)
-    half = len(patients) // 2
     rows = []
-    for senders, part in zip(SENDERS, (patients[:half], patients[half:]), strict=True):
+    for number, (name, senders, paired) in enumerate(PARTS):
+        target, part = (pair if paired else app), patients[number :: len(PARTS)]
         used: dict[str, float] = {}
         start = time.perf_counter()
-        with cpu_of(processes, used):
-            stored, refused = await _post(app, part, senders)
-        name = f"Synthea transaction bundles, {senders} sender{'s' if senders > 1 else ''}"
-        rows.append(Bulk(name, stored, time.perf_counter() - start, refused, used))
+        with cpu_of({"app": target, "mongod": database}, used):
+            stored, refused = await _post(target, part, senders)
+        rows.append(Bulk(f"Synthea transaction bundles, {name}", stored, time.perf_counter() - start, refused, used))
     return rows
 
 
-async def ndjson(data_dir: Path, processes: dict[str, Process], folder: Path) -> Bulk:
+async def ndjson(data_dir: Path, database: Process, folder: Path) -> Bulk:
     """Run `fhir-server load` on a file of observations, beside the running server."""
     file = folder / "Observation.ndjson"
     with file.open("wb") as out:
@@ -51,7 +52,7 @@ async def ndjson(data_dir: Path, processes: dict[str, Process], folder: Path) ->
     command = [sys.executable, "-c", SERVER, "load", str(file), "--data-dir", str(data_dir), "--json"]
     used: dict[str, float] = {}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with cpu_of({"mongod": processes["mongod"]}, used):
+    with cpu_of({"mongod": database}, used):
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used["app"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

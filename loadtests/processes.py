@@ -30,20 +30,28 @@ class Process:
     seconds: float = 0
 
     def cpu(self) -> float:
-        """Return the CPU seconds it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Return the CPU seconds that it has used, and those that do its work with it."""
+        return sum(_cpu(one) for one in (self.pid, *_children(self.pid)))
 
     def memory(self) -> int:
         """Return its resident memory in bytes."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE
 
 
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @contextmanager
-def server(data_dir: Path, auth: str = "open") -> Iterator[Process]:
+def server(data_dir: Path, auth: str = "open", workers: int = 1) -> Iterator[Process]:
     """Run `fhir-server serve` on a free port of the loopback address."""
     command = [sys.executable, "-c", SERVER, "serve", "--auth", auth, "--port", "0", "--json"]
-    command += ["--data-dir", str(data_dir)]
+    command += ["--data-dir", str(data_dir), "--workers", str(workers)]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -380,7 +380,8 @@ class Repository(Holdings):
             document = self.intake.renewed(draft).document(vid + 1, moment, order, method, envelope)
             document |= withdrawal.envelope(live.document, document)
             await self.rights.permit(draft.resource_type, "u", document, live.stored)
-            await self._require_targets(draft, unseen)
+            whole = not (self.pending or redacted.applies(self.scope))
+            await self._require_targets(draft, self._targets.kept(live) if whole else unseen)
             held = await self._commit([Update(draft.resource_type, document, vid, live.document)])
         shown = method == "PUT" or self.rights.sees(draft.resource_type, document)
         written = self._shown(draft.resource_type, document)
@@ -479,12 +480,12 @@ class Repository(Holdings):
         if self.pending:
             self.pending.created.add((resource_type, resource_id))
 
-    async def _require_targets(self, draft: Draft, unseen: AbstractSet[Key] = frozenset()) -> None:
+    async def _require_targets(self, draft: Draft, known: AbstractSet[Key] = frozenset()) -> None:
         """Refuse references that lead nowhere; in a unit of work that is looked at when all its writes are known.
 
-        Those that were there and are not the writer's to see (`unseen`) are not asked about: what they lead to stays.
+        Those that were there before (`known`) are not asked about: what they lead to stays.
         """
-        needed = dict.fromkeys((key for key in self._targets.of(draft) if key not in unseen), draft)
+        needed = dict.fromkeys((key for key in self._targets.of(draft) if key not in known), draft)
         if self.pending:
             self.pending.needed |= needed
         else:

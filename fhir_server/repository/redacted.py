@@ -14,6 +14,11 @@ from fhir_server.repository.past import HistoryPage
 One = TypeVar("One", Hit, Stored)
 
 
+def applies(scope: ScopeFilter) -> bool:
+    """Return whether there is anything that the caller is not shown; whose guesses then must not be told from what is there."""
+    return redaction.applies(scope)
+
+
 def one(scope: ScopeFilter, found: One) -> One:
     """Return a resource as the caller is shown it."""
     text = redaction.body(scope, found.resource_type, found.body)

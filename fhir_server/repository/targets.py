@@ -16,7 +16,7 @@ from fhir_server.model import reference
 from fhir_server.model.errors import Conflict, Unprocessable
 from fhir_server.model.query import Where
 from fhir_server.repository.pending import Key
-from fhir_server.store import Store
+from fhir_server.store import Live, Store
 from profiles.issue import Issue
 
 T = TypeVar("T")
@@ -54,6 +54,10 @@ class Targets:
             return []
         own = (draft.resource_type, draft.id)
         return [key for text in draft.references if (key := _key(text)) != own]
+
+    def kept(self, live: Live) -> frozenset[Key]:
+        """Return what a current version refers to: nothing of it can be deleted as long as that is the current version."""
+        return frozenset(map(_key, live.document.get("rf", ()))) if self.enforced else frozenset()
 
     async def require(
         self,

@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--url", default="", help="a server on this machine; one of its own where none is named")
     parser.add_argument("--token", default="", help="access token for that server")
     parser.add_argument("--smart", action="store_true", help="let the own server check tokens and keep the audit trail")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the own server (default 1)")
     parser.add_argument("--clients", type=int, default=0, help=f"at the same time, at most {MOST_CLIENTS}")
     parser.add_argument("--seconds", type=float, default=60, help=f"of each (default 60, at most {MOST_SECONDS})")
     parser.add_argument("--out", type=Path, default=Path("build/load"), help="writes OUT.md and OUT.svg")
@@ -67,12 +68,13 @@ def main() -> None:
     if why := refuse_size(arguments.clients or 1, arguments.seconds) or (arguments.url and refuse(arguments.url)):
         parser.error(why)
     seen: dict[str, Seen] = {}
-    with _target(arguments.url, arguments.token, smart=arguments.smart) as (url, access):
+    with _target(arguments.url, arguments.token, arguments.workers, smart=arguments.smart) as (url, access):
         for name in names:
             work = WORKLOADS[name]
             seen[work.name] = run(work, url, access, arguments.clients or work.clients, arguments.seconds)
             print(f"{work.name}: {seen[work.name].rate:,.0f} requests per second", file=sys.stderr)
-    where = arguments.url or f"a server of its own, {'with tokens and audit trail' if arguments.smart else 'open'}"
+    own = "a server of its own" + (f" of {arguments.workers} processes" if arguments.workers > 1 else "")
+    where = arguments.url or f"{own}, {'with tokens and audit trail' if arguments.smart else 'open'}"
     said = f"{arguments.seconds:g} s each, {os.cpu_count()} cores shared by {where}, its database and the clients"
     text = markdown(seen, said)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -84,14 +86,14 @@ def main() -> None:
 
 
 @contextmanager
-def _target(url: str, access: str, *, smart: bool) -> Iterator[tuple[str, str]]:
+def _target(url: str, access: str, workers: int, *, smart: bool) -> Iterator[tuple[str, str]]:
     """Yield the URL of a server and an access token for it."""
     if url:
         yield url, access
         return
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         data_dir = Path(folder) / "data"
-        with server(data_dir, "smart" if smart else "open") as process:
+        with server(data_dir, "smart" if smart else "open", workers) as process:
             yield f"http://127.0.0.1:{process.address[1]}", token(data_dir) if smart else ""
 
 

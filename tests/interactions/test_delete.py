@@ -62,6 +62,25 @@ async def test_racing_with_a_new_reference_leaves_none_dangling(client: httpx.As
             assert made
 
 
+async def test_racing_with_updates_that_keep_and_drop_a_reference_leaves_none_dangling(
+    client: httpx.AsyncClient, fresh: Fresh
+) -> None:
+    for number in range(20):
+        key = fresh("p")
+        await client.put(f"Patient/{key}", json=patient(id=key))
+        path = f"Observation/{fresh('o')}"
+        keeping: dict[str, object] = {**observation(f"Patient/{key}"), "id": path.partition("/")[2]}
+        dropping = {name: value for name, value in keeping.items() if name != "subject"}
+        assert (await client.put(path, json=keeping)).status_code == 201
+        kept = [client.put(path, json={**keeping, "status": status}) for status in ("amended", "final")]
+        dropped = [client.put(path, json=dropping)] if number % 2 else []
+        *updates, deletion = await asyncio.gather(*kept, *dropped, client.delete(f"Patient/{key}"))
+        assert deletion.status_code in ({204, 409} if dropped else {409})
+        assert {one.status_code for one in updates} <= ({200, 422} if deletion.status_code == 204 else {200})
+        if deletion.status_code == 204:
+            assert "subject" not in (await client.get(path)).json()
+
+
 async def test_of_many_at_once_only_what_others_refer_to_is_409(client: httpx.AsyncClient, fresh: Fresh) -> None:
     """Deletions share their questions, and none of them is answered for another."""
     keys = [fresh("p") for _ in range(12)]
