@@ -48,6 +48,9 @@ POLICY_READ = "policy-read"
 NOTIFICATION = "notification"
 """Kind of what a subscriber is told."""
 
+BACKUP, RESTORE = "backup", "restore"
+"""Kinds of what an operator does to the whole record from the command line."""
+
 Coded = tuple[str, str]
 """System and code."""
 
@@ -55,6 +58,7 @@ REST: Coded = (EVENT_TYPE, "rest")
 AUTHENTICATION: Coded = (DCM, "110114")
 ALERT: Coded = (DCM, "110113")
 EXPORT: Coded = (DCM, "110106")
+IMPORT: Coded = (DCM, "110107")
 APPLICATION: Coded = (DCM, "110150")
 DESTINATION: Coded = (DCM, "110152")
 SOURCE: Coded = (DCM, "110153")
@@ -71,6 +75,7 @@ DISPLAYS: Mapping[Coded, str] = MappingProxyType(
         AUTHENTICATION: "User Authentication",
         ALERT: "Security Alert",
         EXPORT: "Export",
+        IMPORT: "Import",
         APPLICATION: "Application",
         DESTINATION: "Destination Role ID",
         SOURCE: "Source Role ID",
@@ -152,6 +157,8 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         ),
         NOTIFICATION: Shape(REST, (OWN_SUBTYPE, NOTIFICATION), "R", **_READS),
         POLICY_READ: Shape((DCM, "110129"), (OWN_SUBTYPE, POLICY_READ), "R", **_READS),
+        BACKUP: Shape(EXPORT, (OWN_SUBTYPE, BACKUP), "R", **_READS),
+        RESTORE: Shape(IMPORT, (OWN_SUBTYPE, RESTORE), "C", user=AUTHOR),
         "consent-decision": Shape(
             ALERT, (AUTHZ, "AuthZ-Consent"), "E", APPLICATION, AUTHORIZER, RECIPIENT, "AuthZconsent"
         ),

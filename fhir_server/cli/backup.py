@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,6 +25,8 @@ from fhir_server.cli.options import (
 from fhir_server.settings import Settings
 
 if TYPE_CHECKING:
+    from pymongo import AsyncMongoClient
+
     from fhir_server.store.archive import Contents, Manifest
     from fhir_server.store.restoring import Restored
 
@@ -110,6 +112,7 @@ def restore(
 
 
 async def _back_up(settings: Settings, file: Path, passphrase: bytes) -> "Manifest":
+    from fhir_server.audit.codes import BACKUP
     from fhir_server.store.backup import back_up
     from fhir_server.store.client import check, connect
     from fhir_server.store.embedded import administered, embedded
@@ -119,6 +122,7 @@ async def _back_up(settings: Settings, file: Path, passphrase: bytes) -> "Manife
         connection = await stack.enter_async_context(embedded(settings))
         client = await stack.enter_async_context(connect(connection.url, settings))
         await check(client, settings.mongo.database)
+        await _note(client, settings, BACKUP, file=file.name)
         admin = (
             await stack.enter_async_context(connect(administered(settings), settings)) if connection.embedded else None
         )
@@ -144,6 +148,7 @@ async def _back_up(settings: Settings, file: Path, passphrase: bytes) -> "Manife
 
 
 async def _restore(settings: Settings, file: Path, passphrase: bytes, *, verify: bool) -> "Restored":
+    from fhir_server.audit.codes import RESTORE
     from fhir_server.model.errors import Conflict
     from fhir_server.store.client import check, connect
     from fhir_server.store.embedded import embedded
@@ -169,8 +174,23 @@ async def _restore(settings: Settings, file: Path, passphrase: bytes, *, verify:
                 verify=verify,
                 told=_tell,
             )
-    _keep(settings, secrets)
+        _keep(settings, secrets)
+        await _note(client, settings, RESTORE, file=file.name, taken=manifest.taken)
     return restored
+
+
+async def _note(client: "AsyncMongoClient[dict[str, Any]]", settings: Settings, kind: str, **facts: str) -> None:
+    """Tell the trail; where it takes nothing any more, a backup is needed all the more, so that is only said."""
+    from fhir_server.audit.command import tell
+    from fhir_server.model.errors import Unavailable
+    from fhir_server.store import Trail
+
+    try:
+        await tell(Trail(client[settings.mongo.database]), settings, kind, **facts)
+    except Unavailable:
+        errors.print(
+            f"[yellow]The audit trail takes no rows now, so it does not tell of this {kind}.[/] Look at its disk."
+        )
 
 
 def _checked(file: Path, passphrase: bytes, secrets: dict[str, bytes] | None = None) -> "Manifest":

@@ -1,9 +1,11 @@
 """A backup taken while a server writes, restored elsewhere: what was acknowledged before it is there, and nothing is there by halves."""
 
 import copy
+import getpass
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,11 @@ async def test_a_backup_of_a_busy_server_is_restored_whole(nursery: Nursery, hom
         counts = {row["name"]: row["documents"] for row in restored.json["collections"]}
         assert counts["blobs.chunks"] == await record["blobs.chunks"].count_documents({}) > 0
         assert counts["Patient"] == await record["Patient"].count_documents({})
+        events = client[f"{settings.mongo.database}_audit"]["events"]
+        (begun,) = await events.find({"k": "backup"}).to_list()
+        (done,) = await events.find({"k": "restore"}).to_list()
+        assert begun["x"] == {"login": getpass.getuser(), "host": socket.gethostname(), "file": "file"}
+        assert (done["a"], done["x"]["taken"]) == ("C", restored.json["taken"])
     started = {**environment(home / "b", FHIR_SECRETS=str(secrets / "restored")), **smart}
     assert "nurse" in nursery.run("user", "list", "--json", environment=started).out
     with nursery.serving(environment=started) as (server, said):
@@ -86,5 +93,7 @@ async def test_a_backup_of_a_busy_server_is_restored_whole(nursery: Nursery, hom
         async with httpx.AsyncClient(timeout=60, headers=headers) as http:
             answer = await http.get(f"{said['url']}/fhir/Binary/large")
             assert answer.json().get("data") == binary["data"], answer.text[:400]
+            told = (await http.get(f"{said['url']}/fhir/AuditEvent", params={"subtype": "backup,restore"})).json()
+            assert [one["resource"]["type"]["display"] for one in told["entry"]] == ["Import", "Export"]
         server.send(signal.SIGTERM)
         assert server.wait() == 0
