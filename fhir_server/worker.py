@@ -25,6 +25,9 @@ from fhir_server.model.queue import JobRecord, Leases, Lost
 LEASE = 30.0
 PATIENT = 1.0  # seconds between two looks into an empty queue, on average
 CLEARING = 5.0
+TIDYING = 5.0
+"""Seconds that the run of a job has to tidy up when it is ended."""
+
 REFUSED = frozenset({409, 429})
 """Statuses of refusals that may not come again: of what another did at the same moment, or too much at once."""
 
@@ -175,8 +178,7 @@ class Worker:
                     if await self._leases.heartbeat(record, self._lease):
                         raise Cancelled
         finally:
-            run.cancel()
-            await asyncio.wait([run])
+            await ended(run, patient=TIDYING)
 
 
 def _is_final(error: Exception) -> bool:

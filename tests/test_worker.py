@@ -124,6 +124,29 @@ async def test_a_job_that_another_has_taken_is_dropped(store: Store, database: A
             await dropped.wait()
 
 
+async def test_a_run_that_outlives_its_cancellation_is_ended_before_the_worker_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fhir_server.worker.TIDYING", 0.6)  # longer than the worker's loops are left in peace
+    began, told = asyncio.Event(), 0
+
+    async def run(work: Work) -> Mapping[str, Any]:
+        nonlocal told
+        while True:
+            began.set()
+            try:
+                await asyncio.sleep(PATIENCE)
+            except asyncio.CancelledError:
+                told += 1
+                if told == 2:
+                    raise
+
+    await store.jobs.enqueue("test", {})
+    async with asyncio.timeout(PATIENCE), worker(store, run).running():
+        await began.wait()
+    assert told == 2
+
+
 async def test_a_job_whose_process_ended_each_time_is_given_up(store: Store, database: Any) -> None:
     async def run(work: Work) -> Mapping[str, Any]:
         raise AssertionError("it is not run again")

@@ -30,6 +30,7 @@ from graphql.execution.values import get_argument_values
 from fhir_server.graphql.schema import ANY, CONNECTION, LIST, REFERENCE, REVERSE, referring
 from fhir_server.graphql.sources import Resource, Sources
 from fhir_server.model import json
+from fhir_server.model.background import ended
 from fhir_server.model.errors import BadRequest, FhirError, TooCostly
 from fhir_server.model.outcome import outcome
 from fhir_server.repository.pages import SearchPage
@@ -356,9 +357,7 @@ async def _together(asked: Sequence[Coroutine[Any, Any, list[Row]]]) -> list[lis
     try:
         return list(await asyncio.gather(*tasks))
     except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
         raise
 
 

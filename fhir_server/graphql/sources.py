@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fhir_server.model import json, reference
+from fhir_server.model.background import ended
 from fhir_server.model.errors import BadRequest, NotFound, TooCostly
 from fhir_server.repository import Repository
 from fhir_server.repository.pages import SearchPage
@@ -166,9 +167,7 @@ class Sources:
 
     async def done(self) -> None:
         """Return when nothing is read any more."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
         for future in self._known.values():
             if future.done() and not future.cancelled():
                 future.exception()  # has been told to whoever waited

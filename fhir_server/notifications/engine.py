@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 
+from fhir_server.model.background import ended
 from fhir_server.model.errors import FhirError
 from fhir_server.notifications.delivery import Delivery
 from fhir_server.notifications.numbering import Numbering
@@ -78,10 +79,7 @@ class Engine:
                 if not more:
                     await asyncio.sleep(PAUSE if any(True for _ in self._register) else IDLE)
         finally:
-            tasks = [*self._serving.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(*self._serving.values())
             self._serving.clear()
 
     def _begin(self) -> None:

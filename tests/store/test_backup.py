@@ -1,7 +1,6 @@
 """A backup shows one moment, is restored whole into an empty place only, and a half restore serves nobody."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from fhir_server.model.background import ended
 from fhir_server.model.errors import Conflict, NotFound, Unavailable, Unprocessable
 from fhir_server.store import Store, schema
 from fhir_server.store.archive import Contents, Manifest, check
@@ -113,9 +113,7 @@ async def test_of_transactions_beside_it_a_backup_has_all_or_nothing(record: Dat
     before = number
     file, manifest = await taken(record)
     assert number > before, "nothing was written meanwhile"
-    writing.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await writing
+    await ended(writing)
     counts = {row.name: (row.documents, row.sha256) for row in manifest.collections}
     assert counts["AllergyIntolerance"] == counts["VisionPrescription"]
     assert before <= counts["VisionPrescription"][0] <= number

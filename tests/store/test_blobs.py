@@ -9,6 +9,7 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.model import json
+from fhir_server.model.background import ended
 from fhir_server.model.query import ANYTHING, Query
 from fhir_server.store import Create, Exists, Store
 from fhir_server.store.blobs import slim
@@ -125,9 +126,7 @@ async def test_the_housekeeping_is_done_once_for_all_processes(
     assert not await claim(database)
     await database["meta"].update_one({"_id": ROW}, {"$set": {"at": datetime.now(UTC) - EVERY - timedelta(seconds=9)}})
     assert sorted(await asyncio.gather(*(claim(database) for _ in range(5)))) == [False] * 4 + [True]
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
+    await ended(*tasks)
     assert await database["blobs.files"].count_documents({}) == 1
 
 
