@@ -1,5 +1,6 @@
-"""References that dangled before `record.references: enforce`: they stay as they are, and no new one comes beside them."""
+"""References under `record.references: enforce`: what dangled before stays as it is, and no new one comes beside it, from no process."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,7 @@ import pytest
 
 from fhir_server.main import running
 from fhir_server.model import json
-from fhir_server.model.errors import Unprocessable
+from fhir_server.model.errors import Conflict, Unprocessable
 from fhir_server.settings import Record, Settings
 
 Json = dict[str, Any]
@@ -41,3 +42,38 @@ async def test_what_dangled_before_keeps_nobody_from_changing_something_else(set
         await record.update("Observation", "o", {**observation(gone), "subject": {"display": "Unknown"}})
         with pytest.raises(Unprocessable):  # it was dropped, so it is a new one now
             await record.update("Observation", "o", observation(gone))
+
+
+async def test_a_process_that_begins_to_write_while_another_one_deletes_leaves_no_reference_dangling(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have withdrawn before: the one that deletes must learn of the other one, which says only now that it writes."""
+    for name in ("IDLE_AFTER", "HEARTBEAT"):
+        monkeypatch.setattr(f"fhir_server.store.clock.{name}", 0.01)
+    kept = gone = 0
+    async with running(settings) as deleting, running(settings) as beginning:
+        for number in range(20):
+            await asyncio.sleep(0.05)  # both have withdrawn
+            patient = str(uuid4())
+            await deleting.repository.update("Patient", patient, {"resourceType": "Patient", "id": patient})
+
+            async def refer(after: int, to: str = patient) -> None:
+                await asyncio.sleep(after / 1000)
+                resource = observation(f"Patient/{to}")
+                await beginning.repository.create("Observation", str(uuid4()), {**resource, "id": str(uuid4())})
+
+            async def delete(after: int, one: str = patient) -> None:
+                await asyncio.sleep(after / 1000)
+                await deleting.repository.delete("Patient", one)
+
+            answers = await asyncio.gather(
+                delete((0, 2, 5, 10, 500)[number % 5]),
+                *(refer(number % 8 + after) for after in range(3)),
+                return_exceptions=True,
+            )
+            made = [one for one in answers[1:] if one is None]
+            assert all(isinstance(one, Unprocessable) for one in answers[1:] if one is not None), answers
+            assert isinstance(answers[0], Conflict) if made else not isinstance(answers[0], BaseException), answers
+            kept, gone = kept + bool(made), gone + (not made)
+    assert kept
+    assert gone
