@@ -11,6 +11,8 @@ from fhir_server.settings import Settings
 from fhir_server.store import Trail
 from fhir_server.store.chain import Chain
 
+PROGRAM = "fhir-server"
+
 
 async def tell(trail: Trail, settings: Settings, kind: str, **facts: str) -> None:
     """Store the row of a command and link it; nothing where no trail is kept.
@@ -31,9 +33,10 @@ async def tell(trail: Trail, settings: Settings, kind: str, **facts: str) -> Non
     moment = ids.moment(row)
     lane = Lane(Chain(trail.database), lambda: moment)
     trail.follow(lane.take)
-    told = {"login": _login(), "host": socket.gethostname(), **facts}
+    who = f"{_login()} on {socket.gethostname()}"
+    told = {"t": moment, "k": kind, "a": shape(kind).action, "oc": "0", "c": PROGRAM, "who": who, "x": facts}
     try:
-        await trail.add({"_id": row, "t": moment, "k": kind, "a": shape(kind).action, "oc": "0", "x": told})
+        await trail.add({"_id": row, **told})
     finally:
         await trail.close()
         await lane.close()
