@@ -159,7 +159,7 @@ async def _load(
                 complain(f"Organization/{facility} is not there. Load the organizations first, without --facility.")
                 raise typer.Exit(2)
             async with (
-                _indexed_after(working, files if initial else ()) as off,
+                _indexed_after(working, files, initial=initial) as off,
                 Crew(working.loading(facility, off), cores() - 1, together=True) as hands,
             ):
                 run = _Run(poster, ledger, Reader(working.definitions), hands)
@@ -178,21 +178,25 @@ async def _is_alone(working: "Service") -> bool:
 
 
 @asynccontextmanager
-async def _indexed_after(working: "Service", files: Collection[Source]) -> AsyncIterator[Collection[str]]:
-    """Put off the indexes of types that are new, and make them at the end; what is looked up meanwhile keeps its own."""
-    if not files:
-        yield ()
-        return
-    if not await _is_alone(working):
+async def _indexed_after(
+    working: "Service", files: Collection[Source], *, initial: bool
+) -> AsyncIterator[Collection[str]]:
+    """Put off the indexes of types that are new (`initial`), and make them at the end; what is looked up meanwhile keeps its own.
+
+    Those that an earlier run put off, and was killed before it made them, are made as well, though nothing may be left to store.
+    """
+    if initial and not await _is_alone(working):
         complain("Others work on this record. Stop the servers for a load with --initial, or load without it.")
         raise typer.Exit(2)
     named = {sources.stem(source.name) for source in files if source.path.name.endswith(sources.LINE_ENDINGS)}
+    types = sorted(named & working.definitions.resource_types)
     collections = working.store.collections
-    off = await collections.put_off(sorted((named & working.definitions.resource_types) - LOOKED_UP))
     try:
-        yield off
+        yield await collections.put_off([name for name in types if initial and name not in LOOKED_UP])
     finally:
         await collections.make_up()
+    for name in types:
+        await collections.ensure_if_present(name)
 
 
 async def _all_files(run: _Run, files: list[Source], jobs: int) -> int:

@@ -75,6 +75,26 @@ async def test_a_load_that_is_killed_goes_on_and_stores_everything_once(
     await dropped(data_dir, name)
 
 
+async def test_a_load_makes_the_indexes_that_a_killed_one_put_off_though_nothing_is_left_to_store(
+    data_dir: Path, mongo_url: SecretStr, nursery: Nursery, tmp_path: Path
+) -> None:
+    name = f"killed_{uuid4().hex[:8]}"
+    row = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "weight"}}
+    (tmp_path / "Observation.ndjson").write_bytes(json.encode(row) + b"\n")
+    environment = {one: value for one, value in os.environ.items() if not one.startswith("FHIR_")}
+    environment |= {"FHIR_MONGO__DATABASE": name, "FHIR_MONGO__CACHE_GB": "0.25"}
+    words = ("load", tmp_path, "--data-dir", data_dir, "--json")
+    async with connect(mongo_url, Settings(data_dir=data_dir, mongo=Mongo(database=name))) as client:
+        observations = client[name].Observation
+        assert nursery.run(*words, "--initial", environment=environment).json["stored"] == 1
+        whole = await observations.index_information()
+        for more in ((), ("--initial",)):
+            await observations.drop_indexes()  # as the load leaves it that is killed when all is stored
+            assert nursery.run(*words, *more, environment=environment).json["stored"] == 0
+            assert await observations.index_information() == whole
+    await dropped(data_dir, name)
+
+
 async def _until(true: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not await true():  # noqa: ASYNC110 - of other processes nobody tells
