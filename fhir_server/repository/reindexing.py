@@ -102,16 +102,13 @@ class Reindexing:
         version = self._editions.current.version
         clock = self._store.clock
         cleared = time.monotonic()
-        moment = None
-        while True:
-            if moment is None and await clock.following(version):
-                moment = clock.now()
-            if moment is not None and await clock.quiet_before(moment):
-                return version
+        while not await clock.following(version):
             if time.monotonic() - cleared > CLEARING:
                 cleared = time.monotonic()
                 await clock.clear_dead()
             await asyncio.sleep(PAUSE)
+        await clock.quiet()
+        return version
 
     async def step(self, resource_type: str, after: str) -> Step | None:
         """Index the next resources of a type by id anew; return `None` where there are no more.

@@ -2,12 +2,13 @@
 
 A process estimates the database's time from the moments at which the database told it, always from below. While it
 writes, its row in `writers` holds a floor: no write of it that is in flight, and none it starts before it moves the floor,
-has an earlier `lastUpdated`. The horizon is just below the lowest floor of all processes, so a reader who takes
-everything up to it never misses a write that commits later (docs/decisions/one-clock.md).
+has begun earlier or has an earlier `lastUpdated`. The horizon is just below the lowest floor of all processes, so a reader
+who takes everything up to it never misses a write that commits later (docs/decisions/one-clock.md).
 """
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import sys
@@ -42,6 +43,8 @@ FORGOTTEN_AFTER = timedelta(seconds=90)
 DEAD_AFTER = timedelta(seconds=1)
 ABANDONED_AFTER = timedelta(days=1)
 ASKED_AT_ONCE = 1000
+PAUSE = 0.002
+CLEARING = 1.0
 
 # An order is milliseconds << 20 | counter << 8 | a random number of the process: 4,096 a millisecond before it runs
 # ahead of the clock, and two processes meet in one of 256 cases of the same counter in the same millisecond.
@@ -71,11 +74,12 @@ class Clock:
         self._host = processes.host()
         self._offsets: deque[float] = deque(maxlen=SAMPLES)
         self._offset = 0.0  # the greatest of them
+        self._estimated = 0  # the latest estimate: one that is lost by worse answers after it was no less true
         self._latest = 0  # stamp given, in milliseconds since 1970
         self._closed = 0  # horizon declared
         self._order = 0
         self._order_tail = secrets.randbelow(_STEP)
-        self._held: dict[int, int] = {}
+        self._held: dict[int, tuple[int, int]] = {}  # of each write in flight its stamp, and when it began
         self._holds = 0
         self._registered = False
         self._heard = 0.0
@@ -84,7 +88,7 @@ class Clock:
         self._heartbeat: asyncio.Task[None] | None = None
         self._follow: Callable[[], Awaitable[int]] | None = None
         self._edition = 0
-        self._quiet = Grouped(self._others_quiet, ASKED_AT_ONCE)
+        self._floors = Grouped(self._tell_floors, ASKED_AT_ONCE)
 
     def follow(self, renew: Callable[[], Awaitable[int]]) -> None:
         """Have this process learn what its writes must keep to: before the first after a pause, then at each heartbeat.
@@ -100,7 +104,7 @@ class Clock:
     async def following(self, edition: int) -> bool:
         """Return whether every process that writes keeps to this edition or a later one.
 
-        Of writes that began before that was so, `quiet_before` tells.
+        For writes that began before that was so, `quiet` waits.
 
         Raises:
             Unavailable: The database cannot be reached.
@@ -118,7 +122,7 @@ class Clock:
 
     async def close(self) -> None:
         """Withdraw this process's row."""
-        await self._quiet.close()
+        await self._floors.close()
         if self._heartbeat:
             await ended(self._heartbeat)
         if not self._held:
@@ -143,7 +147,7 @@ class Clock:
         return _Writing(self)
 
     def hold(self, moment: datetime) -> int:
-        """Count a write of that moment as in flight until `release`; return its ticket."""
+        """Count a write of that moment, which began no later, as in flight until `release`; return its ticket."""
         return self._hold((moment - EPOCH) // MILLISECOND)
 
     def release(self, ticket: int) -> None:
@@ -164,7 +168,7 @@ class Clock:
         """
         # Of its own writes a process knows more than its row tells: they delay the horizon until they are answered, no
         # longer. Later stamps are later than what is declared here.
-        own = min(self._held.values()) - 1 if self._held else max(self._estimate(), self._latest)
+        own = min(self._held.values())[0] - 1 if self._held else max(self._estimate(), self._latest)
         self._closed = max(self._closed, own)
         try:
             rows = await self._ask_floors()
@@ -198,15 +202,37 @@ class Clock:
         except PyMongoError as error:
             raise failures.expected(error) from error
 
-    async def quiet_before(self, moment: datetime) -> bool:
-        """Return whether no write that began at or before this moment is in flight, in any process.
+    async def quiet(self, patience: float = math.inf) -> bool:
+        """Wait until every write, by any process, that is in flight now has ended.
+
+        What others do is measured by the database's time, asked for after the call: an estimate of it may lie before the
+        beginning of a write that has begun already.
+
+        Args:
+            patience: For how many seconds.
+
+        Returns:
+            Whether they ended in time.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
-        if min(self._held.values(), default=sys.maxsize) <= (moment - EPOCH) // MILLISECOND:
-            return False
-        return await self._quiet.ask(moment)
+        began = cleared = time.monotonic()
+        here, elsewhere = self._estimate(), None
+        while True:
+            if min((begun for _, begun in self._held.values()), default=sys.maxsize) > here:
+                floors = await self._floors.ask(None)
+                elsewhere = elsewhere or floors.told
+                if floors.lowest is None or floors.lowest > elsewhere:
+                    return True
+            now = time.monotonic()
+            if now > began + patience:
+                return False
+            if now > cleared + CLEARING:
+                cleared = now
+                with contextlib.suppress(PyMongoError):
+                    await self.clear_dead()  # the writes may be those of a process that was killed
+            await asyncio.sleep(PAUSE)
 
     async def clear_dead(self) -> None:
         """Remove processes of this machine that are gone, so that they hold neither the horizon nor documents back."""
@@ -228,8 +254,10 @@ class Clock:
         return Stamp(_moment(milliseconds), self._order), self._hold(milliseconds)
 
     def _estimate(self) -> int:
-        """Return the database's time in milliseconds, or a little less."""
-        return int(time.monotonic() * 1000 + self._offset)
+        """Return the database's time in milliseconds, or a little less; never less than before."""
+        estimated = int(time.monotonic() * 1000 + self._offset)
+        self._estimated = max(self._estimated, estimated)
+        return self._estimated
 
     def _next(self) -> int:
         """Return the time of a stamp given now: not before an earlier stamp, and after every horizon declared."""
@@ -237,17 +265,21 @@ class Clock:
 
     def _hold(self, milliseconds: int) -> int:
         self._holds += 1
-        self._held[self._holds] = milliseconds
+        self._held[self._holds] = milliseconds, min(milliseconds, self._estimate())
         return self._holds
 
-    async def _others_quiet(self, moments: Sequence[datetime]) -> list[bool]:
-        """Answer, for each of these moments, `quiet_before` of the other processes."""
+    def _floor(self) -> int:
+        """Return a moment before which no write in flight has begun, and none that is to come will."""
+        return min((begun for _, begun in self._held.values()), default=self._estimate())
+
+    async def _tell_floors(self, asked: Sequence[None]) -> list["_Floors"]:
+        """Answer all who ask for the floors of the other processes."""
         try:
             rows = await self._ask_floors()
         except PyMongoError as error:
             raise failures.expected(error) from error
-        floor = rows[0]["floor"] if rows else None
-        return [floor is None or floor > moment for moment in moments]
+        floors = _Floors(rows[0]["now"], rows[0]["floor"]) if rows else _Floors(self.now(), None)
+        return [floors] * len(asked)
 
     async def _ask_floors(self) -> list[dict[str, Any]]:
         """Return at most one row: the lowest floor of the other processes, and a database time from before it was read.
@@ -267,8 +299,7 @@ class Clock:
                 return
             try:
                 # Writes held over from before a pause keep their floor.
-                floor = min(self._held.values(), default=None)
-                await self._publish("$$NOW" if floor is None else _moment(floor), self._writers)
+                await self._publish(_moment(self._floor()) if self._held else "$$NOW", self._writers)
                 # A reader that did not see the row asked before it was there, so before this second question: stamps
                 # are later than its answer, and so than any horizon such a reader took.
                 self._offsets.clear()
@@ -299,11 +330,10 @@ class Clock:
                     self._edition = await self._follow()
             async with self._turn:
                 idle = not self._held and time.monotonic() - self._used > IDLE_AFTER
-                floor = min([self._next(), *self._held.values()])
                 if idle:
                     self._registered = False  # first, so that whoever comes now registers after the withdrawal
                 with contextlib.suppress(PyMongoError):
-                    await self._publish(None if idle else _moment(floor), writers)
+                    await self._publish(None if idle else _moment(self._floor()), writers)
                 if idle:
                     return
 
@@ -340,6 +370,19 @@ class Clock:
         heard = time.monotonic() * 1000
         self._offsets.append((told - EPOCH) / MILLISECOND - heard)
         self._offset = max(self._offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Floors:
+    """What the other processes tell.
+
+    Attributes:
+        told: The database's time, from after it was asked and before their floors were read.
+        lowest: The lowest of the floors, `None` where nobody else writes.
+    """
+
+    told: datetime
+    lowest: datetime | None
 
 
 class _Writing(AbstractAsyncContextManager[Stamp]):

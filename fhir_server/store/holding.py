@@ -3,8 +3,6 @@
 A hold is no version: it changes two fields of the current document, and `held` of all superseded versions.
 """
 
-import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +15,6 @@ from fhir_server.store.clock import Clock
 from fhir_server.store.collections import history
 
 PATIENCE = 10.0
-PAUSE = 0.002
-CLEARING = 1.0
 
 Doc = Mapping[str, Any]
 
@@ -91,16 +87,7 @@ class Holding:
 
     async def quiet(self) -> None:
         """Return when no write is in flight that has begun before now; after ten seconds in any case."""
-        began = cleared = time.monotonic()
-        moment = self._clock.now()
-        while not await self._clock.quiet_before(moment):
-            now = time.monotonic()
-            if now > began + PATIENCE:
-                return
-            if now > cleared + CLEARING:
-                cleared = now
-                await self._clock.clear_dead()
-            await asyncio.sleep(PAUSE)
+        await self._clock.quiet(PATIENCE)
 
     async def _find(
         self, resource_type: str, condition: Doc, elements: Sequence[str], session: AsyncClientSession

@@ -6,9 +6,7 @@ before the mark was there (the clock knows them), and only then looks for refere
 """
 
 import asyncio
-import contextlib
 import secrets
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -26,8 +24,6 @@ MARK = "dg"
 VALID = timedelta(seconds=30)
 COARSE = 10  # seconds; readers with the same filter share a round trip, so the filter must not change with every read
 PATIENCE = 10.0
-PAUSE = 0.002
-CLEARING = 1.0
 DURABLE = {"w": "majority", "j": True}
 
 Instance = tuple[str, str]
@@ -63,7 +59,8 @@ class Leaving:
         try:
             mark = {"by": token, "at": self._clock.now()}
             await self._each(marked, {"$push": {MARK: mark}})
-            await self._settled()
+            if not await self._clock.quiet(PATIENCE):
+                raise Conflict("Writes that may refer to this resource take too long. Try the deletion again.")
             yield gone
         finally:
             if left := marked - gone:
@@ -87,17 +84,3 @@ class Leaving:
         reply = await direct.ask(self._database, {"update": resource_type, "updates": updates, "writeConcern": DURABLE})
         for row in (*reply.get("writeErrors", ()), *filter(None, [reply.get("writeConcernError")])):
             raise OperationFailure(row.get("errmsg", "write error"), row.get("code"), dict(row))
-
-    async def _settled(self) -> None:
-        began = time.monotonic()
-        cleared = began
-        moment = self._clock.now()
-        while not await self._clock.quiet_before(moment):
-            now = time.monotonic()
-            if now > began + PATIENCE:
-                raise Conflict("Writes that may refer to this resource take too long. Try the deletion again.")
-            if now > cleared + CLEARING:
-                cleared = now
-                with contextlib.suppress(PyMongoError):
-                    await self._clock.clear_dead()  # the writes may be those of a process that was killed
-            await asyncio.sleep(PAUSE)

@@ -131,3 +131,13 @@ async def test_a_process_that_was_suspended_does_not_write_with_an_old_stamp(
             await store.commit([Create("Patient", doc)])
     monkeypatch.undo()
     assert await store.read("Patient", "p", ANYTHING) is None
+
+
+async def test_time_does_not_run_backwards_when_the_database_answers_late(store: Store) -> None:
+    """What was told with little delay is forgotten after some answers; a floor that was published by it must still hold."""
+    before = store.clock.now()
+    for _ in range(2 * clock.SAMPLES):
+        store.clock._note(before - timedelta(seconds=5))
+    assert store.clock.now() >= before
+    async with store.clock.writing() as stamp:
+        assert stamp.now >= before
