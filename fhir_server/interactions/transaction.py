@@ -54,9 +54,9 @@ async def transaction(ctx: Context, resource: dict[str, Any]) -> FhirResponse:
     types = {entry.resource_type for entry in parsed if entry.request.resource is not None}
     # Of what the caller cannot delete nobody needs to be warned.
     warned = await ctx.repository.rights.within(leaving, "d")
-    async with ctx.repository.leaving(warned):
+    async with ctx.repository.leaving(warned) as mark:
         drafted = await _ahead(parsed, links, ctx.repository) if not conditions else NONE_DRAFTED
-        answers = await ctx.repository.exclusively(locks, types & ctx.definitions.resource_types, walk, drafted)
+        answers = await ctx.repository.exclusively(locks, types & ctx.definitions.resource_types, walk, drafted, mark)
     return FhirResponse(200, {}, answer.response_bundle("transaction-response", answers, ctx.base))
 
 

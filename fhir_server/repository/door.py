@@ -32,7 +32,7 @@ from fhir_server.repository.pending import NONE_DRAFTED, Drafted, Key, Pending, 
 from fhir_server.repository.subscribing import standing
 from fhir_server.repository.targets import Targets, patiently, refuse_root
 from fhir_server.repository.written import Upcoming, Written, envelope, kept, stored, tombstone, version
-from fhir_server.store import Change, Create, Delete, Exists, Live, Stale, Stamp, Unit, Update
+from fhir_server.store import UNMARKED, Change, Create, Delete, Exists, Live, Mark, Stale, Stamp, Unit, Update
 from profiles.validate.profile.asking import Asking
 from profiles.validate.questionnaire.expressions import RESPONSE
 
@@ -150,17 +150,17 @@ class Repository(Holdings):
                 return None
             if self.pending:
                 self.pending.deleted.add((resource_type, resource_id))
-                return await self._bury(live)
-            async with self.leaving([key := (resource_type, resource_id)]) as gone:
+                return await self._bury(live, self.pending.mark)
+            async with self.leaving([key := (resource_type, resource_id)]) as mark:
                 await self._targets.refuse_referrer(resource_type, resource_id)
-                buried = await self._bury(live)
-                gone.add(key)
+                buried = await self._bury(live, mark)
+                mark.gone.add(key)
                 return buried
 
         return await self._in_turn(resource_type, resource_id, "d", attempt)
 
-    def leaving(self, instances: Sequence[Key]) -> AbstractAsyncContextManager[set[Key]]:
-        """Keep others from referring to the instances, which are about to be deleted, while inside; yields which are gone."""
+    def leaving(self, instances: Sequence[Key]) -> AbstractAsyncContextManager[Mark]:
+        """Keep others from referring to the instances, which are about to be deleted, while inside; yields their mark."""
         return self._targets.leaving(instances)
 
     async def drafted(self, resources: Iterable[tuple[Key, dict[str, Any]]]) -> Drafted:
@@ -193,6 +193,7 @@ class Repository(Holdings):
         types: Iterable[str],
         work: Callable[["Repository"], Awaitable[T]],
         drafted: Drafted = NONE_DRAFTED,
+        mark: Mark = UNMARKED,
     ) -> T:
         """Run `work` in one unit of work while nobody else holds any of the locks; repeat it on a transient conflict.
 
@@ -201,6 +202,7 @@ class Repository(Holdings):
             types: Resource types that it may write.
             work: Gets a repository bound to the unit; what it wrote is committed when it returns.
             drafted: Drafts that were made ahead.
+            mark: On what it deletes.
 
         Raises:
             Conflict: Other writers kept coming first for several seconds.
@@ -216,7 +218,7 @@ class Repository(Holdings):
                 async def attempt(unit: Unit) -> T:
                     noted.begun(self.footprint)
                     await unit.lock(names)
-                    pending = Pending(unit, stamp.now, self.store.clock, drafted)
+                    pending = Pending(unit, stamp.now, self.store.clock, drafted, mark)
                     bound = replace(self, pending=pending)
                     result = await work(bound)
                     await bound.flush()
@@ -334,13 +336,14 @@ class Repository(Holdings):
             return None
         return await self.store.last_version(resource_type, resource_id, ANYTHING, self._session)
 
-    async def _bury(self, live: Live) -> Stored:
-        """Delete the current version."""
+    async def _bury(self, live: Live, mark: Mark) -> Stored:
+        """Delete the current version, where the mark still is on it."""
         last = live.stored
         async with self._writing(effects.queue(last.resource_type, {})) as stamp:
             moment = max(stamp.now, last.last_updated + MILLISECOND)
             row = tombstone(live, moment, stamp.order)
-            await self._commit([Delete(last.resource_type, last.id, live.document, row)])
+            marked = mark.on((last.resource_type, last.id))
+            await self._commit([Delete(last.resource_type, last.id, live.document, row, marked)])
         return Stored(last.resource_type, last.id, last.vid + 1, moment, b"", "DELETE", deleted=True)
 
     async def _create_at(self, draft: Draft) -> Written:

@@ -10,7 +10,7 @@ from typing import Any
 from fhir_server.access.scope_filter import Letter
 from fhir_server.audit.footprint import Row
 from fhir_server.intake import Draft
-from fhir_server.store import Change, Clock, Live, Stamp, Unit
+from fhir_server.store import Change, Clock, Live, Mark, Stamp, Unit
 
 Key = tuple[str, str]
 
@@ -29,6 +29,7 @@ class Pending:
         moment: `lastUpdated` of all its writes.
         clock: Gives each of them its tie-break.
         drafted: Drafts that were made ahead.
+        mark: On what it deletes.
         changes: Writes that were not sent yet.
         known: Current versions that were read ahead, with the letter that they are needed for; `None` for an instance that is
             not there within the scope.
@@ -46,6 +47,7 @@ class Pending:
     moment: datetime
     clock: Clock
     drafted: Drafted
+    mark: Mark
     changes: list[Change] = field(default_factory=list)
     known: dict[tuple[str, str, Letter], Live | None] = field(default_factory=dict)
     unused: set[Key] = field(default_factory=set)

@@ -16,7 +16,7 @@ from fhir_server.model import reference
 from fhir_server.model.errors import Conflict, Unprocessable
 from fhir_server.model.query import Where
 from fhir_server.repository.pending import Key
-from fhir_server.store import Live, Store
+from fhir_server.store import STAYING, Live, Mark, Store
 from profiles.issue import Issue
 
 T = TypeVar("T")
@@ -81,14 +81,14 @@ class Targets:
         asked = [key for key in needed if key not in created]
         if not asked:
             return
-        staying = self.store.leaving.staying()
-        there = await self.store.exists(asked, lambda each: self.readable(each) & staying, self.session)
+        there = await self.store.exists(asked, lambda each: self.readable(each) & STAYING, self.session)
         missing = [key for key in asked if key not in there]
         if not missing:
             return
         undecided = [key for key in missing if key not in deleted]
         leaving = await self.store.exists(undecided, self.readable, self.session) if undecided else ()
         if leaving and len(undecided) == len(missing):
+            await self.store.leaving.unmark(leaving)
             raise BeingDeleted(*min(leaving))
         raise _nowhere([_missing(key, needed[key], places) for key in missing])
 
@@ -121,16 +121,13 @@ class Targets:
             )
 
     @asynccontextmanager
-    async def leaving(self, instances: Sequence[Key]) -> AsyncIterator[set[Key]]:
-        """Keep others from referring to the instances, which are about to be deleted, while inside.
-
-        What is yielded takes those that have been deleted.
-        """
+    async def leaving(self, instances: Sequence[Key]) -> AsyncIterator[Mark]:
+        """Keep others from referring to the instances, which are about to be deleted, while inside."""
         if not self.enforced or not instances:
-            yield set()
+            yield Mark()
             return
-        async with self.store.leaving.mark(instances) as gone:
-            yield gone
+        async with self.store.leaving.mark(instances) as mark:
+            yield mark
 
 
 def dangling(draft: Draft, keys: Sequence[Key]) -> Unprocessable:

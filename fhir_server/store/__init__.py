@@ -10,6 +10,7 @@ from fhir_server.store.concepts import Concepts
 from fhir_server.store.documents import Live, access, history_id
 from fhir_server.store.glass import Broken
 from fhir_server.store.history import Position
+from fhir_server.store.leaving import STAYING, UNMARKED, Mark
 from fhir_server.store.loading import Loaded, Progress
 from fhir_server.store.moving import Stretch
 from fhir_server.store.packages import PackageRow, Packages, Served
@@ -27,6 +28,8 @@ from fhir_server.store.unit_of_work import Unit
 __all__ = [
     "EVERYBODY",
     "RESTRICTING",
+    "STAYING",
+    "UNMARKED",
     "Broken",
     "Change",
     "Changed",
@@ -41,6 +44,7 @@ __all__ = [
     "Indexed",
     "Live",
     "Loaded",
+    "Mark",
     "Moved",
     "Objection",
     "PackageRow",

@@ -50,12 +50,14 @@ class Delete:
         superseded: The live document as `Store.current` gave it.
         tombstone: History row of the deletion: `_id` (`history_id(id, vid)`), `lu`, `o`, `m`, `del: True`, and `rg`, `f`,
             `p`, `ps`, `sl` as they were; without `r` and `j`.
+        mark: Token of the mark that must still be on it (`store.leaving`), empty where there need not be one.
     """
 
     resource_type: str
     id: str
     superseded: Mapping[str, Any]
     tombstone: Mapping[str, Any]
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

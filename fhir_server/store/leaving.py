@@ -3,13 +3,17 @@
 A write looks whether its targets are there, and a deletion whether anything refers to its resource. Done side by side, each
 would find nothing wrong. So a deletion first marks its resource, then waits for every write in flight that may have looked
 before the mark was there (the clock knows them), and only then looks for references. A write that meets the mark waits.
+
+A mark that is too old is taken off by the write that meets it: who deletes may be gone, or may only have been halted. So a
+deletion takes place only where its mark still is (`Delete.mark`), and no reference dangles however late it comes.
 """
 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
@@ -21,12 +25,36 @@ from fhir_server.store import direct, failures
 from fhir_server.store.clock import Clock
 
 MARK = "dg"
+MARKED = f"{MARK}.by"
 VALID = timedelta(seconds=30)
-COARSE = 10  # seconds; readers with the same filter share a round trip, so the filter must not change with every read
 PATIENCE = 10.0
+STAYING = Where("clause", {f"{MARK}.0": {"$exists": False}})
+"""The filter for resources that nobody is deleting."""
 DURABLE = {"w": "majority", "j": True}
 
 Instance = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a deletion has put on its resources.
+
+    Attributes:
+        token: Tells it from the marks of other deletions.
+        instances: What bears it.
+        gone: Takes those that have been deleted, and their marks with them.
+    """
+
+    token: str = ""
+    instances: frozenset[Instance] = frozenset()
+    gone: set[Instance] = field(default_factory=set)
+
+    def on(self, instance: Instance) -> str:
+        """Return the token, where the instance bears this mark, else nothing."""
+        return self.token if instance in self.instances else ""
+
+
+UNMARKED = Mark()
 
 
 class Leaving:
@@ -35,36 +63,32 @@ class Leaving:
     def __init__(self, database: AsyncDatabase[Any], clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._staying: tuple[datetime, Where] | None = None
-
-    def staying(self) -> Where:
-        """Return the filter for resources that nobody is deleting; marks of those who died on the way do not count."""
-        now = self._clock.now()
-        floor = now.replace(second=now.second // COARSE * COARSE, microsecond=0) - VALID
-        if self._staying is None or self._staying[0] != floor:
-            self._staying = floor, Where("clause", {MARK: {"$not": {"$elemMatch": {"at": {"$gt": floor}}}}})
-        return self._staying[1]
 
     @asynccontextmanager
-    async def mark(self, instances: Iterable[Instance]) -> AsyncIterator[set[Instance]]:
+    async def mark(self, instances: Iterable[Instance]) -> AsyncIterator[Mark]:
         """Mark the instances while inside; entered when no write is in flight that did not see the marks.
-
-        What is yielded takes those that have been deleted, and their marks with them.
 
         Raises:
             Conflict: Such writes did not end for ten seconds.
         """
-        marked, gone = frozenset(instances), set[Instance]()
-        token = secrets.token_hex(8)
+        mark = Mark(secrets.token_hex(8), frozenset(instances))
         try:
-            mark = {"by": token, "at": self._clock.now()}
-            await self._each(marked, {"$push": {MARK: mark}})
+            await self._each(mark.instances, {"$push": {MARK: {"by": mark.token, "at": self._clock.now()}}})
             if not await self._clock.quiet(PATIENCE):
                 raise Conflict("Writes that may refer to this resource take too long. Try the deletion again.")
-            yield gone
+            yield mark
         finally:
-            if left := marked - gone:
-                await asyncio.shield(self._each(left, {"$pull": {MARK: {"by": token}}}, {f"{MARK}.by": token}))
+            if left := mark.instances - mark.gone:
+                await asyncio.shield(self._each(left, {"$pull": {MARK: {"by": mark.token}}}, {MARKED: mark.token}))
+
+    async def unmark(self, instances: Iterable[Instance]) -> None:
+        """Take the marks off that are older than deletions take, each of which is thereby refused, should it still come.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        old = {"at": {"$lt": self._clock.now() - VALID}}
+        await self._each(instances, {"$pull": {MARK: old}}, {MARK: {"$elemMatch": old}})
 
     async def _each(
         self, instances: Iterable[Instance], change: Mapping[str, Any], only: Mapping[str, Any] | None = None

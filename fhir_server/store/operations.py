@@ -18,6 +18,7 @@ from fhir_server.store.changes import Change, Create, Delete, Exists, Extra, Sta
 from fhir_server.store.codecs import encode
 from fhir_server.store.collections import history
 from fhir_server.store.documents import history_id, superseded_row
+from fhir_server.store.leaving import MARK, MARKED
 from fhir_server.store.transactions import Again
 
 Key = tuple[str, str]
@@ -45,7 +46,7 @@ class Operations:
     Attributes:
         inserts: New documents.
         replacements: Update statements `{q, u}` with the guard in `q`.
-        deletions: Guards `{_id, v, hb, rg, p}`.
+        deletions: Guards `{_id, v, hb, rg, p}`, and the mark where one must still be there.
         unused: History ids that must not be there, with the id of the resource.
         keys: (type, id) of all resources that change.
         size: Bytes to send.
@@ -148,7 +149,8 @@ class Operations:
         rows = ("", history(resource_type))
         self.insert(rows, superseded_row(superseded, change.tombstone["lu"]))
         self.insert(rows, change.tombstone)
-        self.deletions.setdefault(resource_type, []).append(_guard(superseded, superseded["v"]))
+        guard = _guard(superseded, superseded["v"])
+        self.deletions.setdefault(resource_type, []).append({**guard, MARKED: change.mark} if change.mark else guard)
 
     def extra(self, change: Extra) -> None:
         """Add a row that is no resource."""
@@ -238,15 +240,23 @@ def _guard(superseded: Mapping[str, Any], vid: int) -> dict[str, Any]:
 
 
 async def _stale(database: AsyncDatabase[Any], resource_type: str, guards: Sequence[Mapping[str, Any]]) -> Exception:
-    """Return the refusal of the resources that are not at the version that their guard names.
+    """Return the refusal of the resources that are not as their guard says.
 
     Versions only grow, so what is asked outside of the transaction finds at least all that failed inside.
     """
     names = ("v", *_GUARDED)
-    expected = {guard["_id"]: [guard[name] for name in names] for guard in guards}
-    rows = database[resource_type].find({"_id": {"$in": list(expected)}}, dict.fromkeys(names, 1))
-    current = {row["_id"]: [row.get(name) for name in names] async for row in rows}
-    stale = [one for one, known in expected.items() if current.get(one) != known]
+    rows = database[resource_type].find(
+        {"_id": {"$in": [guard["_id"] for guard in guards]}}, dict.fromkeys((*names, MARK), 1)
+    )
+    current = {row["_id"]: row async for row in rows}
+
+    def holds(guard: Mapping[str, Any]) -> bool:
+        row = current.get(guard["_id"])
+        if row is None or any(row.get(name) != guard[name] for name in names):
+            return False
+        return MARKED not in guard or any(mark["by"] == guard[MARKED] for mark in row.get(MARK, ()))
+
+    stale = [guard["_id"] for guard in guards if not holds(guard)]
     return Refused({(resource_type, one): Stale(resource_type, one) for one in stale}) if stale else Again()
 
 

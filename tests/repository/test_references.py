@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,10 @@ import pytest
 from fhir_server.main import running
 from fhir_server.model import json
 from fhir_server.model.errors import Conflict, Unprocessable
+from fhir_server.repository import targets
+from fhir_server.repository.targets import BeingDeleted, Targets
 from fhir_server.settings import Record, Settings
+from fhir_server.store import leaving
 
 Json = dict[str, Any]
 
@@ -83,3 +87,35 @@ async def test_a_process_that_begins_to_write_while_another_one_deletes_leaves_n
             kept, gone = kept + bool(made), gone + (not made)
     assert kept
     assert gone
+
+
+async def test_a_deletion_that_was_halted_for_long_does_not_take_what_was_referred_to_meanwhile(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mark is too old for others to wait any longer; it has looked for references, and goes on when there is one."""
+    looked, going_on = asyncio.Event(), asyncio.Event()
+    look = Targets.refuse_referrer
+
+    async def halted(own: Targets, resource_type: str, resource_id: str) -> None:
+        await look(own, resource_type, resource_id)
+        looked.set()
+        await going_on.wait()
+
+    async with running(settings) as deleting, running(settings) as referring:
+        await deleting.repository.update("Patient", "p", {"resourceType": "Patient", "id": "p"})
+        monkeypatch.setattr(Targets, "refuse_referrer", halted)
+        deletion = asyncio.create_task(deleting.repository.delete("Patient", "p"))
+        await looked.wait()
+        with monkeypatch.context() as patience:
+            patience.setattr(targets, "PATIENCE", 0.1)
+            with pytest.raises(BeingDeleted):  # the mark counts
+                await referring.repository.update("Observation", "o", observation("Patient/p"))
+        monkeypatch.setattr(leaving, "VALID", timedelta(seconds=-1))
+        await referring.repository.update("Observation", "o", observation("Patient/p"))
+        going_on.set()
+        with pytest.raises(Conflict, match="Observation/o refers to it"):
+            await deletion
+        await referring.repository.update(
+            "Observation", "o", {**observation("Patient/p"), "subject": {"display": "Unknown"}}
+        )
+        assert await deleting.repository.delete("Patient", "p")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from fhir_server.store import Store, clock
+from fhir_server.store import STAYING, Delete, Stale, Store, clock, leaving
 from fhir_server.store.leaving import Leaving
 from tests.store import records
 
@@ -60,6 +60,37 @@ async def test_a_deletion_does_not_wait_for_writes_that_begin_after_it(
     await asyncio.wait_for(_mark(database, store, patient), 5)
     ending.set()
     await asyncio.gather(*writers)
+
+
+async def test_a_deletion_takes_place_only_where_its_mark_still_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = await records.create(store)
+    live = await records.current(store, "Patient", patient)
+    key = ("Patient", patient)
+
+    async def delete(mark: str) -> None:
+        async with store.clock.writing() as stamp:
+            row = records.tombstone(live, stamp.now, stamp.order)
+            await store.commit([Delete("Patient", patient, live.document, row, mark)])
+
+    async with store.leaving.mark([key]) as mark:
+        await store.leaving.unmark([key])  # too young to be taken off
+        assert await _staying(store, key) is False
+        monkeypatch.setattr(leaving, "VALID", timedelta(seconds=-1))
+        await store.leaving.unmark([key])
+        assert await _staying(store, key)
+        with pytest.raises(Stale):
+            await delete(mark.on(key))
+    async with store.leaving.mark([key]) as other:
+        with pytest.raises(Stale):
+            await delete(mark.on(key))
+        await delete(other.on(key))
+        other.gone.add(key)
+
+
+async def _staying(store: Store, key: tuple[str, str]) -> bool:
+    return key in await store.exists([key], lambda _: STAYING)
 
 
 async def _mark(database: Database, store: Store, patient: str) -> None:
