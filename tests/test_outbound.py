@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -133,21 +132,24 @@ async def test_a_proxy_of_the_environment_sees_nothing(monkeypatch: pytest.Monke
 
 
 async def test_who_never_answers_is_given_up_in_time() -> None:
+    answered: list[str] = []
+
     async def silent(request: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)
+        answered.append("silent")
 
     async def dripping(request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         for _ in range(1000):
             writer.write(b"x")
             await asyncio.sleep(0.02)
+        answered.append("dripping")
 
     for answer in (silent, dripping):
         async with origin(answer) as (port, _), caller() as outbound:
-            began = time.monotonic()
             with pytest.raises(Unreached, match=r"within 0\.3 seconds"):
                 await outbound.send("GET", f"http://hooks.example:{port}/", seconds=0.3)
-            assert time.monotonic() - began < 2
+            assert not answered
 
 
 async def test_an_endless_answer_is_left_where_enough_of_it_was_read() -> None:

@@ -1,7 +1,6 @@
 """Notifications by HTTP over real sockets, and subscribers that misbehave."""
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -82,23 +81,26 @@ async def test_what_the_subscriber_does_not_take_is_undelivered(answer: bytes, w
 
 
 async def test_a_subscriber_that_hangs_or_floods_costs_no_more_than_its_time() -> None:
+    answered: list[str] = []
+
     async def silent(request: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)
+        answered.append("silent")
 
     async def dripping(request: bytes, writer: asyncio.StreamWriter) -> None:
         for _ in range(1000):
             writer.write(b"H")
             await asyncio.sleep(0.05)
+        answered.append("dripping")
 
     cases: list[Answering] = [silent, dripping]
     for answer in cases:
         async with origin(answer) as (port, _), caller() as outbound:
-            began = time.monotonic()
             with pytest.raises(Undelivered, match=r"within 0\.3 seconds"):
                 await RestHook(outbound).deliver(
                     f"http://hooks.example:{port}/", Notification("s", "heartbeat", "", b"", seconds=0.3)
                 )
-            assert time.monotonic() - began < 2
+            assert not answered
     async with origin(flood) as (port, _), caller() as outbound:  # it said 200, and its gigabytes are left with it
         await RestHook(outbound).deliver(f"http://hooks.example:{port}/", NOTIFICATION)
 

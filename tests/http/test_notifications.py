@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -225,9 +224,8 @@ async def test_a_subscriber_that_does_not_read_is_cut_and_delays_nobody(monkeypa
         await until(served, 1)
         async with connected(place, "t2") as client:
             told.events["s2"].append(b'"on time"')
-            began = time.monotonic()
-            assert await client.recv() == '"on time"'
-            assert time.monotonic() - began < 2
+            async with asyncio.timeout(10):
+                assert await client.recv() == '"on time"'
             await until(served, 1)
             async with asyncio.timeout(5):  # nothing waits in the memory of the server for somebody to read it
                 while len(server.server_state.connections) > 1:  # noqa: ASYNC110 - the state of a server

@@ -1,7 +1,6 @@
 """Subscriptions to topics (Subscriptions R5 Backport 1.1.0): what subscribers are told, and how."""
 
 import asyncio
-import time
 from typing import Any
 
 import httpx
@@ -43,10 +42,8 @@ async def test_a_subscriber_shakes_hands_and_is_told_of_what_changes(
     one = await begun(client, subscriber, "first", header=["X-Key: abc"])
     (hands,) = subscriber.of("first", "handshake")
     assert told(hands.bundle)["status"] == "requested"
-    began = time.monotonic()
     made = await created(client, observation("a"))
     (sent,) = await subscriber.until("first", 1)
-    assert time.monotonic() - began < 2
     assert sent.headers["content-type"] == JSON
     assert sent.headers["x-key"] == "abc"
     assert sent.bundle["type"] == "history"

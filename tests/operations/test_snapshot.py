@@ -1,10 +1,11 @@
 """$snapshot over HTTP: of what is sent, of what is stored, of what comes with FHIR, and what has none."""
 
-import time
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.effort import within
 
 Json = dict[str, Any]
 OWN = "https://clinic.example/StructureDefinition"
@@ -141,7 +142,6 @@ async def test_a_hostile_profile_is_refused_in_bounded_time(client: httpx.AsyncC
     ]
     deep = [row("Patient" + ".contained" * n) for n in range(1, 200)]
     for rows in (slices, deep, [row(f"Patient.extension.extension.extension:x{n}") for n in range(6_000)]):
-        began = time.monotonic()
-        response = await client.post(PATH, json=profile("hostile", f"{CORE}/Patient", *rows))
-        assert response.status_code in {400, 422}, response.text[:500]
-        assert time.monotonic() - began < 20
+        with within(20):
+            response = await client.post(PATH, json=profile("hostile", f"{CORE}/Patient", *rows))
+            assert response.status_code in {400, 422}, response.text[:500]

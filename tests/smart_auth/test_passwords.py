@@ -1,6 +1,6 @@
 """Passwords, and the attacks on them."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -25,9 +25,9 @@ def test_user_enumeration_by_time_finds_no_difference() -> None:
     kept = slow.hash("correct horse battery")
 
     def duration(known: str) -> float:
-        started = perf_counter()
+        started = process_time()
         assert not slow.check(known, "wrong password")
-        return perf_counter() - started
+        return process_time() - started
 
     rounds = [(duration(kept), duration("")) for _ in range(5)]
     known, unknown = min(one for one, _ in rounds), min(other for _, other in rounds)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import time
 from typing import Any
 
 from fhir_server.settings import Settings
@@ -51,9 +50,8 @@ async def test_a_transaction_that_a_killed_process_left_open_is_ended(settings: 
         assert await victim.stdout.readline() == b"in the middle\n"
         victim.kill()
         await victim.wait()
-        began = time.monotonic()
+        # It would be in the way for a minute, and a write that somebody is in the way of for 20 seconds is refused.
         assert await records.update(store, "Patient", patient) == 2
-        assert time.monotonic() - began < 8
         await store.close()
 
 

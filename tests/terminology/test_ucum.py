@@ -3,7 +3,6 @@
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from time import process_time
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from terminology.ucum import essence
 from terminology.ucum.parser import MOST_CHARACTERS, InvalidUnit, parse
 from terminology.ucum.ucum import Ucum
+from tests.effort import within
 
 UCUM = Ucum.load()
 SMALLEST = Fraction(1, 10**12)
@@ -273,13 +273,12 @@ codes = st.recursive(
 
 @given(st.one_of(st.text(max_size=60), st.text("mgkLd[]{}()./+-0123456789*^%'", max_size=230), codes))
 def test_any_text_is_a_unit_or_told_why_it_is_none_in_bounded_time(code: str) -> None:
-    started = process_time()
-    reason = UCUM.validate(code)
-    assert (UCUM.unit(code) is None) is bool(reason)
-    if not reason:
-        assert len(code) <= MOST_CHARACTERS
-        assert parse(code)
-    assert process_time() - started < 1
+    with within(1):
+        reason = UCUM.validate(code)
+        assert (UCUM.unit(code) is None) is bool(reason)
+        if not reason:
+            assert len(code) <= MOST_CHARACTERS
+            assert parse(code)
 
 
 @given(codes, st.decimals(min_value=-1000, max_value=1000, places=3))
@@ -318,12 +317,9 @@ def test_every_unit_of_the_table_is_understood() -> None:
 
 
 def test_the_table_is_read_at_the_first_use_and_quickly() -> None:
-    def first_use() -> float:
-        started = process_time()
-        Ucum.load().parse("mg/dL")
-        return process_time() - started
-
-    assert min(first_use() for _ in range(5)) < 0.05
+    with within(0.25):
+        for _ in range(5):
+            Ucum.load().parse("mg/dL")
 
 
 def test_the_table_is_shipped_as_it_was_published(test_data: Path) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import random
-import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
@@ -16,6 +15,7 @@ from terminology.languages import Wanted
 from terminology.valueset import block
 from terminology.valueset.expand import Asked, expand
 from terminology.versions import VersionRules
+from tests.effort import within
 
 Json = dict[str, Any]
 
@@ -206,9 +206,8 @@ async def test_thousands_of_includes_take_no_time() -> None:
     resource = value_set(
         *(listed(f"c{one}") for one in range(3_000)), exclude=[listed(f"c{one}") for one in range(1, 3_000)]
     )
-    begin = time.perf_counter()
-    assert codes(await expanded(resource, many)) == ["c0"]
-    assert time.perf_counter() - begin < 5
+    with within(5):
+        assert codes(await expanded(resource, many)) == ["c0"]
 
 
 async def test_why_a_filter_cannot_be_is_told_besides() -> None:
@@ -467,7 +466,6 @@ async def test_a_page_of_many_is_quick() -> None:
     many = Collection([system(*(f"c{one}" for one in range(25_000)))])
     resource = value_set({"system": FOOD}, exclude=[listed("c5")])
     await expand(resource, many, Asked(count=1))
-    begin = time.perf_counter()
-    for at in range(20):
-        await expand(resource, many, Asked(offset=at * 1000, count=100))
-    assert (time.perf_counter() - begin) / 20 < 0.1
+    with within(2):
+        for at in range(20):
+            await expand(resource, many, Asked(offset=at * 1000, count=100))

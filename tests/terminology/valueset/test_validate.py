@@ -1,7 +1,6 @@
 """Validation of codes against value sets and code systems, in the library: membership, versions, states, imports, bad definitions."""
 
 from collections.abc import Sequence
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from terminology.valueset.member import Code
 from terminology.valueset.systems import Options
 from terminology.valueset.validate import Answer, Validation
 from terminology.versions import VersionRules
+from tests.effort import within
 
 Json = dict[str, Any]
 
@@ -272,10 +272,9 @@ async def test_a_list_of_twenty_thousand_codes_is_indexed_once() -> None:
     collection = Collection([resource, system])
     validation = Validation(collection, Options())
     await validation.in_value_set(resource, [Code(SYSTEM, "0")])
-    begun = perf_counter()
-    results = [(await validation.in_value_set(resource, [Code(SYSTEM, str(one))])).result for one in range(200)]
-    assert results == [one % 2 == 0 for one in range(200)]
-    assert perf_counter() - begun < 1, "5 ms a code on the slowest machine; an index that is made anew takes more"
+    with within(1):
+        results = [(await validation.in_value_set(resource, [Code(SYSTEM, str(one))])).result for one in range(200)]
+        assert results == [one % 2 == 0 for one in range(200)]
 
 
 @pytest.mark.parametrize(

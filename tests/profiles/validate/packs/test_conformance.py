@@ -1,6 +1,5 @@
 """Definitions as wholes: code systems, value sets, structures, search parameters, capabilities and operations."""
 
-import time
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from profiles.issue import Issue
 from profiles.validate.packs.messages import MESSAGES, REFUSED
 from profiles.validate.validator import Validator
+from tests.effort import within
 
 Json = dict[str, Any]
 
@@ -239,6 +239,5 @@ def test_hostile_expressions_are_read_in_bounded_time(validator: Validator) -> N
 
 def test_paths_that_are_nested_without_end_take_bounded_time(validator: Validator) -> None:
     elements = [{"path": "Patient" + ".extension" * depth, "max": "1"} for depth in range(1_000)]
-    began = time.process_time()
-    validator.check(structure(*elements))
-    assert time.process_time() - began < 3
+    with within(3):
+        validator.check(structure(*elements))
