@@ -114,10 +114,10 @@ async def test_a_failure_is_tried_again_later_and_later_and_then_no_more(store: 
     for attempt in range(1, 4):
         job = await claimed(store.jobs)
         assert job.attempt == attempt
-        before = store.clock.now()
+        before = await store.clock.told()
         failed = await store.jobs.fail(job, f"no {attempt}", attempts=3)
         if failed.due is not None:
-            pauses.append((failed.due - store.clock.now(), failed.due - before))
+            pauses.append((failed.due - await store.clock.told(), failed.due - before))
             assert await store.jobs.claim("w", ANY, LEASE) is None
             await due_at_once(database, queued.id)
     for (least, most), seconds in zip(pauses, (1, 2), strict=True):  # the clock went on while it was told
