@@ -3,16 +3,12 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from fhir_server.outbound import MOST_ANSWER, Outbound, Unreached, refuse_header
+from tests.certificates import certificate
 from tests.origins import OK, Answering, caller, flood, origin
 
 
@@ -254,23 +250,8 @@ async def test_what_fails_at_the_reader_of_a_stream_is_not_taken_for_the_connect
                 raise OSError("disk full")
 
 
-def certificate(folder: Path, name: str) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.9"))])
-    made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-    made = made.serial_number(7).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
-    signed = made.add_extension(names, critical=False).sign(key, hashes.SHA256())
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "one.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
-    return folder / "one.pem"
-
-
 async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(tmp_path: Path) -> None:
-    file = certificate(tmp_path, "hooks.example")
+    file = certificate(tmp_path, "hooks.example", "127.0.0.9")
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(file)
     trust = ssl.create_default_context(cafile=str(file))

@@ -20,13 +20,15 @@ class Nats:
     """Implements `Broker`.
 
     Args:
-        url: `nats://…` or `jetstream://…`, either with `tls+` before it.
+        url: `nats://…` or `jetstream://…`, either with `tls+` before it: then the server must prove who it is by a certificate, and
+            nothing is said in the open.
     """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         scheme = parts.scheme.removeprefix("tls+")
         self._url = parts._replace(scheme="tls" if scheme != parts.scheme else "nats", path="").geturl()
+        self._encrypted = scheme != parts.scheme
         self._stored = scheme == "jetstream"
         self._client: Client | None = None
         self._turn = asyncio.Lock()
@@ -39,6 +41,8 @@ class Nats:
         """
         from nats.errors import Error, MaxPayloadError
         from nats.js.errors import NoStreamResponseError
+
+        from fhir_server.channels.encrypted import Unencrypted
 
         headers = dict(parcel.headers)
         if parcel.content_type:
@@ -54,6 +58,9 @@ class Nats:
             raise Undelivered("The notification is larger than the broker takes.", permanent=True) from None
         except NoStreamResponseError:
             raise Undelivered("The broker has no stream that keeps messages of that subject.") from None
+        except Unencrypted:
+            await self.close()
+            raise Undelivered("The broker does not encrypt, so nothing was said to it.") from None
         except (Error, OSError) as error:
             await self.close()
             raise Undelivered(f"The broker cannot be reached ({type(error).__name__}).") from None
@@ -67,10 +74,12 @@ class Nats:
     async def _connected(self) -> "Client":
         from nats.aio.client import Client
 
+        from fhir_server.channels.encrypted import EncryptedClient
+
         async with self._turn:
             if self._client is None or not self._client.is_connected:
                 await self.close()
-                client = Client()
+                client = EncryptedClient() if self._encrypted else Client()
                 try:
                     await client.connect(
                         [self._url],

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import socket
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -33,8 +34,8 @@ Serve = Callable[[Taken, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 @asynccontextmanager
-async def broker(scheme: str, serve: Serve) -> AsyncIterator[Taken]:
-    """Yield what a broker takes that speaks so."""
+async def broker(scheme: str, serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[Taken]:
+    """Yield what a broker takes that speaks so, encrypted from the beginning where that is asked for."""
     taken = Taken()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +46,7 @@ async def broker(scheme: str, serve: Serve) -> AsyncIterator[Taken]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=tls)
     taken.url = f"{scheme}://me:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield taken
@@ -58,10 +59,15 @@ async def silent(taken: Taken, reader: asyncio.StreamReader, writer: asyncio.Str
     await reader.read()
 
 
-async def nats(taken: Taken, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Speak as a NATS server with a stream over `fhir.kept.>`, which takes 64 KiB at most."""
+async def nats(
+    taken: Taken, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tls: ssl.SSLContext | None = None
+) -> None:
+    """Speak as a NATS server with a stream over `fhir.kept.>`, which takes 64 KiB at most, and perhaps asks for TLS."""
     info = {"server_id": "a", "version": "2.9.10", "max_payload": 65536, "headers": True, "proto": 1}
-    writer.write(f"INFO {json.dumps(info)}\r\n".encode())
+    writer.write(f"INFO {json.dumps({**info, 'tls_required': tls is not None})}\r\n".encode())
+    if tls:
+        await writer.drain()
+        await writer.start_tls(tls)
     inbox = ""
     while line := (await reader.readline()).decode().split():
         match line:

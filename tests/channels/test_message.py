@@ -2,14 +2,18 @@
 
 import asyncio
 import shutil
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_server.channels.message import Brokers
 from fhir_server.model.channel import Notification, Undelivered
+from tests.certificates import certificate
 from tests.channels.brokers import Taken, amqp, broker, nats, real_nats, silent
 
 BODY = b'{"resourceType":"Bundle","type":"history"}'
@@ -119,6 +123,64 @@ async def test_a_broker_that_hangs_is_given_up_in_time(scheme: str) -> None:
     async with broker(scheme, silent) as taken, speaking(taken.url) as brokers:
         with pytest.raises(Undelivered, match=r"within 0\.3 seconds"):
             await brokers.deliver(place(taken, "fhir.results"), Notification("s", "heartbeat", "", b"", seconds=0.3))
+
+
+@pytest.fixture(scope="module", name="certificate")
+def broker_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificate(tmp_path_factory.mktemp("broker"), "bus.example")
+
+
+@asynccontextmanager
+async def encrypted(scheme: str, certificate: Path) -> AsyncIterator[Taken]:
+    """Yield what a broker takes in secret: NATS says hello before that, AMQP after it."""
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    serving = broker("amqps", amqp, tls) if scheme == "amqps" else broker(scheme, partial(nats, tls=tls))
+    async with serving as taken:
+        yield taken
+
+
+@pytest.mark.parametrize("scheme", ["tls+nats", "tls+jetstream", "amqps"])
+async def test_a_broker_takes_messages_in_secret(
+    scheme: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    subject = "fhir.results" if scheme == "amqps" else "fhir.kept.results"
+    async with encrypted(scheme, certificate) as taken, speaking(taken.url) as brokers:
+        await brokers.deliver(place(taken, subject), EVENT)
+        await brokers.deliver(place(taken, subject), EVENT)
+    assert [content for _, _, content in taken.messages] == [BODY] * 2
+    assert taken.logins == 1
+
+
+@pytest.mark.parametrize("scheme", ["tls+nats", "tls+jetstream", "amqps"])
+async def test_a_broker_that_does_not_prove_who_it_is_gets_neither_login_nor_message(
+    scheme: str, certificate: Path
+) -> None:
+    async with encrypted(scheme, certificate) as taken, speaking(taken.url) as brokers:
+        with pytest.raises(Undelivered, match="cannot be reached") as raised:
+            await brokers.deliver(place(taken, "fhir.results"), EVENT)
+    assert not raised.value.permanent
+    assert (taken.logins, taken.messages) == (0, [])
+
+
+@pytest.mark.parametrize("scheme", ["tls+nats", "tls+jetstream"])
+async def test_a_downgrade_by_who_takes_the_wish_for_encryption_away_gets_neither_login_nor_message(
+    scheme: str,
+) -> None:
+    heard = b""
+
+    async def open_nats(taken: Taken, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        writer.write(b'INFO {"server_id":"a","version":"2.9.10","max_payload":65536,"headers":true,"proto":1}\r\n')
+        heard = await reader.read()
+
+    async with broker(scheme, open_nats) as taken, speaking(taken.url) as brokers:
+        with pytest.raises(Undelivered, match="does not encrypt, so nothing was said to it") as raised:
+            await brokers.deliver(place(taken, "fhir.results"), EVENT)
+        await asyncio.sleep(0.1)
+    assert not raised.value.permanent
+    assert heard == b""
 
 
 @pytest.mark.parametrize(("scheme", "serve"), [("nats", nats), ("amqp", amqp)])

@@ -1,21 +1,16 @@
 """Letters on their way: into a folder, and to a mail server that speaks SMTP on a socket."""
 
 import base64
-import datetime as dt
 import ssl
 from email import message_from_bytes
 from email.policy import default
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from smart_auth.messages import Message, Undelivered, is_address
 from smart_auth.outbox import Folder, Security, Sender, Smtp
+from tests.certificates import certificate
 from tests.smart_auth.clock import Clock
 from tests.smart_auth.mail import mail_server
 
@@ -74,30 +69,10 @@ def test_an_address_is_one_address_and_nothing_more(text: str, right: bool) -> N
     assert is_address(text) is right
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", name="certificate")
+def mail_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Certificate and key of a mail server at 127.0.0.1, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.example")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("mail") / "server.pem"
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
-    return file
+    return certificate(tmp_path_factory.mktemp("mail"), "mail.example")
 
 
 @pytest.fixture(scope="module")
