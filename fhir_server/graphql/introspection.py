@@ -1,6 +1,14 @@
-"""What the schema says of itself. What is asked of one thing in one place is answered once, however often it is met."""
+"""What the schema says of itself. What is asked of one thing in one place is answered once, however often it is met.
 
-from collections.abc import Sequence
+All of it is some 20 MB, and takes a processor for seconds. Tools ask for it in the same words each time they begin, so
+answers are kept, compressed to a thirtieth, and made one at a time.
+"""
+
+import asyncio
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,11 +30,48 @@ from graphql import (
 from graphql.execution.values import get_argument_values
 
 from fhir_server.graphql.sources import Budget
+from fhir_server.model import json
+from profiles.definitions.registry import Definitions
 
 MOST, SECONDS = 500_000, 60.0
 """The whole schema has some 150,000 different things."""
 
 ROOT = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
+
+MOST_KEPT = 8
+
+
+class Kept:
+    """Answers of one schema that were given lately."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[bytes, bytes] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def encoded(self, asked: bytes, answer: Callable[[], dict[str, Any]]) -> bytes:
+        """Return an answer as JSON.
+
+        Args:
+            asked: What it depends on.
+            answer: Makes it; runs in a thread.
+
+        Raises:
+            TooCostly: It takes too long.
+        """
+        async with self._turn:
+            if asked not in self._answers:
+                self._answers[asked] = await asyncio.to_thread(lambda: zlib.compress(json.encode(answer()), 1))
+                if len(self._answers) > MOST_KEPT:
+                    self._answers.popitem(last=False)
+            self._answers.move_to_end(asked)
+            packed = self._answers[asked]
+        return await asyncio.to_thread(zlib.decompress, packed)
+
+
+@lru_cache(maxsize=2)
+def kept(definitions: Definitions) -> Kept:
+    """Return what is kept of the schema for these definitions."""
+    return Kept()
 
 
 class Introspection:
@@ -46,6 +91,10 @@ class Introspection:
         }
         self._known: dict[tuple[int, tuple[int, ...]], tuple[dict[str, Any], Any]] = {}
         self._budget = Budget(MOST, SECONDS)
+
+    def concerns(self, selections: SelectionSetNode) -> bool:
+        """Return whether anything is asked of the schema."""
+        return any(nodes[0].name.value in ROOT for nodes in self._collected([selections]).values())
 
     def answer(self, selections: SelectionSetNode) -> dict[str, Any]:
         """Return the data of those fields that ask of the schema; the others are passed over.

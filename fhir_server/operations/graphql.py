@@ -1,6 +1,7 @@
 """$graphql: a query in GraphQL, of the whole record or of one resource (R4 graphql.html)."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.context import Context
@@ -50,7 +51,7 @@ async def graphql(ctx: Context) -> FhirResponse:
     from graphql.execution.values import get_variable_values
 
     from fhir_server.graphql.execution import Query
-    from fhir_server.graphql.introspection import Introspection
+    from fhir_server.graphql.introspection import Introspection, kept
     from fhir_server.graphql.rules import Refused, read
     from fhir_server.graphql.schema import schema
     from fhir_server.graphql.sources import Sources
@@ -75,9 +76,13 @@ async def graphql(ctx: Context) -> FhirResponse:
             data = await query.instance(instance, selections)
         else:
             data = await query.answer(selections)
-            if "__" in text:
-                told = Introspection(made, document, known)
-                data |= await asyncio.to_thread(told.answer, selections)
+            told = Introspection(made, document, known)
+            if told.concerns(selections):
+                asked = json.encode([text, variables, name])
+                of_schema = await kept(ctx.definitions).encoded(asked, partial(told.answer, selections))
+                if not (data or query.errors):
+                    return FhirResponse(200, JSON, b'{"data":%b}' % of_schema)
+                data |= json.decode(of_schema)
     except FhirError as error:
         return _told(error.status, {"errors": [_error(error)], "data": None})
     finally:

@@ -1,13 +1,16 @@
 """$graphql over HTTP: reads, lists, connections, references, directives, errors, limits."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
-from graphql import GraphQLSchema, validate_schema
+from graphql import GraphQLSchema, build_client_schema, get_introspection_query, validate_schema
 
-from fhir_server.graphql import sources
+from fhir_server.graphql import introspection, sources
+from fhir_server.graphql.introspection import Introspection
 from fhir_server.graphql.schema import schema
 from profiles.definitions.registry import load
 from tests.effort import within
@@ -275,6 +278,45 @@ async def test_the_schema_tells_of_itself(client: httpx.AsyncClient) -> None:
     fields = {one["name"]: one["type"] for one in found["__type"]["fields"]}
     assert found["__type"]["kind"] == "OBJECT"
     assert fields["given"] == {"name": None, "kind": "LIST", "ofType": {"name": "string"}}
+
+
+async def test_what_tools_ask_of_the_schema_is_made_once(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    introspection.kept.cache_clear()
+    made: list[Any] = []
+    answer = Introspection.answer
+
+    def counted(own: Introspection, selections: Any) -> Any:
+        made.append(selections)
+        return answer(own, selections)
+
+    monkeypatch.setattr(Introspection, "answer", counted)
+    asked = "query A($name: String!) { __type(name: $name) { name } }"
+    wishes: list[Json] = [{"query": get_introspection_query()}] * 3
+    wishes += [{"query": asked, "variables": {"name": name}} for name in ("HumanName", "Address", "HumanName")]
+    wishes.append({"query": '{ __type(name: "HumanName") { name } Patient(id: "gql-ann") { id __typename } }'})
+    headers = {"Content-Type": "application/json"}
+    answers = await asyncio.gather(*(client.post("$graphql", json=wish, headers=headers) for wish in wishes))
+    found = [answer.json()["data"] for answer in answers]
+    assert found[0] == found[1] == found[2]
+    assert len(build_client_schema(found[0]).type_map) > 900
+    assert [one["__type"]["name"] for one in found[3:]] == ["HumanName", "Address", "HumanName", "HumanName"]
+    assert found[6]["Patient"] == {"id": "gql-ann", "__typename": "Patient"}
+    assert len(made) == 4
+
+
+async def test_introspection_keeps_the_answers_of_late_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introspection, "MOST_KEPT", 2)
+    kept, made = introspection.Kept(), list[bytes]()
+
+    def answer(asked: bytes) -> dict[str, Any]:
+        made.append(asked)
+        return {"asked": asked.decode()}
+
+    for asked in (b"a", b"b", b"a", b"c", b"a", b"b"):
+        assert await kept.encoded(asked, partial(answer, asked)) == b'{"asked":"%b"}' % asked
+    assert made == [b"a", b"b", b"c", b"b"]
 
 
 def test_the_schema_is_valid() -> None:
