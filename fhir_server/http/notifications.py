@@ -38,6 +38,9 @@ MOST_MESSAGES = 60
 AT_ONCE = 16
 """Looks into the database at the same time, of all connections together."""
 
+MOST_UNANSWERED = 1000
+"""Pings of which it is remembered what their answers mean; the answer to a later one means that too."""
+
 MOST_REASON = 120
 NORMAL, POLICY, LATER = 1000, 1008, 1013
 STARTING = "The server is starting. Try again in a moment."
@@ -69,6 +72,8 @@ class Connection:
         due: Subscriptions that there may be something new of.
         checked: When all were looked after, monotonic time.
         wake: Set when there is something to do.
+        pinged: What the subscriber has when it answers a ping: Subscription, run and number of the last event.
+        pings: How many pings there were.
     """
 
     send: Send
@@ -79,6 +84,8 @@ class Connection:
     due: set[str] = field(default_factory=set)
     checked: float = 0.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    pinged: dict[bytes, tuple[str, str, int]] = field(default_factory=dict)
+    pings: int = 0
 
     @property
     def pause(self) -> float:
@@ -150,7 +157,10 @@ class Notifications:
                 if heard.done():
                     message = heard.result()
                     heard = self._listen(connection, receive)
-                    await self._hear(feed, connection, message)
+                    if message["type"] == "websocket.pong":
+                        await _note(feed, connection, message["bytes"])
+                    else:
+                        await self._hear(feed, connection, message)
                 if connection.bound:
                     await self._tell(feed, connection)
                 else:
@@ -267,6 +277,8 @@ class Notifications:
                 connection.due.discard(subscription)
                 continue
             await _say(connection, notification)
+            if notification.first:
+                await _ask(connection, notification)
             following.after = max(following.after, notification.last)
             following.sent = time.monotonic()
             connection.wake.set()  # there may be more
@@ -287,6 +299,28 @@ async def _say(connection: Connection, notification: Notification) -> None:
     bare = f"{'bound' if notification.kind == 'handshake' else 'ping'} {notification.subscription}"
     text = notification.body.decode() if notification.body else bare
     await _in_time(connection.send({"type": "websocket.send", "text": text}), notification.seconds)
+
+
+async def _ask(connection: Connection, notification: Notification) -> None:
+    """Ask by a ping whether the subscriber has what it was sent; before it answers that is not known."""
+    connection.pings += 1
+    payload = connection.pings.to_bytes(8, "big")
+    connection.pinged[payload] = notification.subscription, notification.run, notification.last
+    if len(connection.pinged) > MOST_UNANSWERED:
+        del connection.pinged[next(iter(connection.pinged))]
+    await _in_time(connection.send({"type": "websocket.ping", "bytes": payload}), notification.seconds)
+
+
+async def _note(feed: Feed, connection: Connection, payload: bytes) -> None:
+    """Note what the subscriber has, which has answered a ping."""
+    taken: dict[tuple[str, str], int] = {}
+    for each in [*connection.pinged]:
+        if each <= payload:
+            subscription, run, number = connection.pinged.pop(each)
+            taken[subscription, run] = number
+    for (subscription, run), number in taken.items():
+        with contextlib.suppress(Unavailable):  # then it comes again
+            await feed.taken(subscription, run, number)
 
 
 async def _in_time(sending: Any, seconds: float) -> None:

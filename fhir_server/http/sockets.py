@@ -1,9 +1,17 @@
-"""Websockets on the wire (RFC 6455): uvicorn's protocol, whose peers can neither fill the memory nor keep a connection by not reading."""
+"""Websockets on the wire (RFC 6455): uvicorn's protocol, whose peers can neither fill the memory nor keep a connection by not reading.
+
+An application can find out what its peer has: beside ASGI's own messages it may send `{"type": "websocket.ping", "bytes": …}`, and
+receives `{"type": "websocket.pong", "bytes": …}` when the peer has answered, so has everything that was sent before.
+"""
 
 import asyncio
 from asyncio.transports import BaseTransport
+from collections import deque
+from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 
 MOST_MESSAGE = 4096
@@ -13,6 +21,9 @@ MOST_FRAGMENTS = 64
 PING_SECONDS = 20.0
 LINGER_SECONDS = 2.0
 
+MOST_PINGS = 1000
+"""Pings of the application on the way; an answer to a later one counts for those that are forgotten."""
+
 
 class Sockets(WebSocketsSansIOProtocol):
     """One connection."""
@@ -20,6 +31,7 @@ class Sockets(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """Know whether it is over."""
         self.over = False
+        self.pings: deque[bytes] = deque(maxlen=MOST_PINGS)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -34,6 +46,31 @@ class Sockets(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
+
+    async def send(self, message: Any) -> None:
+        """Send what the application says, also a ping."""
+        if message["type"] != "websocket.ping":
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent:
+            raise ClientDisconnected
+        try:
+            self.conn.send_ping(message["bytes"])
+        except InvalidState:
+            raise ClientDisconnected from None
+        self.pings.append(message["bytes"])
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def handle_pong(self, event: Frame) -> None:
+        """Tell the application of the answer to a ping of its own."""
+        super().handle_pong(event)
+        payload = bytes(event.data)
+        if payload in self.pings:
+            while self.pings.popleft() != payload:
+                pass
+            told: Any = {"type": "websocket.pong", "bytes": payload}  # none of ASGI's
+            self.queue.put_nowait(told)
 
     def handle_ping(self) -> None:
         """Answer a ping, unless the answers to earlier ones are not read."""

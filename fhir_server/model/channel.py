@@ -27,6 +27,7 @@ class Notification:
         seconds: How long a delivery may take.
         path: `Type/id` where the body is that resource and the endpoint is a service base, which it is PUT to (R4 without topic:
             "if a payload is included, the URL is interpreted as the service base, and an update (PUT) is made"); else empty.
+        run: Which life of the Subscription it is of, whose events are counted.
     """
 
     subscription: str
@@ -38,6 +39,7 @@ class Notification:
     last: int = 0
     seconds: float = 20.0
     path: str = ""
+    run: str = ""
 
 
 class Undelivered(Exception):
@@ -96,7 +98,7 @@ class Feed(Protocol):
     async def opening(self, subscription: str) -> Notification | None:
         """Return the handshake of a connection, which makes a Subscription `active`; `None` where it is not there (any more).
 
-        Its `last` is the number after which notifications follow.
+        Its `last` is the number after which notifications follow: that of the last event of which it is known that the subscriber has it.
 
         Raises:
             Unavailable: The database cannot be reached.
@@ -125,6 +127,14 @@ class Feed(Protocol):
 
         Raises:
             NotFound: The Subscription is not there, is off or has failed: close the connection.
+            Unavailable: The database cannot be reached.
+        """
+        ...
+
+    async def taken(self, subscription: str, run: str, number: int) -> None:
+        """Note that the subscriber has all events up to a number of a run.
+
+        Raises:
             Unavailable: The database cannot be reached.
         """
         ...

@@ -106,4 +106,5 @@ def notification(  # noqa: PLR0917 - what it is made of
         last,
         asked.seconds,
         path,
+        one.run,
     )

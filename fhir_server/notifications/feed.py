@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fhir_server.model.channel import Notification
@@ -77,13 +77,14 @@ class Served:
         return await self.tickets.subscriptions(token)
 
     async def opening(self, subscription: str) -> Notification | None:
-        """Return the handshake of a connection."""
+        """Return the handshake of a connection, after which comes what the subscriber is not known to have."""
         try:
             one = await self._one(subscription)
         except NotFound:
             return None
         assert one.asked is not None  # noqa: S101 - what cannot be read is not found
-        return content.notification(one, one.asked, "handshake", self.base, self.store.clock.now(), self.write)
+        handshake = content.notification(one, one.asked, "handshake", self.base, self.store.clock.now(), self.write)
+        return replace(handshake, last=one.delivered)
 
     async def marks(self, subscriptions: Collection[str]) -> Mapping[str, object]:
         """Return what changes whenever there may be something new of a Subscription."""
@@ -109,9 +110,11 @@ class Served:
             return None
         async with self.telling(one.id, scope) as repository:
             told = await content.happenings(repository, one, events)
-        if told[-1].number > one.delivered:
-            await self.store.subscriptions.delivered(one.id, one.run, told[-1].number, now)
         return content.notification(one, asked, "event-notification", self.base, now, self.write, told)
+
+    async def taken(self, subscription: str, run: str, number: int) -> None:
+        """Note that the subscriber has all events up to a number of a run."""
+        await self.store.subscriptions.delivered(subscription, run, number, self.store.clock.now())
 
     async def _one(self, subscription: str) -> Subscribed:
         """Return a Subscription that is served.

@@ -33,6 +33,7 @@ class Told:
         gone: Subscriptions that are not served any more.
         away: Whether the database is.
         heartbeat: Seconds between two heartbeats.
+        has: Number of the last event that the subscriber is known to have, by Subscription.
     """
 
     events: dict[str, list[bytes]] = field(default_factory=lambda: {"s1": []})
@@ -41,6 +42,7 @@ class Told:
     away: bool = False
     heartbeat: float = 1000.0
     seconds: float = 20.0
+    has: dict[str, int] = field(default_factory=dict)
 
     async def bound(self, token: str) -> Sequence[str]:
         if self.away:
@@ -49,7 +51,8 @@ class Told:
 
     async def opening(self, subscription: str) -> Notification | None:
         body = json.dumps({"handshake": subscription}).encode()
-        return None if subscription in self.gone else Notification(subscription, "handshake", JSON, body)
+        after = self.has.get(subscription, 0)
+        return None if subscription in self.gone else Notification(subscription, "handshake", JSON, body, (), 0, after)
 
     async def marks(self, subscriptions: Collection[str]) -> Mapping[str, object]:
         if self.away:
@@ -69,6 +72,11 @@ class Told:
         return (
             Notification(subscription, "heartbeat", JSON, b'"beat"', (), 0, after) if quiet >= self.heartbeat else None
         )
+
+    async def taken(self, subscription: str, run: str, number: int) -> None:
+        if self.away:
+            raise Unavailable("The database is away.")
+        self.has[subscription] = number
 
 
 @asynccontextmanager
@@ -211,16 +219,62 @@ async def until(served: Notifications, number: int) -> None:
             await asyncio.sleep(0.02)
 
 
+async def had(told: Told, number: int) -> None:
+    async with asyncio.timeout(10):
+        while told.has.get("s1", 0) != number:  # noqa: ASYNC110 - the server is told
+            await asyncio.sleep(0.01)
+
+
+async def test_what_a_subscriber_has_is_known_when_it_has_answered() -> None:
+    told = Told()
+    told.events["s1"] += [b'"1"', b'"2"']
+    async with serving(told) as (place, *_):
+        async with connected(place, "t1") as client:
+            assert [await client.recv(), await client.recv()] == ['"1"', '"2"']
+            await had(told, 2)
+            told.events["s1"].append(b'"3"')
+            assert await client.recv() == '"3"'
+            await had(told, 3)
+        told.events["s1"].append(b'"4"')
+        async with connected(place, "t1") as client:
+            assert await client.recv() == '"4"'
+
+
+async def test_what_was_written_to_a_connection_that_broke_comes_again() -> None:
+    told = Told()
+    told.events["s1"] += [b'"1"', b'"2"']
+    async with serving(told) as (place, served, _):
+        reader, writer = await raw(place, "t1")
+        while b'"2"' not in await reader.read(1000):  # it came, and nobody says so
+            pass
+        writer.write(
+            bytes([0x8A, 0x80 | 8, 0, 0, 0, 0]) + (99).to_bytes(8, "big")
+        )  # the answer to a ping that was none
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        await until(served, 0)
+        assert told.has == {}
+        async with connected(place, "t1") as client:
+            assert [await client.recv(), await client.recv()] == ['"1"', '"2"']
+            await had(told, 2)
+
+
+async def raw(place: str, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection that is bound and then answers nothing."""
+    reader, writer = await asyncio.open_connection(*place.split(":"), limit=1024)
+    host = b"GET /fhir/$subscriptions-ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    writer.write(host + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    text = f"bind-with-token: {token}".encode()
+    writer.write(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)  # a text, masked with zeros
+    return reader, writer
+
+
 async def test_a_subscriber_that_does_not_read_is_cut_and_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "LINGER_SECONDS", 0.1)
     told = Told({"s1": [b'"%b"' % (b"x" * 2_000_000)] * 20, "s2": []}, {"t1": ["s1"], "t2": ["s2"]}, seconds=0.4)
     async with serving(told) as (place, served, server):
-        reader, writer = await asyncio.open_connection(*place.split(":"), limit=1024)
-        host = b"GET /fhir/$subscriptions-ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        writer.write(host + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
-        await reader.readuntil(b"\r\n\r\n")
-        token = b"bind-with-token: t1"
-        writer.write(bytes([0x81, 0x80 | len(token), 0, 0, 0, 0]) + token)  # a text, masked with zeros
+        _, writer = await raw(place, "t1")
         await until(served, 1)
         async with connected(place, "t2") as client:
             told.events["s2"].append(b'"on time"')
