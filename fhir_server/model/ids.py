@@ -15,13 +15,31 @@ def valid(text: str) -> bool:
     return ID.fullmatch(text) is not None
 
 
+class _Sequence:
+    """UUIDv7 whose random part grows by a random step within a millisecond (RFC 9562 6.2, method 2)."""
+
+    __slots__ = ("_millisecond", "_tail")
+
+    def __init__(self) -> None:
+        self._millisecond = self._tail = 0
+
+    def next(self) -> str:
+        millisecond = time.time_ns() // 1_000_000
+        # 73 of 74 bits leave room for more steps than there is time for.
+        again = millisecond == self._millisecond
+        tail = self._tail + 1 + secrets.randbits(32) if again else secrets.randbits(73)
+        self._millisecond, self._tail = millisecond, tail
+        text = f"{millisecond << 80 | 0x7 << 76 | tail >> 62 << 64 | 0x2 << 62 | tail & _LOW:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_LOW = (1 << 62) - 1
+_sequence = _Sequence()
+
+
 def new() -> str:
-    """Return a new id: a UUIDv7, so that ids made together lie together in the index (RFC 9562)."""
-    value = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
-    value = value & ~(0xF << 76) | (0x7 << 76)
-    value = value & ~(0x3 << 62) | (0x2 << 62)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    """Return a new id: a UUIDv7, after those that this process made before, and together with them in the index (RFC 9562)."""
+    return _sequence.next()
 
 
 def moment(text: str) -> datetime:
