@@ -33,17 +33,17 @@ async def another(own_settings: Settings, client: httpx.AsyncClient) -> AsyncIte
 
 
 async def test_finds_what_was_there_before_and_what_comes_after(client: httpx.AsyncClient, fresh: Fresh) -> None:
-    code, before, after = fresh("colour"), fresh("b"), fresh("a")
-    await put(client, "Patient", before, **coloured("red"))
+    code, before, after, red = fresh("colour"), fresh("b"), fresh("a"), fresh("red")
+    await put(client, "Patient", before, **coloured(red))
     version = (await client.get(f"Patient/{before}")).content
     await added(client, parameter(code, f"Patient.extension('{COLOUR}').value"))
-    await put(client, "Patient", after, **coloured("red"))
-    assert await found(client, f"Patient?{code}=red") == [f"Patient/{after}", f"Patient/{before}"]
-    assert await found(client, f"Patient?{code}=red&_id={before}") == [f"Patient/{before}"]
-    assert await found(client, f"Patient?{code}:not=red&_id={before}") == []
+    await put(client, "Patient", after, **coloured(red))
+    assert await found(client, f"Patient?{code}={red}") == [f"Patient/{after}", f"Patient/{before}"]
+    assert await found(client, f"Patient?{code}={red}&_id={before}") == [f"Patient/{before}"]
+    assert await found(client, f"Patient?{code}:not={red}&_id={before}") == []
     assert (await client.get(f"Patient/{before}")).content == version, "indexing makes no version"
     await put(client, "Patient", before, **coloured("blue"))
-    assert await found(client, f"Patient?{code}=red") == [f"Patient/{after}"]
+    assert await found(client, f"Patient?{code}={red}") == [f"Patient/{after}"]
 
 
 @pytest.mark.parametrize(
