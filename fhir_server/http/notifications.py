@@ -39,7 +39,7 @@ AT_ONCE = 16
 """Looks into the database at the same time, of all connections together."""
 
 MOST_UNANSWERED = 1000
-"""Pings of which it is remembered what their answers mean; the answer to a later one means that too."""
+"""Pings of which it is remembered what their answers mean; what is forgotten comes again over the next connection."""
 
 MOST_REASON = 120
 NORMAL, POLICY, LATER = 1000, 1008, 1013
