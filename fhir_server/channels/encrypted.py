@@ -22,7 +22,7 @@ class EncryptedTransport(TcpTransport):
     """A connection on which nothing can be written before it is encrypted."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # the library has no types here
+        super().__init__()
         self._encrypted = False
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
@@ -44,7 +44,7 @@ class EncryptedTransport(TcpTransport):
             Unencrypted: Everybody on the way could read them.
         """
         self._refuse_open()
-        super().write(payload)  # type: ignore[no-untyped-call] # nor here
+        super().write(payload)
 
     def writelines(self, payload: Iterable[bytes]) -> None:
         """Write more of them.
@@ -53,12 +53,12 @@ class EncryptedTransport(TcpTransport):
             Unencrypted: Everybody on the way could read them.
         """
         self._refuse_open()
-        super().writelines(payload)  # type: ignore[no-untyped-call] # nor here
+        super().writelines(payload)
 
     async def wait_closed(self) -> None:
         """Return when it is closed; where it could not be encrypted nobody is told of that."""
         if self._encrypted:
-            await super().wait_closed()  # type: ignore[no-untyped-call] # nor here
+            await super().wait_closed()
 
     def __bool__(self) -> bool:
         """Tell the library that there is a transport, or it would make one of its own."""

@@ -5,7 +5,6 @@ on all that is written has its entries, so going once through all that is there 
 """
 
 import asyncio
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +19,6 @@ from fhir_server.search.layout import ADDED, added_indexes
 from fhir_server.store import RESTRICTING, Indexed, Register, Rewrite, Store, same
 
 CONTAINED = "contained"
-PAUSE = 0.05
-CLEARING = 1.0
 AT_A_STRETCH = 10  # resources are indexed (about 100 µs each) before requests have their turn
 
 
@@ -100,14 +97,8 @@ class Reindexing:
         """
         await self._editions.refresh()
         version = self._editions.current.version
-        clock = self._store.clock
-        cleared = time.monotonic()
-        while not await clock.following(version):
-            if time.monotonic() - cleared > CLEARING:
-                cleared = time.monotonic()
-                await clock.clear_dead()
-            await asyncio.sleep(PAUSE)
-        await clock.quiet()
+        await self._store.clock.followed(version)
+        await self._store.clock.quiet()
         return version
 
     async def step(self, resource_type: str, after: str) -> Step | None:

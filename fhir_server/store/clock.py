@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -43,7 +44,10 @@ FORGOTTEN_AFTER = timedelta(seconds=90)
 DEAD_AFTER = timedelta(seconds=1)
 ABANDONED_AFTER = timedelta(days=1)
 ASKED_AT_ONCE = 1000
-PAUSE = 0.002
+PAUSE, LONG_PAUSE = 0.002, 0.05
+BRIEF = 1.0
+"""Seconds for which somebody who waits looks often: most writes have ended by then."""
+
 CLEARING = 1.0
 
 # An order is milliseconds << 20 | counter << 8 | a random number of the process: 4,096 a millisecond before it runs
@@ -217,22 +221,26 @@ class Clock:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        began = cleared = time.monotonic()
-        here, elsewhere = self._estimate(), None
-        while True:
-            if min((begun for _, begun in self._held.values()), default=sys.maxsize) > here:
-                floors = await self._floors.ask(None)
-                elsewhere = elsewhere or floors.told
-                if floors.lowest is None or floors.lowest > elsewhere:
-                    return True
-            now = time.monotonic()
-            if now > began + patience:
+        here = self._estimate()
+        elsewhere: datetime | None = None
+
+        async def ended_by_now() -> bool:
+            nonlocal elsewhere
+            if min((begun for _, begun in self._held.values()), default=sys.maxsize) <= here:
                 return False
-            if now > cleared + CLEARING:
-                cleared = now
-                with contextlib.suppress(PyMongoError):
-                    await self.clear_dead()  # the writes may be those of a process that was killed
-            await asyncio.sleep(PAUSE)
+            floors = await self._floors.ask(None)
+            elsewhere = elsewhere or floors.told
+            return floors.lowest is None or floors.lowest > elsewhere
+
+        return await self._until(ended_by_now, patience)
+
+    async def followed(self, edition: int) -> None:
+        """Wait until every process that writes keeps to this edition or a later one (see `following`).
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        await self._until(partial(self.following, edition), math.inf)
 
     async def clear_dead(self) -> None:
         """Remove processes of this machine that are gone, so that they hold neither the horizon nor documents back."""
@@ -252,6 +260,20 @@ class Clock:
         milliseconds = self._latest = self._next()
         self._order = max(self._order + _STEP, milliseconds << 20 | self._order_tail)
         return Stamp(_moment(milliseconds), self._order), self._hold(milliseconds)
+
+    async def _until(self, done: Callable[[], Awaitable[bool]], patience: float) -> bool:
+        """Ask again and again, and see to it that nobody waits for processes that are gone; return whether it was done in time."""
+        began = cleared = time.monotonic()
+        while not await done():
+            now = time.monotonic()
+            if now > began + patience:
+                return False
+            if now > cleared + CLEARING:
+                cleared = now
+                with contextlib.suppress(PyMongoError):
+                    await self.clear_dead()
+            await asyncio.sleep(PAUSE if now < began + BRIEF else LONG_PAUSE)
+        return True
 
     def _estimate(self) -> int:
         """Return the database's time in milliseconds, or a little less; never less than before."""
